@@ -1,0 +1,122 @@
+"""What Alertmanager sends: its webhook's notification, version 4.
+
+The rule of this file: whatever bytes arrive, the answer is a Notification or a NotANotification. Each alert is read
+by itself, so that one that cannot be read never costs its siblings. Unknown keys are accepted: newer Alertmanagers
+add some in most minor releases.
+"""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import (
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    GetPydanticSchema,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+)
+from pydantic_core import core_schema
+
+from remediator.problems import first_problem
+
+VERSION = "4"
+
+
+class NotANotification(ValueError):
+    """The body is not a notification that this service understands; the text says why."""
+
+
+def _null_is_empty(value: Any) -> Any:
+    """Senders other than Alertmanager write null for a map without entries."""
+    return {} if value is None else value
+
+
+def _year_one_is_none(value: Any) -> Any:
+    """Go's zero time means "not set", and most arithmetic on it overflows."""
+    return None if isinstance(value, str) and value.startswith("0001-") else value
+
+
+LabelSet = Annotated[dict[str, str], BeforeValidator(_null_is_empty)]
+Timestamp = Annotated[AwareDatetime | None, BeforeValidator(_year_one_is_none)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """One alert of a notification. Labels may hold any text: never use one as a name or path unchecked."""
+
+    status: str
+    labels: LabelSet
+    annotations: LabelSet = field(default_factory=dict)
+    starts_at: Annotated[Timestamp, Field(alias="startsAt")] = None
+    fingerprint: str = ""
+
+    @property
+    def firing(self) -> bool:
+        """Whether the alert fires; a resolved one can mean health, a silence or a dead exporter."""
+        return self.status == "firing"
+
+    @property
+    def name(self) -> str:
+        """The label `alertname`, empty where the sender set none."""
+        return self.labels.get("alertname", "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MalformedAlert:
+    """An element of `alerts` that could not be read, and why."""
+
+    problem: str
+    name: str = ""
+    fingerprint: str = ""
+
+
+def _malformed_is_a_value(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return read(value)
+    except ValidationError as error:
+        labels = value.get("labels") if isinstance(value, dict) else None
+        name = labels.get("alertname") if isinstance(labels, dict) else None
+        return MalformedAlert(problem=first_problem(error, "body"), name=name if isinstance(name, str) else "")
+
+
+# Each element is read as an Alert alone; the other half of the union is what a failure becomes.
+ReadAlert = Annotated[
+    Alert | MalformedAlert,
+    GetPydanticSchema(
+        lambda _, handler: core_schema.no_info_wrap_validator_function(_malformed_is_a_value, handler(Alert))
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """A webhook request's body. What the group has in common is left out: decisions are made per alert."""
+
+    version: str
+    alerts: tuple[ReadAlert, ...]
+    receiver: str = ""
+    group_key: Annotated[str, Field(alias="groupKey")] = ""
+    truncated_alerts: Annotated[int, Field(alias="truncatedAlerts", ge=0)] = 0
+    """How many alerts `max_alerts` cut off. They are lost for good: Alertmanager counts them as sent."""
+
+
+_notification = TypeAdapter(Notification)
+
+
+def parse_notification(body: bytes) -> Notification:
+    """The notification in a request's body.
+
+    Raises NotANotification where the body is not JSON, not version 4, or has no alert that can be read.
+    """
+    try:
+        notification = _notification.validate_json(body)
+    except ValidationError as error:
+        raise NotANotification(first_problem(error, "body")) from None
+    if notification.version != VERSION:
+        raise NotANotification(f"version {notification.version[:20]!r} is not Alertmanager's version {VERSION!r}")
+    malformed = [alert for alert in notification.alerts if isinstance(alert, MalformedAlert)]
+    if malformed and len(malformed) == len(notification.alerts):
+        raise NotANotification(f"none of the {len(malformed)} alerts can be read: {malformed[0].problem}")
+    return notification

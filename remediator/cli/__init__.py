@@ -1,0 +1,25 @@
+"""The command line. Exit codes: 0 done, 1 failed, 2 usage or invalid configuration, 3 withheld or not verified.
+
+Flags are spelled as Prometheus spells its own. Each command imports what it needs when it runs, so that `--help`
+and `check` are quick.
+"""
+
+import click
+
+from remediator import __version__
+from remediator.cli.check import check
+from remediator.cli.serve import serve
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="remediator, version %(version)s")
+def main() -> None:
+    """The safety reflex of DENIS's canary.
+
+    Alertmanager posts alerts; Remediator takes the canary to 0 % or gives the queue more workers, once per incident,
+    and can always say why it did or did not act.
+    """
+
+
+main.add_command(check)
+main.add_command(serve)

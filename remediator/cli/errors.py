@@ -1,0 +1,22 @@
+"""Errors that end a command: a line for each problem on standard error, no traceback, and an exit code."""
+
+from typing import IO, Any
+
+import click
+
+
+class Failed(click.ClickException):
+    """The command could not do its work: exit code 1."""
+
+    exit_code = 1
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the problems, one to a line."""
+        for line in self.message.splitlines():
+            click.echo(f"remediator: {line}", file=file, err=True)
+
+
+class InvalidConfiguration(Failed):
+    """A file or setting is wrong, and nothing was started or changed: exit code 2."""
+
+    exit_code = 2

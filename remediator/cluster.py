@@ -1,0 +1,274 @@
+"""Access to Kubernetes: read a target, apply a patch, emit an Event. The only importer of `kubernetes`.
+
+Raw JSON goes in and out, for that survives every rewrite of the client's models. Each request has a timeout and is
+sent once; who retries is decided by those who know what for. The errors:
+
+    ClusterError            carries the reason for the outcome
+    +-- Conflict            the object has changed since it was read: read and decide again
+    +-- Forbidden           401, 403: credentials or rights are missing
+    +-- Rejected            another 4xx: the same request will never succeed
+    +-- Unavailable         429, 5xx, no connection: the same request may succeed later
+        +-- Unanswered      a write that may have been applied all the same: read it back
+"""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, ClassVar
+
+import kubernetes.client
+import kubernetes.config
+import urllib3.exceptions
+from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+from remediator import __version__
+from remediator.policy import Target
+from remediator.reasons import Reason
+from remediator.workload import TargetInvalid, TargetMissing, Workload, read_workload
+
+FIELD_MANAGER = "remediator"
+"""The name in managedFields by which others see, and GitOps tools can ignore, what this service wrote."""
+
+CONNECT_TIMEOUT = 2.0
+READ_TIMEOUT = 3.0
+"""Seconds for one request. A read, a write and a read-back fit into the 8 s of one notification."""
+
+IN_CLUSTER_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+
+
+class ClusterError(Exception):
+    """A request to the API server that did not do what was asked."""
+
+    reason: ClassVar[Reason]
+
+
+class Conflict(ClusterError):
+    """The object has changed since it was read."""
+
+    reason = Reason.CONFLICT
+
+
+class Forbidden(ClusterError):
+    """The API server does not accept the credentials, or does not grant the right."""
+
+    reason = Reason.FORBIDDEN
+
+
+class Rejected(ClusterError):
+    """The API server will never accept this request."""
+
+    reason = Reason.REJECTED
+
+
+class Unavailable(ClusterError):
+    """The API server cannot be reached, or asks to come back later."""
+
+    reason = Reason.UNAVAILABLE
+
+
+class Unanswered(Unavailable):
+    """A write was sent, and whether it was applied is not known."""
+
+
+class NoCluster(Exception):
+    """No usable way to an API server is configured; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A Kubernetes Event about a target. The same name is written once, however many replicas try."""
+
+    name: str
+    target: Target
+    uid: str
+    type: str
+    reason: str
+    action: str
+    note: str
+    time: datetime
+
+
+class Cluster:
+    """One API server, reached as one identity. Safe to share between threads; build it after a fork.
+
+    `observe` is told of every request: its verb, and the HTTP status or `error` where there was none.
+    """
+
+    def __init__(
+        self,
+        kubeconfig: Path | None,
+        *,
+        threads: int,
+        observe: Callable[[str, str], None] = lambda verb, code: None,
+    ) -> None:
+        self._kubeconfig = kubeconfig
+        self._threads = threads
+        self._observe = observe
+        self._connect()
+
+    def _connect(self) -> None:
+        configuration = _configuration(self._kubeconfig)
+        # Hidden retries would stretch one timeout of 3 s to more than the time that a notification has.
+        configuration.retries = False
+        configuration.connection_pool_maxsize = self._threads
+        client = kubernetes.client.ApiClient(configuration)
+        client.user_agent = f"remediator/{__version__}"
+        self._apps = kubernetes.client.AppsV1Api(client)
+        self._events = kubernetes.client.EventsV1Api(client)
+
+    def read(self, target: Target, *, timeout: float = READ_TIMEOUT) -> Workload | TargetInvalid | TargetMissing:
+        """The target as the API server has it now. Raises ClusterError."""
+
+        def send() -> Any:
+            return self._apps.read_namespaced_deployment(
+                target.deployment,
+                target.namespace,
+                _preload_content=False,
+                _request_timeout=(min(CONNECT_TIMEOUT, timeout), timeout),
+            )
+
+        try:
+            manifest = self._request("get", send)
+        except _NotFound:
+            return TargetMissing()
+        return read_workload(manifest, target)
+
+    def apply(self, target: Target, patch: Mapping[str, Any], *, dry_run: bool, timeout: float = READ_TIMEOUT) -> None:
+        """Send one strategic-merge patch, whose resourceVersion is its precondition. Raises ClusterError."""
+
+        def send() -> Any:
+            return self._apps.patch_namespaced_deployment(
+                target.deployment,
+                target.namespace,
+                dict(patch),
+                field_manager=FIELD_MANAGER,
+                field_validation="Strict",
+                dry_run="All" if dry_run else None,
+                _preload_content=False,
+                _request_timeout=(min(CONNECT_TIMEOUT, timeout), timeout),
+            )
+
+        try:
+            self._request("patch", send)
+        except _NotFound as error:
+            raise Conflict(str(error)) from error
+
+    def emit_event(self, event: Event) -> None:
+        """Write an Event, unless one of its name is there. Raises ClusterError."""
+        target = event.target
+        body = kubernetes.client.EventsV1Event(
+            metadata=kubernetes.client.V1ObjectMeta(name=event.name, namespace=target.namespace),
+            # The API server takes a time without a fraction for one of another format.
+            event_time=event.time.replace(microsecond=event.time.microsecond or 1),
+            type=event.type,
+            reason=event.reason,
+            action=event.action,
+            note=event.note[:1024],
+            regarding=kubernetes.client.V1ObjectReference(
+                api_version="apps/v1",
+                kind="Deployment",
+                name=target.deployment,
+                namespace=target.namespace,
+                uid=event.uid,
+            ),
+            reporting_controller="remediator.denis.run/remediator",
+            reporting_instance=os.uname().nodename[:128],
+        )
+
+        def send() -> Any:
+            return self._events.create_namespaced_event(
+                target.namespace,
+                body,
+                _preload_content=False,
+                _request_timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+            )
+
+        try:
+            self._request("create", send)
+        except Conflict:
+            return  # Another replica, or an earlier delivery, has written it.
+        except _NotFound as error:
+            raise Rejected(str(error)) from error
+
+    def _request(self, verb: str, send: Callable[[], Any], *, reconnected: bool = False) -> Any:
+        try:
+            response = send()
+            body = response.data
+        except ApiException as error:
+            self._observe(verb, str(error.status))
+            if error.status == HTTPStatus.UNAUTHORIZED and not reconnected:
+                # A kubeconfig's token file is read once by the client; a rotated one needs a new connection.
+                self._connect()
+                return self._request(verb, send, reconnected=True)
+            raise _classified(verb, error) from error
+        except urllib3.exceptions.HTTPError as error:
+            self._observe(verb, "error")
+            never_sent = isinstance(error, NewConnectionError | ConnectTimeoutError)
+            kind = Unavailable if never_sent or verb == "get" else Unanswered
+            raise kind(f"{verb}: {_plain(error)}") from error
+        except kubernetes.config.ConfigException as error:
+            self._observe(verb, "error")
+            raise Forbidden(f"{verb}: the credentials cannot be read: {error}") from error
+        self._observe(verb, str(response.status))
+        try:
+            return json.loads(body)
+        except ValueError as error:
+            kind = Unavailable if verb == "get" else Unanswered
+            raise kind(f"{verb}: the API server's answer is not JSON") from error
+
+
+class _NotFound(ClusterError):
+    """404; every caller turns it into what it means there."""
+
+
+def _classified(verb: str, error: ApiException) -> ClusterError:
+    try:
+        message = str(json.loads(error.body or "")["message"])
+    except (ValueError, TypeError, KeyError):
+        message = str(error.reason or "no answer")
+    text = f"{verb}: {error.status}: {message[:300]}"
+    match error.status:
+        case HTTPStatus.NOT_FOUND:
+            return _NotFound(text)
+        case HTTPStatus.CONFLICT:
+            return Conflict(text)
+        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
+            return Forbidden(text)
+        case HTTPStatus.TOO_MANY_REQUESTS | HTTPStatus.SERVICE_UNAVAILABLE:
+            return Unavailable(text)
+        case int(status) if 400 <= status < 500:
+            return Rejected(text)
+        case _:
+            # The API server may have written before it failed to say so.
+            return (Unavailable if verb == "get" else Unanswered)(text)
+
+
+def _plain(error: urllib3.exceptions.HTTPError) -> str:
+    # A refused connection is a kind of timeout to urllib3.
+    if isinstance(error, urllib3.exceptions.TimeoutError) and not isinstance(error, NewConnectionError):
+        return "the API server did not answer in time"
+    return f"no connection to the API server: {error.__class__.__name__}"
+
+
+def _configuration(kubeconfig: Path | None) -> Any:
+    configuration = kubernetes.client.Configuration()
+    try:
+        if kubeconfig is None and IN_CLUSTER_TOKEN.exists():
+            kubernetes.config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        else:
+            kubernetes.config.load_kube_config(  # type: ignore[no-untyped-call]
+                config_file=None if kubeconfig is None else str(kubeconfig),
+                client_configuration=configuration,
+                persist_config=False,
+            )
+    except kubernetes.config.ConfigException as error:
+        place = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
+        raise NoCluster(
+            f"no way to a Kubernetes API server: {error} (looked at {place}); give --kubeconfig=F, or set KUBECONFIG"
+        ) from error
+    return configuration

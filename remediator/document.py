@@ -1,0 +1,138 @@
+"""A YAML file with the line of every key and value, so that each error can say where it is.
+
+The rule of this file: what two readers could read differently is refused. A key that stands twice is an error, as it
+is for Prometheus and Alertmanager, and not the last one's victory.
+"""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+MAX_BYTES = 1_048_576
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What is wrong in a file, where, and what to do about it."""
+
+    file: str
+    line: int
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: " + ": ".join(part for part in (self.field, self.message) if part)
+
+
+class InvalidDocument(Exception):
+    """The file cannot be used; holds every problem that was found."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(sorted(problems, key=lambda problem: problem.line))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """The value of a YAML file and the lines of its parts."""
+
+    file: str
+    value: Any
+    lines: Mapping[Path, int]
+
+    def problem(self, path: Path, message: str) -> Problem:
+        """A problem at this path, on the line of the nearest part that is really there."""
+        nearest = path
+        while nearest and nearest not in self.lines:
+            nearest = nearest[:-1]
+        return Problem(file=self.file, line=self.lines.get(nearest, 1), field=spell(path), message=message)
+
+
+def spell(path: Path) -> str:
+    """A path as it is written in messages: `remediations[0].cooldown`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def read_text(path: pathlib.Path) -> str:
+    """The text of a configuration file. Raises InvalidDocument where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        message = f"cannot be read: {error.strerror}"
+    except UnicodeDecodeError as error:
+        message = f"is not UTF-8: {error.reason} at byte {error.start}"
+    raise InvalidDocument([Problem(file=str(path), line=1, field="", message=message)])
+
+
+def parse_document(text: str, file: str) -> Document:
+    """The document in a YAML text; `file` is what messages call it.
+
+    Raises InvalidDocument where the text is not YAML, too large, or holds a key twice.
+    """
+    if len(text.encode(errors="replace")) > MAX_BYTES:
+        raise InvalidDocument([Problem(file=file, line=1, field="", message="the file is over 1 MiB")])
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        reader = _Reader(file, loader)
+        value = None if node is None else reader.read(node, ())
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        message = f"not YAML: {error.problem or error.context}"
+        raise InvalidDocument([Problem(file=file, line=line, field="", message=message)]) from None
+    except (yaml.YAMLError, ValueError) as error:
+        first = str(error).splitlines()[0]
+        raise InvalidDocument([Problem(file=file, line=1, field="", message=f"not YAML: {first}")]) from None
+    except RecursionError:
+        problem = Problem(file=file, line=1, field="", message="nested too deeply, or an alias inside of itself")
+        raise InvalidDocument([problem]) from None
+    finally:
+        loader.dispose()
+    if reader.problems:
+        raise InvalidDocument(reader.problems)
+    return Document(file=file, value=value, lines=reader.lines)
+
+
+class _Reader:
+    """Walks the nodes once, for the values and the lines together."""
+
+    def __init__(self, file: str, loader: yaml.SafeLoader) -> None:
+        self._file = file
+        self._loader = loader
+        self.lines: dict[Path, int] = {}
+        self.problems: list[Problem] = []
+
+    def read(self, node: yaml.Node, path: Path) -> Any:
+        self.lines.setdefault(path, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode):
+            return self._read_mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.read(item, (*path, index)) for index, item in enumerate(node.value)]
+        return self._loader.construct_object(node, deep=True)
+
+    def _read_mapping(self, node: yaml.MappingNode, path: Path) -> dict[Any, Any]:
+        mapping: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
+            key = self._loader.construct_object(key_node, deep=True)
+            line = key_node.start_mark.line + 1
+            if not isinstance(key, str | int):
+                message = f"{key!r} cannot be a key; write text or a whole number"
+                self.problems.append(Problem(file=self._file, line=line, field=spell(path), message=message))
+                continue
+            inner = (*path, key)
+            if key in mapping:
+                message = f"the key stands twice, first on line {self.lines[inner]}; keep one"
+                self.problems.append(Problem(file=self._file, line=line, field=spell(inner), message=message))
+                continue
+            self.lines[inner] = line
+            mapping[key] = self.read(value_node, inner)
+        return mapping

@@ -1,0 +1,178 @@
+"""What is remembered on the target itself: acts, a pause, the kill switch, each in an annotation of its own.
+
+The ledger is written in the same patch as the change that it records, so that a change without a record, or a record
+without a change, cannot exist. The pause and the kill switch are annotations apart because only people write them:
+an admission policy can then forbid them to the service. Pure: no clock, no I/O.
+"""
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
+
+from remediator.problems import first_problem
+
+PREFIX = "remediator.denis.run"
+LEDGER = f"{PREFIX}/ledger"
+PAUSE = f"{PREFIX}/pause"
+KILL_SWITCH = f"{PREFIX}/kill-switch"
+
+MAX_ENTRIES = 20
+MAX_FINGERPRINTS = 10
+"""A ledger of 20 entries stays under 10 KiB, far from the 256 KiB that Kubernetes allows for all annotations."""
+
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far clocks of nodes may differ. An act from further in the future was not written by a working service."""
+
+MAX_PAUSE = timedelta(hours=24)
+
+
+class Effect(StrEnum):
+    """What is changed; cooldown and budget are counted per target and effect."""
+
+    SET_PERCENTAGE = "SetPercentage"
+    SCALE = "Scale"
+
+
+def spell_change(effect: str, before: int | None, after: int) -> str:
+    """A change in words, as in `10 % -> 0 %` or `4 -> 6 replicas`."""
+    unit = " %" if effect == Effect.SET_PERCENTAGE else ""
+    start = "unknown" if before is None else f"{before}{unit}"
+    return f"{start} -> {after}{unit or ' replicas'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One act: by a remediation, or by an operator, never both."""
+
+    id: str
+    time: AwareDatetime
+    effect: Annotated[str, Field(max_length=64)]
+    before: Annotated[int | None, Field(alias="from")]
+    after: Annotated[int, Field(alias="to")]
+    remediation: str = ""
+    operator: str = ""
+    fingerprints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """The last acts on a target, oldest first."""
+
+    entries: tuple[Entry, ...] = ()
+    problem: str = ""
+    """Why the annotation could not be believed, or empty. A rollback passes over it, a scale-up does not."""
+
+    def as_of(self, now: datetime) -> "Ledger":
+        """The ledger without entries that this moment cannot have seen."""
+        past = tuple(entry for entry in self.entries if entry.time <= now + CLOCK_SKEW)
+        if len(past) == len(self.entries):
+            return self
+        return Ledger(entries=past, problem=self.problem or "the ledger holds an act from the future")
+
+    def with_entries(self, more: tuple[Entry, ...]) -> "Ledger":
+        """The ledger and these entries, each once, the newest MAX_ENTRIES of them."""
+        by_id = {entry.id: entry for entry in (*self.entries, *more)}
+        newest = sorted(by_id.values(), key=lambda entry: entry.time)[-MAX_ENTRIES:]
+        return Ledger(entries=tuple(newest), problem=self.problem)
+
+    def holds(self, action_id: str) -> bool:
+        """Whether the act of this id is recorded."""
+        return any(entry.id == action_id for entry in self.entries)
+
+    def automatic(self, effect: Effect) -> tuple[Entry, ...]:
+        """The acts of remediations with this effect, oldest first. What people do costs no cooldown and no budget."""
+        return tuple(entry for entry in self.entries if entry.effect == effect and entry.remediation)
+
+    def cooling_until(self, effect: Effect, cooldown: timedelta, now: datetime) -> datetime | None:
+        """When the cooldown of the last automatic act ends, or None where none is running."""
+        acts = self.automatic(effect)
+        end = acts[-1].time + cooldown if acts else now
+        return end if end > now else None
+
+    def budget_spent_until(self, effect: Effect, acts: int, window: timedelta, now: datetime) -> datetime | None:
+        """When the budget allows an act again, or None where it does now."""
+        recent = [entry for entry in self.automatic(effect) if entry.time + window > now]
+        return recent[-acts].time + window if len(recent) >= acts else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """An operator's hold on a target."""
+
+    reason: Annotated[str, Field(max_length=1024)]
+    author: Annotated[str, Field(max_length=253)]
+    until: AwareDatetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KillSwitch:
+    """An operator's latch at 0. That the annotation is there is what latches, whatever it says."""
+
+    reason: str = ""
+    author: str = ""
+    since: AwareDatetime | None = None
+    replicas: int | None = None
+    """What to return to when the switch is taken off."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _LedgerAnnotation:
+    version: Literal[1]
+    acts: tuple[Entry, ...] = field(default=())
+
+
+_ledger = TypeAdapter(_LedgerAnnotation)
+_pause = TypeAdapter(Pause)
+_kill_switch = TypeAdapter(KillSwitch)
+
+
+def decode_ledger(text: str | None) -> Ledger:
+    """The ledger in an annotation; one that cannot be read is an empty ledger with a problem."""
+    if text is None:
+        return Ledger()
+    try:
+        acts = _ledger.validate_json(text).acts
+    except ValidationError as error:
+        return Ledger(problem=f"the annotation {LEDGER} cannot be read: {first_problem(error, 'JSON')}")
+    return Ledger().with_entries(acts)
+
+
+def encode_ledger(ledger: Ledger) -> str:
+    """The annotation's text: compact JSON, times in UTC."""
+    acts: list[dict[str, Any]] = []
+    for entry in ledger.entries:
+        act: dict[str, Any] = {
+            "id": entry.id,
+            "time": entry.time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "effect": entry.effect,
+            "from": entry.before,
+            "to": entry.after,
+        }
+        if entry.remediation:
+            act["remediation"] = entry.remediation
+        if entry.operator:
+            act["operator"] = entry.operator
+        if entry.fingerprints:
+            act["fingerprints"] = entry.fingerprints[:MAX_FINGERPRINTS]
+        acts.append(act)
+    return json.dumps({"version": 1, "acts": acts}, separators=(",", ":"))
+
+
+def decode_pause(text: str) -> Pause:
+    """The pause in an annotation. Raises ValueError where it cannot be read."""
+    try:
+        return _pause.validate_json(text)
+    except ValidationError as error:
+        raise ValueError(f"the annotation {PAUSE} cannot be read: {first_problem(error, 'JSON')}") from None
+
+
+def decode_kill_switch(text: str) -> KillSwitch:
+    """The kill switch in an annotation: on, even where its text cannot be read."""
+    try:
+        return _kill_switch.validate_json(text)
+    except ValidationError:
+        return KillSwitch(reason=f"the annotation {KILL_SWITCH} cannot be read; the switch counts as on")

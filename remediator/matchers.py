@@ -1,0 +1,81 @@
+"""Alertmanager's label matchers: `severity="critical"`, `namespace=~"denis|denis-.*"`.
+
+The rule of this file: a string means here what it means in an Alertmanager route. Regular expressions are anchored,
+a label that is not there is the empty string, and an unquoted value is the same as a quoted one.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, cast
+
+Operator = Literal["=", "!=", "=~", "!~"]
+
+# Alertmanager's classic names (UTF-8 names must be quoted), an operator, and a value that ends at a comma or brace.
+_MATCHER = re.compile(
+    r"""\s* (?: (?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*) | (?P<quoted_name>"(?:[^"\\]|\\.)*") ) \s*
+        (?P<operator>=~|!~|!=|=) \s*
+        (?: (?P<quoted>"(?:[^"\\]|\\.)*") | (?P<bare>[^\s",{}]*) ) \s*""",
+    re.VERBOSE | re.ASCII | re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matcher:
+    """One condition on one label."""
+
+    name: str
+    operator: Operator
+    value: str
+    _holds: Callable[[str], object] = field(repr=False, compare=False)
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether the labels meet the condition."""
+        negated = self.operator[0] == "!"
+        return bool(self._holds(labels.get(self.name, ""))) is not negated
+
+    def __str__(self) -> str:
+        return f"{self.name}{self.operator}{json.dumps(self.value, ensure_ascii=False)}"
+
+
+def parse_matchers(text: str) -> tuple[Matcher, ...]:
+    """The matchers of one list entry: usually one, or several with commas between them, in braces or not.
+
+    Raises ValueError, which says what is wrong and shows what is allowed.
+    """
+    inner = text.strip()
+    if inner.startswith("{") and inner.endswith("}"):
+        inner = inner[1:-1]
+    matchers: list[Matcher] = []
+    position = 0
+    while position < len(inner.rstrip()):
+        found = _MATCHER.match(inner, position)
+        if found is None or (found.end() < len(inner) and inner[found.end()] != ","):
+            raise ValueError(f'{text!r} is not a matcher; write label="value", with one of = != =~ !~')
+        matchers.append(_matcher(found))
+        position = found.end() + 1
+    if not matchers:
+        raise ValueError('the matcher is empty; write label="value", with one of = != =~ !~')
+    return tuple(matchers)
+
+
+def _matcher(found: re.Match[str]) -> Matcher:
+    quoted_name, quoted, bare = found["quoted_name"], found["quoted"], found["bare"]
+    name = _unquote(quoted_name) if quoted_name else found["name"]
+    value = _unquote(quoted) if quoted is not None else bare
+    operator = cast(Operator, found["operator"])
+    if operator in ("=", "!="):
+        return Matcher(name=name, operator=operator, value=value, _holds=value.__eq__)
+    try:
+        # Go's classes \d and \w know ASCII only.
+        pattern = re.compile(value, re.ASCII)
+    except re.error as error:
+        raise ValueError(f"{value!r} is not a regular expression: {error}") from None
+    return Matcher(name=name, operator=operator, value=value, _holds=pattern.fullmatch)
+
+
+def _unquote(text: str) -> str:
+    """Alertmanager's escapes: backslash, quote and newline; any other backslash stands for itself."""
+    escapes = {r"\\": "\\", r"\"": '"', r"\n": "\n"}
+    return re.sub(r"\\.", lambda escape: escapes.get(escape[0], escape[0]), text[1:-1], flags=re.DOTALL)

@@ -1,0 +1,88 @@
+"""A regular look at every target, for the gauges, the readiness and the status; no decision is made on it."""
+
+import logging
+import math
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from remediator.cluster import Cluster, ClusterError
+from remediator.metrics import Metrics
+from remediator.policy import Policy, Target
+from remediator.workload import TargetInvalid, TargetMissing, Workload
+
+log = logging.getLogger(__name__)
+
+INTERVAL_SECONDS = 5.0
+"""One GET per target in each; it also keeps the connection to the API server warm for the act."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What a target looked like at a moment, or why it could not be looked at."""
+
+    at: datetime
+    workload: Workload | None
+    problem: str = ""
+
+
+class Observer:
+    """Looks at the policy's targets until told to stop."""
+
+    def __init__(
+        self, *, policy: Callable[[], Policy], cluster: Cluster, metrics: Metrics, now: Callable[[], datetime]
+    ) -> None:
+        self._policy = policy
+        self._cluster = cluster
+        self._metrics = metrics
+        self._now = now
+        self.observations: dict[str, Observation] = {}
+        self.answered = False
+        """Whether the API server has accepted the credentials once; before that no act could succeed."""
+
+    def watch(self, stop: threading.Event) -> None:
+        """Look at all targets, again and again."""
+        while True:
+            self.look()
+            if stop.wait(INTERVAL_SECONDS):
+                return
+
+    def look(self) -> None:
+        """Look at all targets once."""
+        targets = self._policy().targets
+        self.observations = {target.name: self._observe(target) for target in targets}
+
+    def _observe(self, target: Target) -> Observation:
+        try:
+            snapshot = self._cluster.read(target)
+        except ClusterError as error:
+            last = self.observations.get(target.name)
+            if last is None or not last.problem:
+                log.warning("target not readable", extra={"target": target.name, "error": str(error)})
+            self._metrics.target_up.labels(target=target.name).set(0)
+            return Observation(at=self._now(), workload=None, problem=str(error))
+        self.answered = True
+        self._metrics.target_up.labels(target=target.name).set(isinstance(snapshot, Workload))
+        match snapshot:
+            case TargetMissing():
+                problem = f"there is no Deployment {target.deployment} in namespace {target.namespace}"
+                return Observation(at=self._now(), workload=None, problem=problem)
+            case TargetInvalid(problem=problem):
+                return Observation(at=self._now(), workload=None, problem=problem)
+            case Workload():
+                self._show(target, snapshot)
+                return Observation(at=self._now(), workload=snapshot)
+
+    def _show(self, target: Target, workload: Workload) -> None:
+        metrics, name = self._metrics, target.name
+        if target.container:
+            percentage = workload.percentage()
+            metrics.canary_percentage.labels(target=name).set(math.nan if percentage is None else percentage)
+        metrics.replicas.labels(target=name).set(workload.replicas)
+        metrics.kill_switch.labels(target=name).set(workload.kill_switch is not None or workload.replicas == 0)
+        metrics.paused.labels(target=name).set(workload.held_by(self._now()) is not None)
+        for remediation in self._policy().remediations:
+            effect = remediation.action.effect
+            if remediation.target == target and (acts := workload.ledger.automatic(effect)):
+                metrics.last_action.labels(target=name, effect=effect).set(acts[-1].time.timestamp())

@@ -1,0 +1,93 @@
+"""What SREs write, as this service understands it: targets, and for each kind of alert the one act that answers it.
+
+Everything here is already checked (policy_file.py does that), so nothing in it can raise a percentage or leave the
+bounds of a scale. Pure: no I/O, no clock.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from remediator.ledger import Effect
+from remediator.matchers import Matcher
+
+PERCENTAGE_FLAG = "DENIS_MATERIALIZERS_PCT"
+ENABLED_FLAG = "DENIS_MATERIALIZERS_ENABLED"
+PERCENTAGES = (0, 1, 10, 50, 100)
+"""The shares of traffic in percent that DENIS knows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A Deployment that may be changed; `container` holds the canary's flags, where it has any."""
+
+    name: str
+    namespace: str
+    deployment: str
+    container: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetPercentage:
+    """Set the canary's share of traffic by the profile of flags that belongs to it."""
+
+    percentage: int
+    profile: Mapping[str, str]
+
+    @property
+    def effect(self) -> Effect:
+        """What the cooldown and the budget count."""
+        return Effect.SET_PERCENTAGE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """Add `step` replicas, to no fewer than `min` and no more than `max`."""
+
+    step: int
+    min: int
+    max: int
+
+    @property
+    def effect(self) -> Effect:
+        """What the cooldown and the budget count."""
+        return Effect.SCALE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How many acts the remediations of a target may do in a window before a human has to look."""
+
+    acts: int
+    window: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remediation:
+    """The answer to every alert that all the matchers match."""
+
+    name: str
+    matchers: tuple[Matcher, ...]
+    target: Target
+    action: SetPercentage | Scale
+    cooldown: timedelta
+    budget: Budget
+    mode: Literal["act", "observe"]
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether an alert with these labels is answered by this remediation."""
+        return all(matcher.matches(labels) for matcher in self.matchers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """A whole remediations.yaml."""
+
+    targets: tuple[Target, ...]
+    profiles: Mapping[int, Mapping[str, str]]
+    remediations: tuple[Remediation, ...]
+
+    def match(self, labels: Mapping[str, str]) -> Remediation | None:
+        """The first remediation in the file's order that answers an alert with these labels."""
+        return next((remediation for remediation in self.remediations if remediation.matches(labels)), None)

@@ -1,0 +1,140 @@
+"""One metric, one audit line, and where it matters one Event, for each outcome.
+
+The rule of this file: recording never undoes, repeats or delays an act. Events go to a thread of their own; what
+cannot be written is counted and logged.
+"""
+
+import hashlib
+import json
+import logging
+import queue
+import threading
+from collections import OrderedDict
+from datetime import UTC, datetime
+from typing import Any, Protocol, TextIO
+
+from remediator.alerts import Notification
+from remediator.cluster import ClusterError, Event
+from remediator.metrics import Metrics
+from remediator.outcome import Outcome
+from remediator.policy import Remediation
+from remediator.reasons import Reason
+
+log = logging.getLogger(__name__)
+
+ALERTS_IN_AUDIT = 20
+"""How many alerts an audit line names; the rest is a number."""
+
+_EVENT_BACKLOG = 1_000
+_REMEMBERED_EVENTS = 1_000
+
+_WITHOUT_EVENT = frozenset({Reason.COOLING_DOWN})
+"""A repeat within the cooldown is the normal case, and the act's own Event has said what there is to say."""
+
+
+class EmitEvent(Protocol):
+    """Writes one Event. Raises ClusterError."""
+
+    def __call__(self, event: Event) -> None: ...
+
+
+class Recorder:
+    """Says what became of alerts, everywhere that somebody may look."""
+
+    def __init__(self, *, metrics: Metrics, audit: TextIO, emit_event: EmitEvent, cluster: str) -> None:
+        self._metrics = metrics
+        self._audit = audit
+        self._audit_lock = threading.Lock()
+        self._emit_event = emit_event
+        self._cluster = cluster
+        self._events: queue.Queue[Event | None] = queue.Queue(_EVENT_BACKLOG)
+        self._emitted: OrderedDict[str, None] = OrderedDict()
+        self._emitter = threading.Thread(target=self._emit_all, name="events", daemon=True)
+        self._emitter.start()
+
+    def record(self, outcome: Outcome, notification: Notification, *, began: datetime, ended: datetime) -> None:
+        """Record one outcome of a notification that arrived at `began` and was decided at `ended`."""
+        metrics, target, effect = self._metrics, outcome.target_name, outcome.effect
+        metrics.outcomes.labels(remediation=outcome.remediation_name, reason=outcome.reason).inc(len(outcome.alerts))
+        if outcome.reason.kind == "acted":
+            metrics.action_duration.labels(effect=effect).observe((ended - began).total_seconds())
+        if outcome.reason is Reason.APPLIED:
+            metrics.last_action.labels(target=target, effect=effect).set(ended.timestamp())
+        self._write_audit_line(outcome, notification, began, ended)
+        if outcome.remediation and outcome.uid and outcome.reason not in _WITHOUT_EVENT:
+            self._enqueue(_event(outcome, outcome.remediation, ended))
+
+    def close(self, timeout: float) -> None:
+        """Write the Events that wait, for at most `timeout` seconds."""
+        try:
+            self._events.put(None, timeout=timeout)
+        except queue.Full:
+            return
+        self._emitter.join(timeout)
+
+    def _write_audit_line(self, outcome: Outcome, notification: Notification, began: datetime, ended: datetime) -> None:
+        line: dict[str, Any] = {
+            "time": ended.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "audit": "decision",
+            "reason": outcome.reason,
+            "message": outcome.message,
+            "remediation": outcome.remediation_name,
+            "target": outcome.target_name,
+            "effect": outcome.effect,
+            "from": outcome.before,
+            "to": outcome.after,
+            "actionId": outcome.action_id,
+            "cluster": self._cluster,
+            "receiver": notification.receiver,
+            "groupKey": notification.group_key[:200],
+            "durationSeconds": round((ended - began).total_seconds(), 4),
+            "alertCount": len(outcome.alerts),
+            "alerts": [
+                {"alertname": alert.name, "fingerprint": alert.fingerprint}
+                for alert in outcome.alerts[:ALERTS_IN_AUDIT]
+            ],
+        }
+        text = json.dumps({key: value for key, value in line.items() if value not in ("", None)})
+        with self._audit_lock:
+            self._audit.write(f"{text}\n")
+            self._audit.flush()
+
+    def _enqueue(self, event: Event) -> None:
+        if event.name in self._emitted:
+            return
+        self._emitted[event.name] = None
+        while len(self._emitted) > _REMEMBERED_EVENTS:
+            self._emitted.popitem(last=False)
+        try:
+            self._events.put_nowait(event)
+        except queue.Full:
+            self._drop(event, "more Events wait than can be kept")
+
+    def _emit_all(self) -> None:
+        while (event := self._events.get()) is not None:
+            try:
+                self._emit_event(event)
+            except ClusterError as error:
+                self._drop(event, str(error))
+
+    def _drop(self, event: Event, why: str) -> None:
+        self._metrics.events_dropped.inc()
+        log.warning("event not written", extra={"event": event.reason, "target": event.target.name, "error": why})
+
+
+def _event(outcome: Outcome, remediation: Remediation, now: datetime) -> Event:
+    """An act has an Event of its own; a repeated refusal has one in each span of the cooldown."""
+    span = outcome.action_id or str(int(now.timestamp() // remediation.cooldown.total_seconds()))
+    identity = "\0".join((outcome.uid, remediation.name, outcome.reason, span))
+    names = ", ".join(sorted({alert.name for alert in outcome.alerts if alert.name})[:5])
+    quiet = outcome.reason.kind == "acted" or outcome.reason is Reason.OBSERVING
+    return Event(
+        name=f"{remediation.target.deployment}.{hashlib.sha256(identity.encode()).hexdigest()[:16]}",
+        target=remediation.target,
+        uid=outcome.uid,
+        type="Normal" if quiet else "Warning",
+        reason=outcome.reason,
+        action=outcome.effect,
+        note=f"{remediation.name}: {outcome.message} (alerts: {names})",
+        time=now,
+    )

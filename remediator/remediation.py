@@ -1,0 +1,221 @@
+"""The loop: read, decide, apply, record. One notification in, one outcome for each of its alerts out.
+
+The rule of this file: the change and its record are one write that holds only for what was read, so whoever loses a
+race reads and decides again. What this process did itself it also remembers, for `kubectl rollout undo` rewinds the
+annotations of a Deployment.
+"""
+
+import logging
+import random
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+
+from remediator.alerts import Alert, MalformedAlert, Notification
+from remediator.cluster import READ_TIMEOUT, Cluster, ClusterError, Conflict, Unanswered
+from remediator.decision import Skip, decide, screen
+from remediator.ledger import MAX_FINGERPRINTS, Effect, Entry, Ledger, spell_change
+from remediator.outcome import Outcome
+from remediator.policy import Policy, Remediation, Target
+from remediator.reasons import Reason
+from remediator.recorder import Recorder
+from remediator.single_flight import SingleFlight
+from remediator.workload import TargetInvalid, TargetMissing, Workload, write_patch
+
+log = logging.getLogger(__name__)
+
+TIME_LIMIT = 8.0
+"""Seconds for one notification: Alertmanager's shortest deadline is 10 s, the answer has to be back before."""
+
+TRIES = 5
+"""How often a lost race is run again. Each loss is somebody else's success, so more would only be a storm."""
+
+Alerts = tuple[Alert | MalformedAlert, ...]
+Snapshot = Workload | TargetInvalid | TargetMissing
+
+
+class _TargetState:
+    """What this process holds for one target: the shared read, the right to write, and its own acts."""
+
+    def __init__(self, read: Callable[[], Snapshot]) -> None:
+        self.read = SingleFlight(read)
+        self.write_lock = threading.Lock()
+        self.own_acts = Ledger()
+
+    def remember(self, entry: Entry) -> None:
+        self.own_acts = self.own_acts.with_entries((entry,))
+
+
+class _Unconfirmed(Exception):
+    """The write was sent and not answered; whether it holds has to be read back."""
+
+    def __init__(self, entry: Entry) -> None:
+        super().__init__(entry.id)
+        self.entry = entry
+
+
+class Remediator:
+    """Turns notifications into acts. Safe to call from many threads."""
+
+    def __init__(
+        self,
+        *,
+        policy: Callable[[], Policy],
+        cluster: Cluster,
+        recorder: Recorder,
+        fence: str,
+        dry_run: bool,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._policy = policy
+        self._cluster = cluster
+        self._recorder = recorder
+        self._fence = fence
+        self._dry_run = dry_run
+        self._now = now
+        self._states: dict[Target, _TargetState] = {}
+        self._states_lock = threading.Lock()
+
+    def handle(self, notification: Notification) -> list[Outcome]:
+        """Do what the alerts ask for. Returns the outcome of each alert, in their order; never raises.
+
+        Alerts that the same remediation answers are decided together and share one outcome.
+        """
+        began, deadline = self._now(), time.monotonic() + TIME_LIMIT
+        policy = self._policy()
+        withheld: dict[Skip, list[int]] = {}
+        wanted: dict[str, tuple[Remediation, list[int]]] = {}
+        for index, alert in enumerate(notification.alerts):
+            screened = screen(alert, policy, self._fence)
+            if isinstance(screened, Skip):
+                withheld.setdefault(screened, []).append(index)
+            else:
+                wanted.setdefault(screened.name, (screened, []))[1].append(index)
+
+        outcomes: dict[int, Outcome] = {}
+        for skip, indexes in withheld.items():
+            outcome = Outcome(alerts=_pick(notification, indexes), reason=skip.reason, message=skip.message)
+            outcomes.update(dict.fromkeys(indexes, outcome))
+            self._recorder.record(outcome, notification, began=began, ended=self._now())
+        for remediation, indexes in sorted(wanted.values(), key=_rollbacks_first):
+            outcome = self._settle_safely(remediation, _pick(notification, indexes), deadline)
+            outcomes.update(dict.fromkeys(indexes, outcome))
+            self._recorder.record(outcome, notification, began=began, ended=self._now())
+        return [outcomes[index] for index in range(len(notification.alerts))]
+
+    def _settle_safely(self, remediation: Remediation, alerts: Alerts, deadline: float) -> Outcome:
+        outcome = partial(Outcome, alerts=alerts, remediation=remediation)
+        try:
+            return self._settle(remediation, alerts, deadline)
+        except ClusterError as error:
+            return outcome(reason=error.reason, message=str(error))
+        except TimeoutError:
+            message = f"no decision within {TIME_LIMIT:.0f} s: the API server is slow or cannot be reached"
+            return outcome(reason=Reason.UNAVAILABLE, message=message)
+        except Exception:  # The only broad one: a fault of ours must cost this decision alone.
+            log.exception("decision failed", extra={"remediation": remediation.name})
+            return outcome(reason=Reason.INTERNAL_ERROR, message="a fault of Remediator's; its log has the traceback")
+
+    def _settle(self, remediation: Remediation, alerts: Alerts, deadline: float) -> Outcome:
+        """Read and decide until a decision stands. Raises ClusterError, TimeoutError."""
+        state = self._state(remediation.target)
+        unconfirmed: Entry | None = None
+        for attempt in range(TRIES):
+            snapshot = state.read(_left(deadline))
+            if unconfirmed:
+                return _read_back(remediation, alerts, snapshot, state, unconfirmed)
+            if not state.write_lock.acquire(timeout=_left(deadline)):
+                raise TimeoutError
+            try:
+                return self._decide_and_apply(remediation, alerts, snapshot, state, deadline)
+            except Conflict:
+                pass
+            except _Unconfirmed as error:
+                unconfirmed = error.entry
+            finally:
+                state.write_lock.release()
+            time.sleep(min(random.uniform(0, 0.05 * 2**attempt), _left(deadline)))  # noqa: S311 - jitter, no secret
+        raise Conflict(f"the target changed {TRIES} times while it was to be written")
+
+    def _decide_and_apply(
+        self, remediation: Remediation, alerts: Alerts, snapshot: Snapshot, state: _TargetState, deadline: float
+    ) -> Outcome:
+        """Decide on what was read and what this process did since. Raises ClusterError, _Unconfirmed."""
+        now = self._now()
+        if isinstance(snapshot, Workload):
+            snapshot = replace(snapshot, ledger=snapshot.ledger.with_entries(state.own_acts.entries))
+        outcome = partial(Outcome, alerts=alerts, remediation=remediation, uid=_uid(snapshot))
+        decision = decide(remediation, snapshot, now)
+        if isinstance(decision, Skip):
+            return outcome(reason=decision.reason, message=decision.message, until=decision.until)
+        entry = Entry(
+            id=uuid.uuid4().hex[:16],
+            time=now,
+            effect=decision.effect,
+            before=decision.before,
+            after=decision.after,
+            remediation=remediation.name,
+            fingerprints=tuple(alert.fingerprint for alert in alerts[:MAX_FINGERPRINTS]),
+        )
+        acts = decision.workload.ledger.as_of(now).with_entries((entry,))
+        patch = write_patch(decision.workload, remediation.target, decision.change, acts)
+        timeout = min(READ_TIMEOUT, _left(deadline))
+        try:
+            self._cluster.apply(remediation.target, patch, dry_run=self._dry_run, timeout=timeout)
+        except Unanswered as error:
+            raise _Unconfirmed(entry) from error
+        done = partial(outcome, before=entry.before, after=entry.after, action_id=entry.id)
+        if self._dry_run:
+            message = f"would have set {decision.message}; the API server accepted the dry run"
+            return done(reason=Reason.DRY_RUN, message=message)
+        state.remember(entry)
+        return done(reason=Reason.APPLIED, message=f"set {decision.message}")
+
+    def _state(self, target: Target) -> _TargetState:
+        with self._states_lock:
+            if target not in self._states:
+                self._states[target] = _TargetState(lambda: self._cluster.read(target))
+            return self._states[target]
+
+
+def _read_back(
+    remediation: Remediation, alerts: Alerts, snapshot: Snapshot, state: _TargetState, entry: Entry
+) -> Outcome:
+    """The outcome of a write whose answer was lost: its entry in the ledger is there, or it is not."""
+    outcome = partial(Outcome, alerts=alerts, remediation=remediation, uid=_uid(snapshot))
+    change = spell_change(entry.effect, entry.before, entry.after)
+    if isinstance(snapshot, Workload) and snapshot.ledger.holds(entry.id):
+        state.remember(entry)
+        return outcome(
+            reason=Reason.APPLIED,
+            message=f"set {change}; the API server's answer was lost, and the record is there",
+            before=entry.before,
+            after=entry.after,
+            action_id=entry.id,
+        )
+    message = f"the API server gave no answer when {change} was to be set, and the record is not there"
+    return outcome(reason=Reason.UNAVAILABLE, message=message)
+
+
+def _uid(snapshot: Snapshot) -> str:
+    return snapshot.uid if isinstance(snapshot, Workload) else ""
+
+
+def _pick(notification: Notification, indexes: list[int]) -> Alerts:
+    return tuple(notification.alerts[index] for index in indexes)
+
+
+def _rollbacks_first(wanted: tuple[Remediation, list[int]]) -> bool:
+    """A slow API server must cost the scaling before it costs the rollback."""
+    return wanted[0].action.effect is not Effect.SET_PERCENTAGE
+
+
+def _left(deadline: float) -> float:
+    """Seconds until the deadline. Raises TimeoutError where none are left."""
+    if (left := deadline - time.monotonic()) <= 0:
+        raise TimeoutError
+    return left

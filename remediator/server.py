@@ -1,0 +1,244 @@
+"""The composition root of `remediator serve`: listeners, threads and gunicorn, wired together in one place.
+
+What can fail for a wrong setting is tried before gunicorn starts, so that the error is one line and exit code 2. The
+threads start in gunicorn's worker, for threads and TLS connections do not survive a fork.
+"""
+
+import logging
+import socket
+import ssl
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
+from remediator import __version__
+from remediator.cluster import Cluster
+from remediator.credentials import Credentials
+from remediator.metrics import Metrics
+from remediator.observation import Observer
+from remediator.recorder import Recorder
+from remediator.reload import PolicyFile
+from remediator.remediation import Remediator
+from remediator.status import InternalRequestHandler, InternalServer, Knowledge, create_internal_app
+from remediator.web import create_app
+from remediator.worker import DeadlineWorker
+
+log = logging.getLogger(__name__)
+
+THREADS = 16
+"""Webhook requests at the same time. Threads cost next to nothing; Alertmanager pairs rarely need more than two."""
+
+GRACE_SECONDS = 20
+"""After SIGTERM, for requests in flight; longer than the longest request."""
+
+EVENTS_GRACE_SECONDS = 2.0
+
+
+class CannotServe(Exception):
+    """A setting with which the service cannot start; the text says which and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TLS:
+    """Files for TLS on the webhook listener; with a client CA, clients need a certificate that it signed."""
+
+    cert_file: Path
+    key_file: Path
+    client_ca_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What `remediator serve` was told."""
+
+    config_file: Path
+    listen_address: str
+    internal_listen_address: str
+    token_files: Sequence[Path]
+    basic_auth_files: Sequence[Path]
+    authenticate: bool
+    tls: TLS | None
+    kubeconfig: Path | None
+    cluster: str
+    dry_run: bool
+
+
+def serve(settings: Settings) -> None:
+    """Run the service until SIGTERM or SIGINT, then exit 0.
+
+    Raises CannotServe, InvalidDocument, InvalidCredentials or NoCluster where it cannot start.
+    """
+    policy_file = PolicyFile(settings.config_file)
+    service = _Service(settings, policy_file)
+    if settings.tls:
+        _try_certificates(settings.tls)
+    with _listening(settings.listen_address) as webhook, _listening(settings.internal_listen_address) as internal:
+        facts = {"version": __version__, "webhook": _spell(webhook), "internal": _spell(internal)}
+        mode = {"dryRun": settings.dry_run, "authenticated": settings.authenticate, "tls": settings.tls is not None}
+        log.info("starting", extra={**facts, "cluster": settings.cluster, **mode})
+        _Gunicorn(service, webhook, internal, settings.tls).run()
+
+
+class _Service:
+    """Everything that lives in the worker, made in an order that lets a wrong setting show before the fork."""
+
+    def __init__(self, settings: Settings, policy_file: PolicyFile) -> None:
+        self._settings = settings
+        self._policy_file = policy_file
+        self._recorder: Recorder | None = None
+        registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=registry)
+        self._metrics = Metrics(registry)
+        self._credentials = self._read_credentials()
+        self._cluster = Cluster(settings.kubeconfig, threads=THREADS, observe=self._count_request)
+        self._stop = threading.Event()
+
+    def _read_credentials(self) -> Credentials | None:
+        settings = self._settings
+        if not settings.authenticate:
+            return None
+        return Credentials(
+            settings.token_files,
+            settings.basic_auth_files,
+            on_reload=self._metrics.credentials_reload_successful.set,
+        )
+
+    def _count_request(self, verb: str, code: str) -> None:
+        self._metrics.kubernetes_requests.labels(verb=verb, code=code).inc()
+
+    def start(self, internal: socket.socket) -> Flask:
+        """Start the threads and return the webhook's application."""
+        settings, policy = self._settings, self._policy_file.current
+        observer = Observer(policy=policy, cluster=self._cluster, metrics=self._metrics, now=_now)
+        self._recorder = recorder = Recorder(
+            metrics=self._metrics,
+            audit=sys.stdout,
+            emit_event=self._cluster.emit_event,
+            cluster=settings.cluster,
+        )
+        remediator = Remediator(
+            policy=policy,
+            cluster=self._cluster,
+            recorder=recorder,
+            fence=settings.cluster,
+            dry_run=settings.dry_run,
+            now=_now,
+        )
+        knowledge = Knowledge(
+            policy_file=self._policy_file,
+            observer=observer,
+            registry=self._metrics.registry,
+            cluster=settings.cluster,
+            dry_run=settings.dry_run,
+            now=_now,
+        )
+        server = InternalServer(internal.getsockname()[:2], InternalRequestHandler, bind_and_activate=False)
+        server.socket = internal
+        server.server_name, server.server_port = "internal", internal.getsockname()[1]
+        server.setup_environ()
+        server.set_app(create_internal_app(knowledge))
+        self._metrics.preregister(policy())
+        self._run(lambda: self._policy_file.watch(self._metrics, _now, self._stop), "configuration")
+        self._run(lambda: observer.watch(self._stop), "observer")
+        self._run(server.serve_forever, "internal listener")
+        return create_app(remediator.handle, self._credentials, self._metrics)
+
+    def stop(self) -> None:
+        """Let what waits to be recorded be recorded."""
+        self._stop.set()
+        if self._recorder:
+            self._recorder.close(EVENTS_GRACE_SECONDS)
+
+    @staticmethod
+    def _run(work: Callable[[], None], name: str) -> None:
+        threading.Thread(target=work, name=name, daemon=True).start()
+
+
+class _GunicornLogger(Logger):  # type: ignore[misc]
+    """gunicorn's messages in our format; its start and stop are none of the reader's business."""
+
+    def setup(self, cfg: Any) -> None:
+        """Leave everything to the root logger."""
+        self.error_log.propagate = True
+        self.error_log.setLevel(logging.WARNING)
+        self.access_log.setLevel(logging.CRITICAL)
+
+
+class _Gunicorn(BaseApplication):  # type: ignore[misc]
+    def __init__(self, service: _Service, webhook: socket.socket, internal: socket.socket, tls: TLS | None) -> None:
+        self._service = service
+        self._webhook = webhook
+        self._internal = internal
+        self._tls = tls
+        super().__init__()
+
+    def load_config(self) -> None:
+        """gunicorn's settings; each differs from the default for a reason that docs/architecture.md gives."""
+        memory = Path("/dev/shm")  # noqa: S108 - gunicorn touches a file there; a disk could block it
+        settings: dict[str, Any] = {
+            # gunicorn closes the number that it is given.
+            "bind": f"fd://{self._webhook.detach()}",
+            "workers": 1,
+            "threads": THREADS,
+            "worker_class": DeadlineWorker,
+            "graceful_timeout": GRACE_SECONDS,
+            "keepalive": 5,
+            "limit_request_fields": 50,
+            "logger_class": _GunicornLogger,
+            "control_socket_disable": True,
+            "worker_tmp_dir": str(memory) if memory.is_dir() else None,
+            "worker_exit": lambda arbiter, worker: self._service.stop(),
+        }
+        if self._tls:
+            settings |= {"certfile": str(self._tls.cert_file), "keyfile": str(self._tls.key_file)}
+            if self._tls.client_ca_file:
+                settings |= {"ca_certs": str(self._tls.client_ca_file), "cert_reqs": 2}
+        for name, value in settings.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        """Called in the worker, after the fork."""
+        return self._service.start(self._internal)
+
+
+@contextmanager
+def _listening(address: str) -> Iterator[socket.socket]:
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal() or int(port) > 65535:
+        raise CannotServe(f"{address!r} is not an address to listen on; write HOST:PORT or :PORT")
+    host = host.strip("[]")
+    try:
+        found = socket.getaddrinfo(host or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        listener = socket.create_server(found[0][4][:2], family=found[0][0], backlog=2048, dualstack_ipv6=False)
+    except OSError as error:
+        raise CannotServe(f"cannot listen on {address}: {error.strerror}; choose another address or port") from None
+    with listener:
+        yield listener
+
+
+def _try_certificates(tls: TLS) -> None:
+    try:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=tls.client_ca_file)
+        context.load_cert_chain(tls.cert_file, tls.key_file)
+    except (OSError, ssl.SSLError) as error:
+        raise CannotServe(f"the certificate, its key or the client CA cannot be used: {error}") from None
+
+
+def _spell(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,52 @@
+"""Calls shared by those who ask at the same time: each caller gets the result of a call that began after it asked.
+
+So a storm of notifications costs the API server at most two reads in flight per target, and yet nobody decides on
+what was read before its own alert arrived. The word is Go's, from golang.org/x/sync/singleflight, which shares the
+call already under way instead.
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Generic, TypeVar
+
+MAX_IN_FLIGHT = 2
+"""Two, so that one call that hangs does not hold up those who came after it."""
+
+T = TypeVar("T")
+
+
+class SingleFlight(Generic[T]):
+    """Shares the calls of one function without arguments."""
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self._call = call
+        self._lock = threading.Lock()
+        self._places = threading.Semaphore(MAX_IN_FLIGHT)
+        self._next: Future[T] | None = None
+
+    def __call__(self, timeout: float) -> T:
+        """The result, or the exception, of a call that begins from now on.
+
+        Raises TimeoutError where it does not end within `timeout` seconds.
+        """
+        with self._lock:
+            leads = self._next is None
+            flight = self._next = self._next or Future()
+        if leads:
+            self._lead(flight, timeout)
+        return flight.result(timeout)
+
+    def _lead(self, flight: Future[T], timeout: float) -> None:
+        in_place = self._places.acquire(timeout=timeout)
+        with self._lock:
+            self._next = None
+        if not in_place:
+            flight.set_exception(TimeoutError())
+            return
+        try:
+            flight.set_result(self._call())
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait for the result
+            flight.set_exception(error)
+        finally:
+            self._places.release()

@@ -1,0 +1,118 @@
+"""The webhook listener: POST /webhook, and nothing else that could look like success.
+
+The rule of this file: 2xx tells Alertmanager that the alerts are dealt with, so nothing but a finished decision may
+answer it. 503 makes it deliver again within a minute, any 4xx at its next group_interval. 429 and 3xx are never
+sent: Alertmanager does not come back after the one, and follows the other with an empty GET.
+"""
+
+import json
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import (
+    BadRequest,
+    HTTPException,
+    LengthRequired,
+    RequestEntityTooLarge,
+    Unauthorized,
+    UnsupportedMediaType,
+)
+
+from remediator.alerts import MalformedAlert, NotANotification, Notification, parse_notification
+from remediator.credentials import Credentials
+from remediator.metrics import Metrics
+from remediator.outcome import Outcome
+
+log = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 10 * 1024 * 1024
+"""10,000 alerts with ten labels and a description each are 8 MB."""
+
+Handle = Callable[[Notification], list[Outcome]]
+
+
+def create_app(handle: Handle, credentials: Credentials | None, metrics: Metrics) -> Flask:
+    """The WSGI application of the webhook listener. Without credentials, everybody may post."""
+    app = Flask("remediator", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.url_map.merge_slashes = False
+
+    @app.post("/webhook", provide_automatic_options=False)
+    def webhook() -> Response:
+        if credentials is not None and not credentials.accept(request.headers.get("Authorization", "")):
+            raise Unauthorized("no valid credentials; see http_config in rules/alertmanager.yaml")
+        try:
+            notification = parse_notification(_body())
+        except NotANotification as error:
+            raise BadRequest(f"not a notification: {error}") from None
+        if notification.truncated_alerts:
+            metrics.truncated_alerts.inc(notification.truncated_alerts)
+            log.warning(
+                "alerts are lost: Alertmanager left some out, set max_alerts to 0",
+                extra={"truncatedAlerts": notification.truncated_alerts, "receiver": notification.receiver},
+            )
+        outcomes = handle(notification)
+        failed = any(outcome.reason.failed for outcome in outcomes)
+        status = HTTPStatus.SERVICE_UNAVAILABLE if failed else HTTPStatus.OK
+        return _answer(status, {"outcomes": _per_alert(notification, outcomes)})
+
+    @app.errorhandler(HTTPException)
+    def refuse(error: HTTPException) -> Response:
+        response = _answer(error.code or 500, {"error": error.description})
+        if isinstance(error, Unauthorized):
+            response.headers["WWW-Authenticate"] = "Bearer, Basic"
+        # What is left of the body must not be taken for the next request.
+        response.headers["Connection"] = "close"
+        return response
+
+    @app.after_request
+    def count(response: Response) -> Response:
+        metrics.notifications.labels(code=str(response.status_code)).inc()
+        return response
+
+    return app
+
+
+def _body() -> bytes:
+    """The whole body, as long as it says that it is."""
+    length = request.content_length
+    if length is None:
+        # A chunked body over the limit would be cut off in silence.
+        raise LengthRequired("a Content-Length is required")
+    if length > MAX_BODY_BYTES:
+        raise RequestEntityTooLarge(f"the body is over {MAX_BODY_BYTES} bytes")
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaType("the Content-Type must be application/json")
+    if request.content_encoding not in (None, "identity"):
+        raise UnsupportedMediaType("the body must not be compressed")
+    try:
+        body = request.get_data(cache=False)
+    except OSError as error:
+        raise BadRequest("the body did not arrive in time") from error
+    if len(body) != length:
+        raise BadRequest(f"the body has {len(body)} bytes, and its Content-Length is {length}")
+    return body
+
+
+def _per_alert(notification: Notification, outcomes: list[Outcome]) -> list[dict[str, Any]]:
+    return [
+        {
+            "alertname": alert.name,
+            "fingerprint": alert.fingerprint,
+            "remediation": outcome.remediation_name,
+            "target": outcome.target_name,
+            "effect": outcome.effect,
+            "reason": outcome.reason,
+            "message": f"the alert cannot be read: {alert.problem}"
+            if isinstance(alert, MalformedAlert)
+            else outcome.message,
+        }
+        for alert, outcome in zip(notification.alerts, outcomes, strict=True)
+    ]
+
+
+def _answer(status: int, body: dict[str, Any]) -> Response:
+    return Response(f"{json.dumps(body)}\n", status=status, mimetype="application/json")

@@ -1,0 +1,160 @@
+"""The target as it was read: a Deployment's JSON turned into what decisions need, and an act into the patch for it.
+
+Pure: no I/O, no clock. Nothing here judges; what cannot be believed is kept as a problem, and the decision says
+which effects a problem stops.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from remediator import ledger
+from remediator.durations import format_duration
+from remediator.ledger import KillSwitch, Ledger, Pause
+from remediator.policy import ENABLED_FLAG, PERCENTAGE_FLAG, Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetMissing:
+    """The Deployment is not there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetInvalid:
+    """The Deployment is there, but not of the form that the target describes."""
+
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """A Deployment, as far as this service is concerned with it."""
+
+    uid: str
+    resource_version: str
+    replicas: int
+    env: tuple[tuple[str, str | None], ...] = ()
+    """The container's environment in its order; None stands for a value from elsewhere (valueFrom)."""
+    ledger: Ledger = field(default_factory=Ledger)
+    pause: Pause | None = None
+    kill_switch: KillSwitch | None = None
+    autoscaler: str = ""
+    """The manager that last scaled the Deployment by itself, or empty."""
+    problems: tuple[str, ...] = ()
+    """What is written on the target about holds and acts, and cannot be believed."""
+
+    def flags(self) -> Mapping[str, str | None]:
+        """The environment by name; of a name that stands there twice, the last one, as the kubelet does."""
+        return dict(self.env)
+
+    def env_problem(self, names: Mapping[str, str]) -> str:
+        """Why these variables cannot be set by a patch, or empty."""
+        present = [name for name, _ in self.env]
+        for name in names:
+            if present.count(name) > 1:
+                return f"env {name} is there {present.count(name)} times, and a patch would change only the first"
+            if name in present and self.flags()[name] is None:
+                return f"env {name} takes its value from elsewhere (valueFrom), which a patch must not replace"
+        return ""
+
+    def percentage(self) -> int | None:
+        """The canary's share of traffic in percent, 0 where it is switched off, None where it cannot be told."""
+        flags = self.flags()
+        if flags.get(ENABLED_FLAG) == "false":
+            return 0
+        text = flags.get(PERCENTAGE_FLAG)
+        return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) <= 3 else None
+
+    def at_or_below(self, percentage: int, profile: Mapping[str, str]) -> bool:
+        """Whether the canary's share is no higher, and no other flag that is there differs from the profile."""
+        actual, flags = self.percentage(), self.flags()
+        others = (name for name in profile if name not in (ENABLED_FLAG, PERCENTAGE_FLAG))
+        return (
+            actual is not None
+            and actual <= percentage
+            and all(flags.get(name, profile[name]) == profile[name] for name in others)
+        )
+
+    def unbelievable(self, now: datetime) -> str:
+        """Why what is written on the target about acts and holds cannot be believed, or empty."""
+        if self.pause and self.pause.until > now + ledger.MAX_PAUSE:
+            return f"the pause is longer than {format_duration(ledger.MAX_PAUSE)}"
+        return next(iter(self.problems), "") or self.ledger.as_of(now).problem
+
+    def held_by(self, now: datetime) -> Pause | None:
+        """The pause that holds at this moment, or None."""
+        return self.pause if self.pause and now < self.pause.until <= now + ledger.MAX_PAUSE else None
+
+
+def read_workload(manifest: Mapping[str, Any], target: Target) -> Workload | TargetInvalid:
+    """What a Deployment's JSON, as the API server sent it, says about the target."""
+    metadata, spec = manifest.get("metadata") or {}, manifest.get("spec") or {}
+    version = metadata.get("resourceVersion") or ""
+    if version in ("", "0"):
+        # The API server takes a patch with these for one without a precondition.
+        return TargetInvalid(problem="the API server sent no resourceVersion, so no write could be safe")
+    env: tuple[tuple[str, str | None], ...] = ()
+    if target.container:
+        containers = [
+            container
+            for container in spec.get("template", {}).get("spec", {}).get("containers") or []
+            if container.get("name") == target.container
+        ]
+        if len(containers) != 1:
+            return TargetInvalid(problem=f"it has {len(containers) or 'no'} containers named {target.container}")
+        env = tuple(
+            (variable["name"], None if variable.get("valueFrom") else variable.get("value", ""))
+            for variable in containers[0].get("env") or []
+        )
+    annotations = metadata.get("annotations") or {}
+    acts = ledger.decode_ledger(annotations.get(ledger.LEDGER))
+    problems = [acts.problem] if acts.problem else []
+    pause = None
+    if (text := annotations.get(ledger.PAUSE)) is not None:
+        try:
+            pause = ledger.decode_pause(text)
+        except ValueError as error:
+            problems.append(str(error))
+    switch = annotations.get(ledger.KILL_SWITCH)
+    return Workload(
+        uid=metadata.get("uid", ""),
+        resource_version=version,
+        replicas=spec.get("replicas", 1),
+        env=env,
+        ledger=acts,
+        pause=pause,
+        kill_switch=None if switch is None else ledger.decode_kill_switch(switch),
+        autoscaler=_autoscaler(metadata.get("managedFields") or []),
+        problems=tuple(problems),
+    )
+
+
+def _autoscaler(managed_fields: list[Mapping[str, Any]]) -> str:
+    """Who scales the Deployment by itself: horizontal pod autoscalers, KEDA's too, write through /scale."""
+    for entry in managed_fields:
+        owns_replicas = "f:replicas" in (entry.get("fieldsV1") or {}).get("f:spec", {})
+        if owns_replicas and entry.get("subresource") == "scale" and entry.get("manager") in _AUTOSCALERS:
+            return str(entry["manager"])
+    return ""
+
+
+_AUTOSCALERS = frozenset({"kube-controller-manager", "keda-operator"})
+
+
+def write_patch(workload: Workload, target: Target, change: Mapping[str, str] | int, acts: Ledger) -> dict[str, Any]:
+    """The strategic-merge patch that sets flags or replicas, records the act, and holds only for what was read."""
+    spec: dict[str, Any]
+    if isinstance(change, int):
+        spec = {"replicas": change}
+    else:
+        env = [{"name": name, "value": value} for name, value in change.items()]
+        spec = {"template": {"spec": {"containers": [{"name": target.container, "env": env}]}}}
+    return {
+        "metadata": {
+            "uid": workload.uid,
+            "resourceVersion": workload.resource_version,
+            "annotations": {ledger.LEDGER: ledger.encode_ledger(acts)},
+        },
+        "spec": spec,
+    }
