@@ -1,4 +1,4 @@
-"""Access to Kubernetes: read a target, apply a patch, emit an Event. The only importer of `kubernetes`.
+"""Access to Kubernetes: read a target, apply a patch, emit an Event.
 
 Raw JSON goes in and out, for that survives every rewrite of the client's models. Each request has a timeout and is
 sent once; who retries is decided by those who know what for. The errors:
@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import kubernetes.client
-import kubernetes.config
 import urllib3.exceptions
 from kubernetes.client.exceptions import ApiException
+from kubernetes.config import ConfigException
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from remediator import __version__
+from remediator.kubeconfig import find_configuration
 from remediator.policy import Target
 from remediator.reasons import Reason
 from remediator.workload import TargetInvalid, TargetMissing, Workload, read_workload
@@ -37,8 +38,6 @@ FIELD_MANAGER = "remediator"
 CONNECT_TIMEOUT = 2.0
 READ_TIMEOUT = 3.0
 """Seconds for one request. A read, a write and a read-back fit into the 8 s of one notification."""
-
-IN_CLUSTER_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
 class ClusterError(Exception):
@@ -75,10 +74,6 @@ class Unanswered(Unavailable):
     """A write was sent, and whether it was applied is not known."""
 
 
-class NoCluster(Exception):
-    """No usable way to an API server is configured; the text says what to do."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """A Kubernetes Event about a target. The same name is written once, however many replicas try."""
@@ -112,7 +107,7 @@ class Cluster:
         self._connect()
 
     def _connect(self) -> None:
-        configuration = _configuration(self._kubeconfig)
+        configuration = find_configuration(self._kubeconfig)
         # Hidden retries would stretch one timeout of 3 s to more than the time that a notification has.
         configuration.retries = False
         configuration.connection_pool_maxsize = self._threads
@@ -211,7 +206,7 @@ class Cluster:
             never_sent = isinstance(error, NewConnectionError | ConnectTimeoutError)
             kind = Unavailable if never_sent or verb == "get" else Unanswered
             raise kind(f"{verb}: {_plain(error)}") from error
-        except kubernetes.config.ConfigException as error:
+        except ConfigException as error:
             self._observe(verb, "error")
             raise Forbidden(f"{verb}: the credentials cannot be read: {error}") from error
         self._observe(verb, str(response.status))
@@ -253,22 +248,3 @@ def _plain(error: urllib3.exceptions.HTTPError) -> str:
     if isinstance(error, urllib3.exceptions.TimeoutError) and not isinstance(error, NewConnectionError):
         return "the API server did not answer in time"
     return f"no connection to the API server: {error.__class__.__name__}"
-
-
-def _configuration(kubeconfig: Path | None) -> Any:
-    configuration = kubernetes.client.Configuration()
-    try:
-        if kubeconfig is None and IN_CLUSTER_TOKEN.exists():
-            kubernetes.config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        else:
-            kubernetes.config.load_kube_config(  # type: ignore[no-untyped-call]
-                config_file=None if kubeconfig is None else str(kubeconfig),
-                client_configuration=configuration,
-                persist_config=False,
-            )
-    except kubernetes.config.ConfigException as error:
-        place = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
-        raise NoCluster(
-            f"no way to a Kubernetes API server: {error} (looked at {place}); give --kubeconfig=F, or set KUBECONFIG"
-        ) from error
-    return configuration

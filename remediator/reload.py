@@ -27,13 +27,18 @@ class PolicyFile:
         self._text = read_text(path)
         self._policy = parse_policy(self._text, str(path))
 
+    def show(self, metrics: Metrics, now: datetime) -> None:
+        """Let the metrics show that the file was read."""
+        metrics.preregister(self._policy)
+        metrics.config_reload_successful.set(1)
+        metrics.config_reload_success_time.set(now.timestamp())
+
     def current(self) -> Policy:
         """The last good policy."""
         return self._policy
 
     def watch(self, metrics: Metrics, now: Callable[[], datetime], stop: threading.Event) -> None:
         """Take over every change of the file until told to stop."""
-        _report_success(self._policy, metrics, now())
         while not stop.wait(POLL_SECONDS):
             self.poll(metrics, now())
 
@@ -51,11 +56,5 @@ class PolicyFile:
             metrics.config_reload_successful.set(0)
             return
         self._text, self._policy, self.problem = text, policy, ""
-        _report_success(policy, metrics, now)
+        self.show(metrics, now)
         log.info("configuration reloaded", extra={"file": str(self.path)})
-
-
-def _report_success(policy: Policy, metrics: Metrics, now: datetime) -> None:
-    metrics.preregister(policy)
-    metrics.config_reload_successful.set(1)
-    metrics.config_reload_success_time.set(now.timestamp())

@@ -107,6 +107,7 @@ class _Service:
     def _read_credentials(self) -> Credentials | None:
         settings = self._settings
         if not settings.authenticate:
+            self._metrics.credentials_reload_successful.set(1)
             return None
         return Credentials(
             settings.token_files,
@@ -148,7 +149,7 @@ class _Service:
         server.server_name, server.server_port = "internal", internal.getsockname()[1]
         server.setup_environ()
         server.set_app(create_internal_app(knowledge))
-        self._metrics.preregister(policy())
+        self._policy_file.show(self._metrics, _now())
         self._run(lambda: self._policy_file.watch(self._metrics, _now, self._stop), "configuration")
         self._run(lambda: observer.watch(self._stop), "observer")
         self._run(server.serve_forever, "internal listener")

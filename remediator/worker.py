@@ -5,11 +5,14 @@ all threads. Here a request that is not answered in time loses its connection, a
 """
 
 import contextlib
+import logging
 import socket
 import time
 from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
+
+log = logging.getLogger(__name__)
 
 REQUEST_SECONDS = 10.0
 """Alertmanager gives up after its group_interval, 10 s at the least; an answer after that reaches nobody."""
@@ -29,6 +32,17 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
             return super().handle(conn)
         finally:
             del self._deadlines[conn]
+
+    def handle_exit(self, sig: int, frame: object) -> None:
+        """SIGTERM: refuse connections from now on, and finish the requests that are there."""
+        super().handle_exit(sig, frame)
+        self.method_queue.defer(self._stop_listening)
+
+    def _stop_listening(self) -> None:
+        self.set_accept_enabled(False)
+        for listener in self.sockets:
+            listener.close()
+        log.info("stopping", extra={"inFlight": len(self._deadlines)})
 
     def notify(self) -> None:
         """Runs in the main loop, at least once a second."""

@@ -37,7 +37,7 @@ def check(context: click.Context, files: tuple[Path, ...], schema: bool, lint_fa
       remediator check rules/remediations.yaml
       remediator check --schema > remediations.schema.json
     """
-    from remediator.policy_file import json_schema
+    from remediator.policy_schema import json_schema
 
     if schema:
         click.echo(json.dumps(json_schema(), indent=2))

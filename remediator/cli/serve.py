@@ -144,10 +144,10 @@ def serve(
     if embedded_kubeconfig and not embedded:
         raise click.UsageError("--embedded.kubeconfig needs --embedded")
 
-    from remediator.cluster import NoCluster
     from remediator.credentials import InvalidCredentials
     from remediator.document import InvalidDocument
     from remediator.embedded.child import EmbeddedClusterFailed, embedded_cluster
+    from remediator.kubeconfig import NoCluster
     from remediator.server import CannotServe, Settings
     from remediator.server import serve as run
 

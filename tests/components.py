@@ -1,0 +1,34 @@
+"""The real programs that tests drive: where they are found, and what happens where they are not.
+
+A program is looked for in the cache that `make components` fills, then on PATH. Where it is missing, a test
+that needs it skips and says so; with CI=true that is a failure, so that nothing can be skipped unseen.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+CACHE = Path(
+    os.environ.get(
+        "REMEDIATOR_COMPONENTS",
+        Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "remediator" / "components",
+    )
+)
+
+
+def component(name: str, program: str, *, on_path: bool = True) -> Path:
+    """The program's path; `name` is the cache's folder for it, as in .ci/components.
+
+    Raises pytest's Skipped (or Failed in CI) where the program is missing.
+    """
+    cached = CACHE / name / "usr" / "bin" / program
+    if os.access(cached, os.X_OK):
+        return cached
+    if on_path and (found := shutil.which(program)):
+        return Path(found)
+    missing = f"{name} is not here: `make components` fetches it"
+    if os.environ.get("CI") == "true":
+        pytest.fail(missing)
+    pytest.skip(missing)

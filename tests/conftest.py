@@ -1,0 +1,74 @@
+"""Fixtures that more than one file uses."""
+
+import json
+import os
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+from remediator.embedded import EmbeddedCluster
+from tests.faults import FaultyApi
+from tests.service import Clock, Service
+
+settings.register_profile("ci", derandomize=True, deadline=None)
+settings.register_profile("here", deadline=None)
+settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
+
+MakeService = Callable[..., Service]
+
+
+@pytest.fixture
+def embedded() -> Iterator[EmbeddedCluster]:
+    """A cluster with denis at 10 % and denis-workers at 4."""
+    with EmbeddedCluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def api(embedded: EmbeddedCluster) -> Iterator[FaultyApi]:
+    """The same cluster, behind a proxy that can fail."""
+    with FaultyApi(embedded.url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that stands at noon."""
+    return Clock()
+
+
+@pytest.fixture
+def make_service(api: FaultyApi, clock: Clock, tmp_path: Path) -> Iterator[MakeService]:
+    """Makes replicas of the service that share the cluster and the clock."""
+    made: list[Service] = []
+
+    def make(**settings: Any) -> Service:
+        kubeconfig = api.write_kubeconfig(tmp_path / f"kubeconfig-{len(made)}")
+        made.append(Service(kubeconfig, **{"clock": clock, **settings}))
+        return made[-1]
+
+    yield make
+    for service in made:
+        service.recorder.close(5)
+
+
+@pytest.fixture
+def service(make_service: MakeService) -> Service:
+    """One replica."""
+    return make_service()
+
+
+@pytest.fixture
+def events(embedded: EmbeddedCluster) -> Callable[[], list[dict[str, Any]]]:
+    """The Events that Remediator has written."""
+
+    def get() -> list[dict[str, Any]]:
+        with urllib.request.urlopen(f"{embedded.url}/api/v1/namespaces/denis/events") as response:
+            items = json.load(response)["items"]
+        return [item for item in items if item.get("reportingComponent") == "remediator.denis.run/remediator"]
+
+    return get

@@ -1,0 +1,148 @@
+"""What the documentation says and the program does are the same: names, links, commands."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from remediator.cli.serve import serve
+from remediator.metrics import Metrics
+from remediator.policy_schema import json_schema
+from remediator.reasons import Reason
+from tests.service import shipped_policy
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+def page(name: str) -> str:
+    """A page's text."""
+    return (ROOT / name).read_text()
+
+
+def first_column(text: str) -> list[str]:
+    """The names in backticks that start a row of any table of a page."""
+    return [name for row in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE) for name in re.findall(r"`([^`]+)`", row)]
+
+
+def keys(schema: dict[str, Any], node: dict[str, Any], path: str = "") -> Iterator[str]:
+    """The keys of remediations.yaml as docs/configuration.md spells them."""
+    for option in (node, *node.get("anyOf", [])):
+        resolved = schema["$defs"][option["$ref"].rpartition("/")[2]] if "$ref" in option else option
+        for name, inner in resolved.get("properties", {}).items():
+            spelled = f"{path}.{name}" if path else name
+            yield spelled
+            yield from keys(schema, inner, spelled)
+        if "items" in resolved:
+            yield from keys(schema, resolved["items"], f"{path}[]")
+        for named in (resolved.get("additionalProperties"), *resolved.get("patternProperties", {}).values()):
+            if isinstance(named, dict):
+                yield from keys(schema, named, f"{path}.*")
+
+
+def test_every_reason_is_explained_in_the_order_of_the_ladder() -> None:
+    """docs/reasons.md has a row for each reason, in the order that the code tries them."""
+    documented = [name for name in first_column(page("docs/reasons.md")) if name in set(Reason)]
+    assert documented == list(Reason)
+
+
+def test_every_reasons_answer_is_what_is_documented() -> None:
+    """The column `answer` is 503 for the failures and 200 for all others."""
+    rows = re.findall(r"^\| `(\w+)` \|.*\| (\d{3}) \|", page("docs/reasons.md"), re.MULTILINE)
+    assert dict(rows) == {reason: "503" if reason.failed else "200" for reason in Reason}
+
+
+def test_the_readme_counts_the_reasons() -> None:
+    """The number in the README is that of the list."""
+    assert f"{len(Reason)} reasons" in page("README.md")
+
+
+def test_every_metric_is_documented_and_exists() -> None:
+    """docs/metrics.md has a row for each metric, by the name that a scrape shows, and no other."""
+    metrics = Metrics(CollectorRegistry())
+    metrics.preregister(shipped_policy())
+    types = {family.name: family.type for family in metrics.registry.collect()}
+    shown = {f"{name}_total" if kind == "counter" else name for name, kind in types.items()}
+    documented = {name for name in first_column(page("docs/metrics.md")) if name.startswith("remediator_")}
+    assert documented == shown
+
+
+def test_every_metric_in_the_rules_exists() -> None:
+    """An alert on a metric that nobody exports would never fire."""
+    metrics = Metrics(CollectorRegistry())
+    metrics.preregister(shipped_policy())
+    shown = {sample.name for family in metrics.registry.collect() for sample in family.samples}
+    # Gauges of a target have a series once it was looked at.
+    shown |= {family.name for family in metrics.registry.collect()}
+    used = set(re.findall(r"\bremediator_[a-z_]+", page("rules/remediator.rules.yaml")))
+    assert used <= shown
+
+
+def test_every_flag_is_documented_and_exists() -> None:
+    """docs/configuration.md has a row for each flag of `serve`, and no other."""
+    flags = {option for parameter in serve.params for option in parameter.opts}
+    documented = {name for name in first_column(page("docs/configuration.md")) if name.startswith("--")}
+    assert documented == flags
+
+
+def test_every_default_is_documented() -> None:
+    """The defaults in docs/configuration.md are those of the program."""
+    for parameter in serve.params:
+        if isinstance(parameter.default, str | Path) and str(parameter.default):
+            row = next(
+                row for row in page("docs/configuration.md").splitlines() if row.startswith(f"| `{parameter.opts[0]}`")
+            )
+            assert f"`{parameter.default}`" in row
+
+
+def test_every_key_is_documented_and_exists() -> None:
+    """docs/configuration.md has a row for each key of remediations.yaml, and no other."""
+    schema = json_schema()
+    known = set(keys(schema, schema))
+    section = page("docs/configuration.md").partition("## remediations.yaml")[2]
+    assert set(first_column(section)) == known
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path: Path) -> None:
+    """Every relative link of a page leads to a file of the project."""
+    for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text()):
+        if "://" not in link:
+            assert (path.parent / link).exists(), link
+
+
+def test_make_help_lists_every_target() -> None:
+    """`make help` explains each target that somebody may call."""
+    makefile = page("Makefile")
+    phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    assert phony is not None
+    shown = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    listed = re.findall(r"^\s+\x1b\[1m(\S+)", shown.stdout, re.MULTILINE)
+    assert sorted(listed) == sorted(phony[1].split())
+
+
+def test_the_commands_of_the_readme_exist() -> None:
+    """Each `make` target that the README names is one of the Makefile's."""
+    for target in re.findall(r"(?:^|`)make (\w+)", page("README.md"), re.MULTILINE):
+        assert re.search(rf"^{target}:", page("Makefile"), re.MULTILINE), target
+
+
+def test_no_address_of_a_registry_is_in_a_lock_file() -> None:
+    """Lock files pin versions by hash, and leave it to each machine where packages come from."""
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        text = page(name)
+        assert "--hash=sha256:" in text
+        assert not re.search(r"https?://|--index-url|--find-links", text)
+
+
+def test_the_changelog_is_in_alertmanagers_form() -> None:
+    """Each entry says what kind of change it is."""
+    entries = re.findall(r"^\* (.*)$", page("CHANGELOG.md"), re.MULTILINE)
+    assert entries
+    assert all(re.match(r"\[(CHANGE|FEATURE|ENHANCEMENT|BUGFIX)\] ", entry) for entry in entries)
