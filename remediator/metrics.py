@@ -10,6 +10,8 @@ from remediator.reasons import Reason
 
 NOTIFICATION_CODES = ("200", "400", "401", "404", "405", "411", "413", "415", "500", "503")
 
+RECORDS = ("event", "audit")
+
 _UNMATCHED = (
     Reason.MALFORMED_ALERT,
     Reason.NOT_FIRING,
@@ -107,9 +109,14 @@ class Metrics:
             ["verb", "code"],
             registry=registry,
         )
-        self.events_dropped = Counter(
-            "remediator_events_dropped", "Kubernetes Events that could not be written.", registry=registry
+        self.records_dropped = Counter(
+            "remediator_records_dropped",
+            "Events and audit lines that could not be written.",
+            ["kind"],
+            registry=registry,
         )
+        for kind in RECORDS:
+            self.records_dropped.labels(kind=kind)
         build_info = Gauge("remediator_build_info", "1, with the version as a label.", ["version"], registry=registry)
         build_info.labels(version=__version__).set(1)
         for code in NOTIFICATION_CODES:

@@ -95,9 +95,13 @@ class Recorder:
             ],
         }
         text = json.dumps({key: value for key, value in line.items() if value not in ("", None)})
-        with self._audit_lock:
-            self._audit.write(f"{text}\n")
-            self._audit.flush()
+        try:
+            with self._audit_lock:
+                self._audit.write(f"{text}\n")
+                self._audit.flush()
+        except OSError as error:
+            self._metrics.records_dropped.labels(kind="audit").inc()
+            log.error("audit line not written", extra={"error": str(error), "line": text})
 
     def _enqueue(self, event: Event) -> None:
         if event.name in self._emitted:
@@ -118,7 +122,7 @@ class Recorder:
                 self._drop(event, str(error))
 
     def _drop(self, event: Event, why: str) -> None:
-        self._metrics.events_dropped.inc()
+        self._metrics.records_dropped.labels(kind="event").inc()
         log.warning("event not written", extra={"event": event.reason, "target": event.target.name, "error": why})
 
 

@@ -5,6 +5,7 @@ threads start in gunicorn's worker, for threads and TLS connections do not survi
 """
 
 import logging
+import os
 import socket
 import ssl
 import sys
@@ -103,6 +104,7 @@ class _Service:
         self._credentials = self._read_credentials()
         self._cluster = Cluster(settings.kubeconfig, threads=THREADS, observe=self._count_request)
         self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
 
     def _read_credentials(self) -> Credentials | None:
         settings = self._settings
@@ -142,6 +144,7 @@ class _Service:
             registry=self._metrics.registry,
             cluster=settings.cluster,
             dry_run=settings.dry_run,
+            alive=self._is_alive,
             now=_now,
         )
         server = InternalServer(internal.getsockname()[:2], InternalRequestHandler, bind_and_activate=False)
@@ -161,9 +164,14 @@ class _Service:
         if self._recorder:
             self._recorder.close(EVENTS_GRACE_SECONDS)
 
-    @staticmethod
-    def _run(work: Callable[[], None], name: str) -> None:
-        threading.Thread(target=work, name=name, daemon=True).start()
+    def _run(self, work: Callable[[], None], name: str) -> None:
+        thread = threading.Thread(target=work, name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _is_alive(self) -> bool:
+        """Whether every thread still works; if not, the kubelet is to start the service anew."""
+        return all(thread.is_alive() for thread in self._threads)
 
 
 class _GunicornLogger(Logger):  # type: ignore[misc]
@@ -199,7 +207,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]
             "logger_class": _GunicornLogger,
             "control_socket_disable": True,
             "worker_tmp_dir": str(memory) if memory.is_dir() else None,
-            "worker_exit": lambda arbiter, worker: self._service.stop(),
+            "worker_exit": lambda arbiter, worker: self._leave(worker),
         }
         if self._tls:
             settings |= {"certfile": str(self._tls.cert_file), "keyfile": str(self._tls.key_file)}
@@ -207,6 +215,15 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]
                 settings |= {"ca_certs": str(self._tls.client_ca_file), "cert_reqs": 2}
         for name, value in settings.items():
             self.cfg.set(name, value)
+
+    def _leave(self, worker: DeadlineWorker) -> None:
+        """The end of the worker. What runs at the interpreter's exit is the master's business, which goes on: the
+        Kubernetes client would remove the certificates that it keeps in temporary files, and the next worker needs.
+        """
+        self._service.stop()
+        if worker.booted:
+            logging.shutdown()
+            os._exit(0)
 
     def load(self) -> Flask:
         """Called in the worker, after the fork."""

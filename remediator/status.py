@@ -35,6 +35,7 @@ class Knowledge:
     registry: CollectorRegistry
     cluster: str
     dry_run: bool
+    alive: Callable[[], bool]
     now: Callable[[], datetime]
 
 
@@ -51,6 +52,8 @@ def create_internal_app(knowledge: Knowledge) -> Callable[..., Iterable[bytes]]:
 
     @app.get("/-/healthy")
     def healthy() -> Response:
+        if not knowledge.alive():
+            return Response("Remediator has lost a thread; its log says why.\n", status=503, mimetype="text/plain")
         return Response("Remediator is healthy.\n", mimetype="text/plain")
 
     @app.get("/-/ready")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from prometheus_client import CollectorRegistry
 
@@ -53,6 +53,7 @@ class Service:
         policy: Policy | None = None,
         fence: str = "",
         dry_run: bool = False,
+        audit: TextIO | None = None,
     ) -> None:
         self.metrics = Metrics(CollectorRegistry())
         self.policy = policy or shipped_policy()
@@ -60,7 +61,7 @@ class Service:
         self.cluster = Cluster(kubeconfig, threads=16, observe=self._count)
         self._audit = io.StringIO()
         self.recorder = Recorder(
-            metrics=self.metrics, audit=self._audit, emit_event=self.cluster.emit_event, cluster=fence
+            metrics=self.metrics, audit=audit or self._audit, emit_event=self.cluster.emit_event, cluster=fence
         )
         self.remediator = Remediator(
             policy=lambda: self.policy,

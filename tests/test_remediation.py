@@ -1,11 +1,14 @@
 """The loop against a real HTTP API: exactly one act, whatever the API server and the others do."""
 
+import contextlib
 import json
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -346,8 +349,22 @@ def test_an_event_that_cannot_be_written_is_counted(
     assert service.reasons(alert()) == ["Applied"]
     service.recorder.close(5)
 
-    assert service.value("remediator_events_dropped_total") == 1
+    assert service.value("remediator_records_dropped_total", kind="event") == 1
     assert "event not written" in caplog.text
+
+
+def test_an_audit_line_that_cannot_be_written_is_counted(
+    make_service: MakeService, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With standard output gone, the act is done and answered, and a metric and a log line with the text say so."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with contextlib.suppress(BrokenPipeError), os.fdopen(writing, "w") as closed:
+        service = make_service(audit=closed)
+        assert service.reasons(alert()) == ["Applied"]
+
+    assert service.value("remediator_records_dropped_total", kind="audit") == 1
+    assert "audit line not written" in caplog.text
 
 
 def test_an_outcome_is_counted_and_audited(service: Service) -> None:

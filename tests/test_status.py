@@ -21,6 +21,7 @@ class Internal:
     """The internal listener of a service, and the observer that feeds it."""
 
     def __init__(self, service: Service, clock: Clock, policy_file: PolicyFile) -> None:
+        self.alive = True
         self.observer = Observer(
             policy=policy_file.current, cluster=service.cluster, metrics=service.metrics, now=clock
         )
@@ -30,6 +31,7 @@ class Internal:
             registry=service.metrics.registry,
             cluster="eu-1",
             dry_run=False,
+            alive=lambda: self.alive,
             now=clock,
         )
         self.client = Client(create_internal_app(knowledge))
@@ -70,6 +72,12 @@ def test_it_is_ready_once_the_api_server_has_answered(internal: Internal, api: F
     api.always("GET", Answer(status=503))
     internal.observer.look()
     assert internal.client.get("/-/ready").status_code == 200
+
+
+def test_it_is_unhealthy_once_a_thread_is_lost(internal: Internal) -> None:
+    """A service that no longer reads its configuration or looks at its targets is to be started anew."""
+    internal.alive = False
+    assert internal.client.get("/-/healthy").status_code == 503
 
 
 def test_the_status_shows_what_is_there(internal: Internal) -> None:

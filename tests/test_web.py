@@ -154,7 +154,7 @@ def test_hostile_labels_change_nothing(client: FlaskClient, service: Service, la
     assert post(client, body(alert(**labels))).json["outcomes"][0]["reason"] == "Applied"
     service.recorder.close(5)
     assert len(service.audit_lines()) == 1
-    assert service.value("remediator_events_dropped_total") == 0
+    assert service.value("remediator_records_dropped_total", kind="event") == 0
 
 
 @pytest.mark.parametrize(
