@@ -1,36 +1,28 @@
 """Access to Kubernetes: read a target, apply a patch, emit an Event.
 
 Raw JSON goes in and out, for that survives every rewrite of the client's models. Each request has a timeout and is
-sent once; who retries is decided by those who know what for. The errors:
-
-    ClusterError            carries the reason for the outcome
-    +-- Conflict            the object has changed since it was read: read and decide again
-    +-- Forbidden           401, 403: credentials or rights are missing
-    +-- Rejected            another 4xx: the same request will never succeed
-    +-- Unavailable         429, 5xx, no connection: the same request may succeed later
-        +-- Unanswered      a write that may have been applied all the same: read it back
+sent once; who retries is decided by those who know what for. What can go wrong is in api_errors.py.
 """
 
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import kubernetes.client
 import urllib3.exceptions
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config import ConfigException
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from remediator import __version__
+from remediator.api_errors import Conflict, Forbidden, NotFound, Rejected, from_connection, from_status, unanswered
 from remediator.kubeconfig import find_configuration
 from remediator.policy import Target
-from remediator.reasons import Reason
-from remediator.workload import TargetInvalid, TargetMissing, Workload, read_workload
+from remediator.workload import TargetInvalid, TargetMissing, Workload, autoscaler_of, read_workload
 
 FIELD_MANAGER = "remediator"
 """The name in managedFields by which others see, and GitOps tools can ignore, what this service wrote."""
@@ -38,40 +30,6 @@ FIELD_MANAGER = "remediator"
 CONNECT_TIMEOUT = 2.0
 READ_TIMEOUT = 3.0
 """Seconds for one request. A read, a write and a read-back fit into the 8 s of one notification."""
-
-
-class ClusterError(Exception):
-    """A request to the API server that did not do what was asked."""
-
-    reason: ClassVar[Reason]
-
-
-class Conflict(ClusterError):
-    """The object has changed since it was read."""
-
-    reason = Reason.CONFLICT
-
-
-class Forbidden(ClusterError):
-    """The API server does not accept the credentials, or does not grant the right."""
-
-    reason = Reason.FORBIDDEN
-
-
-class Rejected(ClusterError):
-    """The API server will never accept this request."""
-
-    reason = Reason.REJECTED
-
-
-class Unavailable(ClusterError):
-    """The API server cannot be reached, or asks to come back later."""
-
-    reason = Reason.UNAVAILABLE
-
-
-class Unanswered(Unavailable):
-    """A write was sent, and whether it was applied is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +73,16 @@ class Cluster:
         client.user_agent = f"remediator/{__version__}"
         self._apps = kubernetes.client.AppsV1Api(client)
         self._events = kubernetes.client.EventsV1Api(client)
+        self._autoscaling = kubernetes.client.AutoscalingV2Api(client)
 
-    def read(self, target: Target, *, timeout: float = READ_TIMEOUT) -> Workload | TargetInvalid | TargetMissing:
-        """The target as the API server has it now. Raises ClusterError."""
+    def read(
+        self, target: Target, *, autoscalers: bool = False, timeout: float = READ_TIMEOUT
+    ) -> Workload | TargetInvalid | TargetMissing:
+        """The target as the API server has it now. Raises ClusterError.
+
+        With `autoscalers`, a second request asks whether one owns the replicas; without, only what an autoscaler has
+        written on the target itself tells.
+        """
 
         def send() -> Any:
             return self._apps.read_namespaced_deployment(
@@ -129,9 +94,23 @@ class Cluster:
 
         try:
             manifest = self._request("get", send)
-        except _NotFound:
+        except NotFound:
             return TargetMissing()
-        return read_workload(manifest, target)
+        workload = read_workload(manifest, target)
+        if autoscalers and isinstance(workload, Workload):
+            return replace(workload, autoscaler=self._find_autoscaler(target, timeout) or workload.autoscaler)
+        return workload
+
+    def _find_autoscaler(self, target: Target, timeout: float) -> str:
+        def send() -> Any:
+            return self._autoscaling.list_namespaced_horizontal_pod_autoscaler(
+                target.namespace, _preload_content=False, _request_timeout=(min(CONNECT_TIMEOUT, timeout), timeout)
+            )
+
+        try:
+            return autoscaler_of(target, self._request("list", send))
+        except NotFound:
+            return ""  # The API server has no autoscalers at all.
 
     def apply(self, target: Target, patch: Mapping[str, Any], *, dry_run: bool, timeout: float = READ_TIMEOUT) -> None:
         """Send one strategic-merge patch, whose resourceVersion is its precondition. Raises ClusterError."""
@@ -150,7 +129,7 @@ class Cluster:
 
         try:
             self._request("patch", send)
-        except _NotFound as error:
+        except NotFound as error:
             raise Conflict(str(error)) from error
 
     def emit_event(self, event: Event) -> None:
@@ -187,7 +166,7 @@ class Cluster:
             self._request("create", send)
         except Conflict:
             return  # Another replica, or an earlier delivery, has written it.
-        except _NotFound as error:
+        except NotFound as error:
             raise Rejected(str(error)) from error
 
     def _request(self, verb: str, send: Callable[[], Any], *, reconnected: bool = False) -> Any:
@@ -195,17 +174,16 @@ class Cluster:
             response = send()
             body = response.data
         except ApiException as error:
-            self._observe(verb, str(error.status))
-            if error.status == HTTPStatus.UNAUTHORIZED and not reconnected:
+            status = error.status or 0
+            self._observe(verb, str(status))
+            if status == HTTPStatus.UNAUTHORIZED and not reconnected:
                 # A kubeconfig's token file is read once by the client; a rotated one needs a new connection.
                 self._connect()
                 return self._request(verb, send, reconnected=True)
-            raise _classified(verb, error) from error
+            raise from_status(verb, status, error.body, error.reason) from error
         except urllib3.exceptions.HTTPError as error:
             self._observe(verb, "error")
-            never_sent = isinstance(error, NewConnectionError | ConnectTimeoutError)
-            kind = Unavailable if never_sent or verb == "get" else Unanswered
-            raise kind(f"{verb}: {_plain(error)}") from error
+            raise from_connection(verb, error) from error
         except ConfigException as error:
             self._observe(verb, "error")
             raise Forbidden(f"{verb}: the credentials cannot be read: {error}") from error
@@ -213,38 +191,4 @@ class Cluster:
         try:
             return json.loads(body)
         except ValueError as error:
-            kind = Unavailable if verb == "get" else Unanswered
-            raise kind(f"{verb}: the API server's answer is not JSON") from error
-
-
-class _NotFound(ClusterError):
-    """404; every caller turns it into what it means there."""
-
-
-def _classified(verb: str, error: ApiException) -> ClusterError:
-    try:
-        message = str(json.loads(error.body or "")["message"])
-    except (ValueError, TypeError, KeyError):
-        message = str(error.reason or "no answer")
-    text = f"{verb}: {error.status}: {message[:300]}"
-    match error.status:
-        case HTTPStatus.NOT_FOUND:
-            return _NotFound(text)
-        case HTTPStatus.CONFLICT:
-            return Conflict(text)
-        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
-            return Forbidden(text)
-        case HTTPStatus.TOO_MANY_REQUESTS | HTTPStatus.SERVICE_UNAVAILABLE:
-            return Unavailable(text)
-        case int(status) if 400 <= status < 500:
-            return Rejected(text)
-        case _:
-            # The API server may have written before it failed to say so.
-            return (Unavailable if verb == "get" else Unanswered)(text)
-
-
-def _plain(error: urllib3.exceptions.HTTPError) -> str:
-    # A refused connection is a kind of timeout to urllib3.
-    if isinstance(error, urllib3.exceptions.TimeoutError) and not isinstance(error, NewConnectionError):
-        return "the API server did not answer in time"
-    return f"no connection to the API server: {error.__class__.__name__}"
+            raise unanswered(verb, f"{verb}: the API server's answer is not JSON") from error

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from remediator import __version__
 from remediator.policy import Policy
 from remediator.reasons import Reason
+from remediator.verification import Verdict
 
 NOTIFICATION_CODES = ("200", "400", "401", "404", "405", "411", "413", "415", "500", "503")
 
@@ -59,6 +60,12 @@ class Metrics:
             "remediator_last_action_timestamp_seconds",
             "When this service last changed the target, as its ledger says; 0 for never.",
             ["target", "effect"],
+            registry=registry,
+        )
+        self.verifications = Counter(
+            "remediator_verifications",
+            "What became of acts, by verdict; every replica counts what it sees.",
+            ["target", "effect", "verdict"],
             registry=registry,
         )
         self.canary_percentage = Gauge(
@@ -132,6 +139,8 @@ class Metrics:
                 self.outcomes.labels(remediation=remediation.name, reason=reason)
             self.action_duration.labels(effect=effect)
             self.last_action.labels(target=remediation.target.name, effect=effect)
+            for verdict in Verdict:
+                self.verifications.labels(target=remediation.target.name, effect=effect, verdict=verdict)
 
     def names(self) -> Iterable[str]:
         """The names of all metrics, as a scrape shows them without suffixes."""

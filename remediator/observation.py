@@ -1,4 +1,4 @@
-"""A regular look at every target, for the gauges, the readiness and the status; no decision is made on it."""
+"""A regular look at every target, for the gauges, the status, and what became of acts; no decision is made on it."""
 
 import logging
 import math
@@ -7,15 +7,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from remediator.cluster import Cluster, ClusterError
+from remediator.api_errors import ClusterError
+from remediator.cluster import Cluster
 from remediator.metrics import Metrics
 from remediator.policy import Policy, Target
+from remediator.recorder import Recorder
+from remediator.verification import Verdict, last_act, verify
 from remediator.workload import TargetInvalid, TargetMissing, Workload
 
 log = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 5.0
 """One GET per target in each; it also keeps the connection to the API server warm for the act."""
+
+FOLLOWING_SECONDS = 1.0
+"""The interval while pods are still to follow an act."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +37,20 @@ class Observer:
     """Looks at the policy's targets until told to stop."""
 
     def __init__(
-        self, *, policy: Callable[[], Policy], cluster: Cluster, metrics: Metrics, now: Callable[[], datetime]
+        self,
+        *,
+        policy: Callable[[], Policy],
+        cluster: Cluster,
+        metrics: Metrics,
+        recorder: Recorder,
+        now: Callable[[], datetime],
     ) -> None:
         self._policy = policy
         self._cluster = cluster
         self._metrics = metrics
+        self._recorder = recorder
+        self._said: set[tuple[str, Verdict]] = set()
+        self._following = False
         self._now = now
         self.observations: dict[str, Observation] = {}
         self.answered = False
@@ -45,11 +60,12 @@ class Observer:
         """Look at all targets, again and again."""
         while True:
             self.look()
-            if stop.wait(INTERVAL_SECONDS):
+            if stop.wait(FOLLOWING_SECONDS if self._following else INTERVAL_SECONDS):
                 return
 
     def look(self) -> None:
         """Look at all targets once."""
+        self._following = False
         targets = self._policy().targets
         self.observations = {target.name: self._observe(target) for target in targets}
 
@@ -72,6 +88,7 @@ class Observer:
                 return Observation(at=self._now(), workload=None, problem=problem)
             case Workload():
                 self._show(target, snapshot)
+                self._verify(target, snapshot)
                 return Observation(at=self._now(), workload=snapshot)
 
     def _show(self, target: Target, workload: Workload) -> None:
@@ -86,3 +103,15 @@ class Observer:
             effect = remediation.action.effect
             if remediation.target == target and (acts := workload.ledger.automatic(effect)):
                 metrics.last_action.labels(target=name, effect=effect).set(acts[-1].time.timestamp())
+
+    def _verify(self, target: Target, workload: Workload) -> None:
+        """Say once what became of the last act with each effect, and look again soon while that is open."""
+        for remediation in self._policy().remediations:
+            if remediation.target != target or not (act := last_act(workload, remediation, self._now())):
+                continue
+            verification = verify(act, workload, self._now())
+            if verification is None:
+                self._following = True
+            elif (act.id, verification.verdict) not in self._said:
+                self._said.add((act.id, verification.verdict))
+                self._recorder.record_verification(verification, remediation, workload.uid, self._now())

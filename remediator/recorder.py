@@ -10,15 +10,19 @@ import logging
 import queue
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol, TextIO
 
 from remediator.alerts import Notification
-from remediator.cluster import ClusterError, Event
+from remediator.api_errors import ClusterError
+from remediator.cluster import Event
+from remediator.ledger import spell_change
 from remediator.metrics import Metrics
 from remediator.outcome import Outcome
-from remediator.policy import Remediation
+from remediator.policy import Remediation, Target
 from remediator.reasons import Reason
+from remediator.verification import Verdict, Verification
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +68,39 @@ class Recorder:
         if outcome.remediation and outcome.uid and outcome.reason not in _WITHOUT_EVENT:
             self._enqueue(_event(outcome, outcome.remediation, ended))
 
+    def record_verification(
+        self, verification: Verification, remediation: Remediation, uid: str, now: datetime
+    ) -> None:
+        """Record what became of an act. Every replica does; the Event has one name for all of them."""
+        entry, target = verification.entry, remediation.target
+        counter = self._metrics.verifications
+        counter.labels(target=target.name, effect=entry.effect, verdict=verification.verdict).inc()
+        self._write_line(
+            {
+                "audit": "verification",
+                "verdict": verification.verdict,
+                "message": verification.message,
+                "remediation": entry.remediation,
+                "target": target.name,
+                "effect": entry.effect,
+                "actionId": entry.id,
+            },
+            now,
+        )
+        change = spell_change(entry.effect, entry.before, entry.after)
+        self._enqueue(
+            Event(
+                name=_event_name(target, uid, entry.id, verification.verdict),
+                target=target,
+                uid=uid,
+                type="Normal" if verification.verdict is Verdict.CONVERGED else "Warning",
+                reason=verification.verdict,
+                action=entry.effect,
+                note=f"{entry.remediation}: after {change}: {verification.message}",
+                time=now,
+            )
+        )
+
     def close(self, timeout: float) -> None:
         """Write the Events that wait, for at most `timeout` seconds."""
         try:
@@ -73,27 +110,32 @@ class Recorder:
         self._emitter.join(timeout)
 
     def _write_audit_line(self, outcome: Outcome, notification: Notification, began: datetime, ended: datetime) -> None:
-        line: dict[str, Any] = {
-            "time": ended.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "audit": "decision",
-            "reason": outcome.reason,
-            "message": outcome.message,
-            "remediation": outcome.remediation_name,
-            "target": outcome.target_name,
-            "effect": outcome.effect,
-            "from": outcome.before,
-            "to": outcome.after,
-            "actionId": outcome.action_id,
-            "cluster": self._cluster,
-            "receiver": notification.receiver,
-            "groupKey": notification.group_key[:200],
-            "durationSeconds": round((ended - began).total_seconds(), 4),
-            "alertCount": len(outcome.alerts),
-            "alerts": [
-                {"alertname": alert.name, "fingerprint": alert.fingerprint}
-                for alert in outcome.alerts[:ALERTS_IN_AUDIT]
-            ],
-        }
+        self._write_line(
+            {
+                "audit": "decision",
+                "reason": outcome.reason,
+                "message": outcome.message,
+                "remediation": outcome.remediation_name,
+                "target": outcome.target_name,
+                "effect": outcome.effect,
+                "from": outcome.before,
+                "to": outcome.after,
+                "actionId": outcome.action_id,
+                "receiver": notification.receiver,
+                "groupKey": notification.group_key[:200],
+                "durationSeconds": round((ended - began).total_seconds(), 4),
+                "alertCount": len(outcome.alerts),
+                "alerts": [
+                    {"alertname": alert.name, "fingerprint": alert.fingerprint}
+                    for alert in outcome.alerts[:ALERTS_IN_AUDIT]
+                ],
+            },
+            ended,
+        )
+
+    def _write_line(self, facts: Mapping[str, Any], now: datetime) -> None:
+        time = now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        line = {"time": time, **facts, "cluster": self._cluster}
         text = json.dumps({key: value for key, value in line.items() if value not in ("", None)})
         try:
             with self._audit_lock:
@@ -129,11 +171,10 @@ class Recorder:
 def _event(outcome: Outcome, remediation: Remediation, now: datetime) -> Event:
     """An act has an Event of its own; a repeated refusal has one in each span of the cooldown."""
     span = outcome.action_id or str(int(now.timestamp() // remediation.cooldown.total_seconds()))
-    identity = "\0".join((outcome.uid, remediation.name, outcome.reason, span))
     names = ", ".join(sorted({alert.name for alert in outcome.alerts if alert.name})[:5])
     quiet = outcome.reason.kind == "acted" or outcome.reason is Reason.OBSERVING
     return Event(
-        name=f"{remediation.target.deployment}.{hashlib.sha256(identity.encode()).hexdigest()[:16]}",
+        name=_event_name(remediation.target, outcome.uid, remediation.name, outcome.reason, span),
         target=remediation.target,
         uid=outcome.uid,
         type="Normal" if quiet else "Warning",
@@ -142,3 +183,8 @@ def _event(outcome: Outcome, remediation: Remediation, now: datetime) -> Event:
         note=f"{remediation.name}: {outcome.message} (alerts: {names})",
         time=now,
     )
+
+
+def _event_name(target: Target, *identity: str) -> str:
+    """The same for the same, so that replicas and repeats write one Event together."""
+    return f"{target.deployment}.{hashlib.sha256(chr(0).join(identity).encode()).hexdigest()[:16]}"

@@ -16,7 +16,8 @@ from datetime import datetime
 from functools import partial
 
 from remediator.alerts import Alert, MalformedAlert, Notification
-from remediator.cluster import READ_TIMEOUT, Cluster, ClusterError, Conflict, Unanswered
+from remediator.api_errors import ClusterError, Conflict, Unanswered
+from remediator.cluster import READ_TIMEOUT, Cluster
 from remediator.decision import Skip, decide, screen
 from remediator.ledger import MAX_FINGERPRINTS, Effect, Entry, Ledger, spell_change
 from remediator.outcome import Outcome
@@ -39,7 +40,7 @@ Snapshot = Workload | TargetInvalid | TargetMissing
 
 
 class _TargetState:
-    """What this process holds for one target: the shared read, the right to write, and its own acts."""
+    """What this process holds for a target and an effect: the shared read, the right to write, its own acts."""
 
     def __init__(self, read: Callable[[], Snapshot]) -> None:
         self.read = SingleFlight(read)
@@ -77,7 +78,7 @@ class Remediator:
         self._fence = fence
         self._dry_run = dry_run
         self._now = now
-        self._states: dict[Target, _TargetState] = {}
+        self._states: dict[tuple[Target, Effect], _TargetState] = {}
         self._states_lock = threading.Lock()
 
     def handle(self, notification: Notification) -> list[Outcome]:
@@ -122,7 +123,7 @@ class Remediator:
 
     def _settle(self, remediation: Remediation, alerts: Alerts, deadline: float) -> Outcome:
         """Read and decide until a decision stands. Raises ClusterError, TimeoutError."""
-        state = self._state(remediation.target)
+        state = self._state(remediation)
         unconfirmed: Entry | None = None
         for attempt in range(TRIES):
             snapshot = state.read(_left(deadline))
@@ -175,11 +176,13 @@ class Remediator:
         state.remember(entry)
         return done(reason=Reason.APPLIED, message=f"set {decision.message}")
 
-    def _state(self, target: Target) -> _TargetState:
+    def _state(self, remediation: Remediation) -> _TargetState:
+        target, effect = remediation.target, remediation.action.effect
         with self._states_lock:
-            if target not in self._states:
-                self._states[target] = _TargetState(lambda: self._cluster.read(target))
-            return self._states[target]
+            if (target, effect) not in self._states:
+                scales = effect is Effect.SCALE
+                self._states[target, effect] = _TargetState(lambda: self._cluster.read(target, autoscalers=scales))
+            return self._states[target, effect]
 
 
 def _read_back(

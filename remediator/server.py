@@ -7,11 +7,9 @@ threads start in gunicorn's worker, for threads and TLS connections do not survi
 import logging
 import os
 import socket
-import ssl
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +23,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from remediator import __version__
 from remediator.cluster import Cluster
 from remediator.credentials import Credentials
+from remediator.listening import TLS, listening, spell_address, try_certificates
 from remediator.metrics import Metrics
 from remediator.observation import Observer
 from remediator.recorder import Recorder
@@ -43,19 +42,6 @@ GRACE_SECONDS = 20
 """After SIGTERM, for requests in flight; longer than the longest request."""
 
 EVENTS_GRACE_SECONDS = 2.0
-
-
-class CannotServe(Exception):
-    """A setting with which the service cannot start; the text says which and what to do."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TLS:
-    """Files for TLS on the webhook listener; with a client CA, clients need a certificate that it signed."""
-
-    cert_file: Path
-    key_file: Path
-    client_ca_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +68,9 @@ def serve(settings: Settings) -> None:
     policy_file = PolicyFile(settings.config_file)
     service = _Service(settings, policy_file)
     if settings.tls:
-        _try_certificates(settings.tls)
-    with _listening(settings.listen_address) as webhook, _listening(settings.internal_listen_address) as internal:
-        facts = {"version": __version__, "webhook": _spell(webhook), "internal": _spell(internal)}
+        try_certificates(settings.tls)
+    with listening(settings.listen_address) as webhook, listening(settings.internal_listen_address) as internal:
+        facts = {"version": __version__, "webhook": spell_address(webhook), "internal": spell_address(internal)}
         mode = {"dryRun": settings.dry_run, "authenticated": settings.authenticate, "tls": settings.tls is not None}
         log.info("starting", extra={**facts, "cluster": settings.cluster, **mode})
         _Gunicorn(service, webhook, internal, settings.tls).run()
@@ -123,13 +109,13 @@ class _Service:
     def start(self, internal: socket.socket) -> Flask:
         """Start the threads and return the webhook's application."""
         settings, policy = self._settings, self._policy_file.current
-        observer = Observer(policy=policy, cluster=self._cluster, metrics=self._metrics, now=_now)
         self._recorder = recorder = Recorder(
             metrics=self._metrics,
             audit=sys.stdout,
             emit_event=self._cluster.emit_event,
             cluster=settings.cluster,
         )
+        observer = Observer(policy=policy, cluster=self._cluster, metrics=self._metrics, recorder=recorder, now=_now)
         remediator = Remediator(
             policy=policy,
             cluster=self._cluster,
@@ -228,34 +214,6 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]
     def load(self) -> Flask:
         """Called in the worker, after the fork."""
         return self._service.start(self._internal)
-
-
-@contextmanager
-def _listening(address: str) -> Iterator[socket.socket]:
-    host, _, port = address.rpartition(":")
-    if not port.isdecimal() or int(port) > 65535:
-        raise CannotServe(f"{address!r} is not an address to listen on; write HOST:PORT or :PORT")
-    host = host.strip("[]")
-    try:
-        found = socket.getaddrinfo(host or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        listener = socket.create_server(found[0][4][:2], family=found[0][0], backlog=2048, dualstack_ipv6=False)
-    except OSError as error:
-        raise CannotServe(f"cannot listen on {address}: {error.strerror}; choose another address or port") from None
-    with listener:
-        yield listener
-
-
-def _try_certificates(tls: TLS) -> None:
-    try:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=tls.client_ca_file)
-        context.load_cert_chain(tls.cert_file, tls.key_file)
-    except (OSError, ssl.SSLError) as error:
-        raise CannotServe(f"the certificate, its key or the client CA cannot be used: {error}") from None
-
-
-def _spell(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _now() -> datetime:

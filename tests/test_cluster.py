@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from remediator.cluster import Cluster, Forbidden
+from remediator.api_errors import Forbidden
+from remediator.cluster import Cluster
 from remediator.kubeconfig import NoCluster
 from remediator.policy import Target
 from remediator.workload import TargetMissing, Workload

@@ -23,7 +23,11 @@ class Internal:
     def __init__(self, service: Service, clock: Clock, policy_file: PolicyFile) -> None:
         self.alive = True
         self.observer = Observer(
-            policy=policy_file.current, cluster=service.cluster, metrics=service.metrics, now=clock
+            policy=policy_file.current,
+            cluster=service.cluster,
+            metrics=service.metrics,
+            recorder=service.recorder,
+            now=clock,
         )
         knowledge = Knowledge(
             policy_file=policy_file,

@@ -11,7 +11,7 @@ from remediator.cli.errors import Failed, InvalidConfiguration
 from remediator.logs import LEVELS, configure_logging
 
 if TYPE_CHECKING:
-    from remediator.server import TLS
+    from remediator.listening import TLS
 
 FILE = click.Path(path_type=Path)
 
@@ -148,7 +148,8 @@ def serve(
     from remediator.document import InvalidDocument
     from remediator.embedded.child import EmbeddedClusterFailed, embedded_cluster
     from remediator.kubeconfig import NoCluster
-    from remediator.server import CannotServe, Settings
+    from remediator.listening import CannotServe
+    from remediator.server import Settings
     from remediator.server import serve as run
 
     tls = _tls(tls_cert_file, tls_key_file, tls_client_ca_file)
@@ -175,7 +176,7 @@ def serve(
 
 
 def _tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> "TLS | None":
-    from remediator.server import TLS
+    from remediator.listening import TLS
 
     if not (cert or key or client_ca):
         return None

@@ -1,0 +1,83 @@
+"""Did it hold? What became of an act afterwards: the pods follow it, or not; the value is still ours, or somebody's.
+
+Pure, and computed from what stands on the Deployment alone: every replica comes to the same verdicts, also one that
+was started after the act. The rungs are those of `kubectl rollout status`, in its order, and the first that matches
+wins.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from remediator.durations import format_duration
+from remediator.ledger import Effect, Entry
+from remediator.policy import PERCENTAGE_FLAG, Remediation
+from remediator.workload import Workload
+
+WATCHED = timedelta(minutes=30)
+"""How long an act is looked after: longer than progressDeadlineSeconds (10 min) and a GitOps tool's round (3 min)."""
+
+
+class Verdict(StrEnum):
+    """What became of an act. `Converged` is what everybody hopes for; any other wants a human."""
+
+    CONVERGED = "Converged"
+    REVERTED = "Reverted"
+    ROLLOUT_PAUSED = "RolloutPaused"
+    REPLICA_FAILURE = "ReplicaFailure"
+    PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """A verdict on one act, with the words for it."""
+
+    entry: Entry
+    verdict: Verdict
+    message: str
+
+
+def last_act(workload: Workload, remediation: Remediation, now: datetime) -> Entry | None:
+    """The act of this remediation's effect that is to be looked after, or None: none, too old, or a person's since."""
+    same = [entry for entry in workload.ledger.as_of(now).entries if entry.effect == remediation.action.effect]
+    if not same or not same[-1].remediation or now - same[-1].time > WATCHED:
+        return None
+    return same[-1]
+
+
+def verify(entry: Entry, workload: Workload, now: datetime) -> Verification | None:
+    """The verdict on an act as far as there is one yet; None while its rollout is under way."""
+    rollout = workload.rollout
+    if message := _reverted(entry, workload):
+        return Verification(entry=entry, verdict=Verdict.REVERTED, message=message)
+    if rollout.paused:
+        message = "the Deployment is paused, so no pod follows: kubectl rollout resume"
+        return Verification(entry=entry, verdict=Verdict.ROLLOUT_PAUSED, message=message)
+    if not rollout.seen:
+        return None
+    if rollout.failure:
+        return Verification(entry=entry, verdict=Verdict.REPLICA_FAILURE, message=rollout.failure)
+    if rollout.deadline_exceeded:
+        message = f"{rollout.updated} of {workload.replicas} pods follow, {rollout.available} are available"
+        return Verification(entry=entry, verdict=Verdict.PROGRESS_DEADLINE_EXCEEDED, message=message)
+    behind = (
+        rollout.updated < workload.replicas or rollout.total > rollout.updated or rollout.available < rollout.updated
+    )
+    if behind:
+        return None
+    message = f"all {workload.replicas} pods follow, {format_duration(now - entry.time)} after the act"
+    return Verification(entry=entry, verdict=Verdict.CONVERGED, message=message)
+
+
+def _reverted(entry: Entry, workload: Workload) -> str:
+    """Who took back what the act wrote, or empty while it stands. Safer than asked for is not taken back."""
+    if entry.effect == Effect.SET_PERCENTAGE:
+        found, unit, field = workload.percentage(), " %", PERCENTAGE_FLAG
+        stands = found is not None and found <= entry.after
+    else:
+        found, unit, field = workload.replicas, " replicas", "replicas"
+        stands = workload.replicas >= entry.after or workload.replicas == 0
+    if stands:
+        return ""
+    by = workload.writers.get(field, "somebody")
+    return f"set to {'unknown' if found is None else found}{unit} by {by}; it is not written again in the cooldown"

@@ -1,0 +1,186 @@
+"""What became of an act: the verdicts, their order, and where they are said."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from remediator.embedded import EmbeddedCluster
+from remediator.ledger import Effect, Entry, Ledger
+from remediator.observation import Observer
+from remediator.policy import PERCENTAGE_FLAG
+from remediator.verification import WATCHED, Verdict, last_act, verify
+from remediator.workload import Rollout, Workload
+from tests.conftest import MakeService
+from tests.kubectl import patch_deployment
+from tests.service import NOON, Clock, Service, alert, shipped_policy
+
+ROLLBACK, SCALE = shipped_policy().remediations
+DONE = Rollout(seen=True, updated=3, total=3, available=3)
+
+
+def act(effect: Effect = Effect.SET_PERCENTAGE, **fields: Any) -> Entry:
+    """An act of a minute ago."""
+    after = {Effect.SET_PERCENTAGE: 0, Effect.SCALE: 6}[effect]
+    made = {"id": "1", "time": NOON - timedelta(minutes=1), "before": 10, "after": after, "remediation": "rollback"}
+    return Entry(effect=effect, **{**made, **fields})
+
+
+def workload(percentage: str = "0", *, replicas: int = 3, rollout: Rollout = DONE, **fields: Any) -> Workload:
+    """A Deployment after a rollback."""
+    env = ((PERCENTAGE_FLAG, percentage),)
+    return Workload(uid="u", resource_version="1", replicas=replicas, env=env, rollout=rollout, **fields)
+
+
+@pytest.mark.parametrize(
+    ("rollout", "verdict"),
+    [
+        pytest.param(DONE, "Converged", id="done"),
+        pytest.param(replace(DONE, seen=False), None, id="not-seen-yet"),
+        pytest.param(replace(DONE, seen=False, deadline_exceeded=True), None, id="the-deadline-of-the-last-rollout"),
+        pytest.param(replace(DONE, updated=2), None, id="one-pod-to-update"),
+        pytest.param(replace(DONE, total=4), None, id="one-old-pod-left"),
+        pytest.param(replace(DONE, available=2), None, id="one-pod-not-available"),
+        pytest.param(replace(DONE, deadline_exceeded=True), "ProgressDeadlineExceeded", id="deadline"),
+        pytest.param(replace(DONE, failure="exceeded quota"), "ReplicaFailure", id="quota"),
+        pytest.param(replace(DONE, failure="x", deadline_exceeded=True), "ReplicaFailure", id="quota-and-deadline"),
+        pytest.param(replace(DONE, paused=True), "RolloutPaused", id="paused"),
+        pytest.param(Rollout(paused=True), "RolloutPaused", id="paused-and-never-seen"),
+    ],
+)
+def test_the_rungs_are_those_of_kubectl_rollout_status(rollout: Rollout, verdict: str | None) -> None:
+    """The controller must have seen the specification before anything else it says counts."""
+    verification = verify(act(), workload(rollout=rollout), NOON)
+    assert (verification.verdict if verification else None) == verdict
+
+
+@pytest.mark.parametrize(
+    ("entry", "found", "reverted"),
+    [
+        (act(), workload("0"), False),
+        (act(), workload("10", rollout=Rollout()), True),
+        (act(), workload("ten"), True),
+        (act(Effect.SCALE), workload(replicas=6), False),
+        (act(Effect.SCALE), workload(replicas=8), False),
+        (act(Effect.SCALE), workload(replicas=4), True),
+        (act(Effect.SCALE), workload(replicas=0), False),
+    ],
+    ids=["stands", "10-again", "no-number", "6-replicas", "more-replicas", "fewer-replicas", "kill-switch"],
+)
+def test_what_is_taken_back_is_reverted(entry: Entry, found: Workload, reverted: bool) -> None:
+    """Less safe than the act is reverted, before any rollout; safer or more than asked for is not."""
+    verification = verify(entry, found, NOON)
+    assert (verification is not None and verification.verdict is Verdict.REVERTED) is reverted
+
+
+def test_who_reverted_is_named() -> None:
+    """The message has the manager and the time from managedFields."""
+    found = workload("10", writers={PERCENTAGE_FLAG: "argocd-controller at 2026-11-23T11:59:30Z"})
+    verification = verify(act(), found, NOON)
+    assert verification is not None
+    assert "set to 10 % by argocd-controller at 2026-11-23T11:59:30Z" in verification.message
+
+
+@pytest.mark.parametrize(
+    ("entries", "found"),
+    [
+        pytest.param((), False, id="none"),
+        pytest.param((act(time=NOON - WATCHED),), True, id="just-young-enough"),
+        pytest.param((act(time=NOON - WATCHED - timedelta(seconds=1)),), False, id="a-second-too-old"),
+        pytest.param((act(Effect.SCALE),), False, id="of-another-effect"),
+        pytest.param((act(), act(id="2", remediation="", operator="ada", time=NOON)), False, id="a-person-since"),
+        pytest.param((act(time=NOON + timedelta(hours=1)),), False, id="from-the-future"),
+    ],
+)
+def test_only_a_fresh_act_of_ours_is_looked_after(entries: tuple[Entry, ...], found: bool) -> None:
+    """Nothing is said of old acts, nor of a target that a person has taken over since."""
+    target = workload(ledger=Ledger(entries=entries))
+    assert (last_act(target, ROLLBACK, NOON) is not None) is found
+
+
+@pytest.fixture
+def observe(make_service: MakeService, clock: Clock) -> Callable[[Service], Observer]:
+    """Makes the observer of a replica."""
+
+    def make(service: Service) -> Observer:
+        return Observer(
+            policy=lambda: service.policy,
+            cluster=service.cluster,
+            metrics=service.metrics,
+            recorder=service.recorder,
+            now=clock,
+        )
+
+    return make
+
+
+def verdicts(service: Service) -> list[str]:
+    """The verdicts of the audit lines so far."""
+    return [line["verdict"] for line in service.audit_lines() if line["audit"] == "verification"]
+
+
+def test_every_replica_says_it_once_and_writes_one_event(
+    make_service: MakeService,
+    observe: Callable[[Service], Observer],
+    embedded: EmbeddedCluster,
+    events: Callable[[], list[dict[str, Any]]],
+) -> None:
+    """A rollback that converged is one audit line and one count at each replica, and one Event for all of them."""
+    replicas = [make_service(), make_service()]
+    replicas[0].reasons(alert())
+    embedded.await_settled()
+    for replica in replicas:
+        observer = observe(replica)
+        observer.look()
+        observer.look()
+        replica.recorder.close(5)
+
+    assert [verdicts(replica) for replica in replicas] == [["Converged"], ["Converged"]]
+    labels = {"target": "denis", "effect": "SetPercentage", "verdict": "Converged"}
+    assert replicas[1].value("remediator_verifications_total", **labels) == 1
+    converged = [event for event in events() if event["reason"] == "Converged"]
+    assert len(converged) == 1
+    assert "rollback: after 10 % -> 0 %: all 3 pods follow" in converged[0]["message"]
+
+
+def test_a_revert_after_convergence_is_said_too(
+    service: Service, observe: Callable[[Service], Observer], embedded: EmbeddedCluster
+) -> None:
+    """A GitOps tool that comes a minute later is found, named, and not fought."""
+    service.reasons(alert())
+    embedded.await_settled()
+    observer = observe(service)
+    observer.look()
+    flags = [{"name": "DENIS_MATERIALIZERS_ENABLED", "value": "true"}, {"name": PERCENTAGE_FLAG, "value": "10"}]
+    patch_deployment(embedded, {"spec": {"template": {"spec": {"containers": [{"name": "denis", "env": flags}]}}}})
+    observer.look()
+
+    assert verdicts(service) == ["Converged", "Reverted"]
+    (line,) = [line for line in service.audit_lines() if line.get("verdict") == "Reverted"]
+    assert "set to 10 % by kubectl-patch at" in line["message"]
+    assert service.reasons(alert()) == ["CoolingDown"]
+
+
+def test_an_autoscaler_owns_the_replicas(make_service: MakeService, embedded: EmbeddedCluster) -> None:
+    """Workers that a HorizontalPodAutoscaler scales are left to it, by name; the rollback does not ask."""
+    spec = {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "denis-workers"},
+        "minReplicas": 2,
+        "maxReplicas": 10,
+        "metrics": [],
+    }
+    metadata = {
+        "name": "keda-hpa-denis-workers",
+        "namespace": "denis",
+        "ownerReferences": [{"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": "w", "uid": "1"}],
+    }
+    kind = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler"}
+    embedded.add({**kind, "metadata": metadata, "spec": spec})
+    service = make_service()
+
+    assert service.reasons(alert("scale"), alert()) == ["AutoscalerOwned", "Applied"]
+    assert service.requests("list") == 1
+    (line,) = [line for line in service.audit_lines() if line["reason"] == "AutoscalerOwned"]
+    assert "HorizontalPodAutoscaler keda-hpa-denis-workers of KEDA" in line["message"]
