@@ -5,11 +5,10 @@ by itself, so that one that cannot be read never costs its siblings. Unknown key
 add some in most minor releases.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import (
-    AwareDatetime,
     BeforeValidator,
     Field,
     GetPydanticSchema,
@@ -33,23 +32,18 @@ def _null_is_empty(value: Any) -> Any:
     return {} if value is None else value
 
 
-def _year_one_is_none(value: Any) -> Any:
-    """Go's zero time means "not set", and most arithmetic on it overflows."""
-    return None if isinstance(value, str) and value.startswith("0001-") else value
-
-
 LabelSet = Annotated[dict[str, str], BeforeValidator(_null_is_empty)]
-Timestamp = Annotated[AwareDatetime | None, BeforeValidator(_year_one_is_none)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """One alert of a notification. Labels may hold any text: never use one as a name or path unchecked."""
+    """One alert of a notification, without what no decision rests on: times, annotations, URLs.
+
+    Labels may hold any text: never use one as a name or path unchecked.
+    """
 
     status: str
     labels: LabelSet
-    annotations: LabelSet = field(default_factory=dict)
-    starts_at: Annotated[Timestamp, Field(alias="startsAt")] = None
     fingerprint: str = ""
 
     @property
@@ -78,7 +72,12 @@ def _malformed_is_a_value(value: Any, read: ValidatorFunctionWrapHandler) -> Any
     except ValidationError as error:
         labels = value.get("labels") if isinstance(value, dict) else None
         name = labels.get("alertname") if isinstance(labels, dict) else None
-        return MalformedAlert(problem=first_problem(error, "body"), name=name if isinstance(name, str) else "")
+        fingerprint = value.get("fingerprint") if isinstance(value, dict) else None
+        return MalformedAlert(
+            problem=first_problem(error, "alert") if isinstance(value, dict) else "alert: Input should be an object",
+            name=name if isinstance(name, str) else "",
+            fingerprint=fingerprint if isinstance(fingerprint, str) else "",
+        )
 
 
 # Each element is read as an Alert alone; the other half of the union is what a failure becomes.

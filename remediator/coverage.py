@@ -29,20 +29,20 @@ def find_coverage(policy: Policy, remediations: Path) -> Coverage:
     """What the *.rules.yaml and the alertmanager.yaml beside a remediations.yaml say about its remediations."""
     warnings: list[Problem] = []
     alerts: dict[str, Remediation] = {}
+    reached: list[Remediation] = []
     documents = list(_read_documents(remediations.parent, warnings))
     for document in documents:
         for index, group in enumerate(_list(document.value, "groups")):
             for position, rule in enumerate(_list(group, "rules")):
                 path = ("groups", index, "rules", position)
-                warnings += _match_alert(policy, rule, document, path, alerts)
+                warnings += _match_alert(policy, rule, document, path, alerts, reached)
         if isinstance(document.value, Mapping) and "route" in document.value:
             warnings += _match_route(policy, document.value["route"], document, ("route",))
     if any(_list(document.value, "groups") for document in documents):
-        reached = {remediation.name for remediation in alerts.values()}
         warnings += [
             Problem(file=str(remediations), line=1, field=remediation.name, message="no alert in the rules leads to it")
             for remediation in policy.remediations
-            if remediation.name not in reached
+            if remediation not in reached
         ]
     return Coverage(alerts=dict(sorted(alerts.items())), warnings=warnings)
 
@@ -57,17 +57,26 @@ def _read_documents(directory: Path, warnings: list[Problem]) -> Iterator[Docume
 
 
 def _match_alert(
-    policy: Policy, rule: Any, document: Document, path: tuple[str | int, ...], alerts: dict[str, Remediation]
+    policy: Policy,
+    rule: Any,
+    document: Document,
+    path: tuple[str | int, ...],
+    alerts: dict[str, Remediation],
+    reached: list[Remediation],
 ) -> Iterator[Problem]:
     if not isinstance(rule, Mapping) or "alert" not in rule:
         return
-    name, labels = str(rule["alert"]), rule.get("labels") or {}
+    name, labels = str(rule["alert"]), rule.get("labels")
+    labels = labels if isinstance(labels, Mapping) else {}
     static = {key: str(value) for key, value in labels.items() if "{{" not in str(value)}
     remediation = policy.match({"alertname": name, **static})
     if remediation:
-        alerts[name] = remediation
+        alerts.setdefault(name, remediation)
+        reached.append(remediation)
         return
-    for label in _deciding_labels(policy) & static.keys():
+    for label in sorted(_deciding_labels(policy) & static.keys()):
+        if _answers(policy, label, static[label]):
+            continue
         message = f"no remediation matches {label}={static[label]!r} of alert {name}"
         yield document.problem((*path, "labels", label), message)
 

@@ -76,23 +76,23 @@ def _digest(secret: bytes) -> bytes:
 
 
 def _tokens(path: Path) -> Iterator[bytes]:
-    return iter([b"bearer " + line for line in _lines(path, "a token")])
+    return iter([b"bearer " + line for _, line in _lines(path, "a token")])
 
 
 def _users(path: Path) -> Iterator[bytes]:
     lines = _lines(path, "user:password")
-    for number, line in enumerate(lines, start=1):
-        if b":" not in line:
+    for number, line in lines:
+        if not all(line.partition(b":")):
             raise InvalidCredentials(f"{path}:{number}: not of the form user:password")
-    return iter([b"basic " + base64.b64encode(line) for line in lines])
+    return iter([b"basic " + base64.b64encode(line) for _, line in lines])
 
 
-def _lines(path: Path, wanted: str) -> list[bytes]:
+def _lines(path: Path, wanted: str) -> list[tuple[int, bytes]]:
     try:
         text = path.read_bytes()
     except OSError as error:
         raise InvalidCredentials(f"{path}: cannot be read: {error.strerror}") from None
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
     if not lines:
         raise InvalidCredentials(f"{path}: is empty; write {wanted} on a line of its own")
     return lines

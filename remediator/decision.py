@@ -67,6 +67,8 @@ def decide(remediation: Remediation, workload: Workload | TargetInvalid | Target
         return Skip(reason=Reason.TARGET_NOT_FOUND, message=message)
     if isinstance(workload, TargetInvalid):
         return Skip(reason=Reason.TARGET_INVALID, message=f"Deployment {target.deployment}: {workload.problem}")
+    if problem := _invalid(remediation, workload, now):
+        return Skip(reason=Reason.TARGET_INVALID, message=problem)
     if pause := workload.held_by(now):
         message = f"paused by {pause.author} for another {format_duration(pause.until - now)}: {pause.reason}"
         return Skip(reason=Reason.PAUSED, message=message, until=pause.until)
@@ -82,10 +84,16 @@ def decide(remediation: Remediation, workload: Workload | TargetInvalid | Target
     return _allowed(remediation, step, workload, now)
 
 
+def _invalid(remediation: Remediation, workload: Workload, now: datetime) -> str:
+    """Why this act, and perhaps no other, cannot be done on the workload, or empty."""
+    if isinstance(remediation.action, SetPercentage):
+        problem = workload.env_problem(remediation.action.profile)
+        return problem and f"container {remediation.target.container}: {problem}"
+    problem = workload.unbelievable(now)
+    return problem and f"adding replicas needs a readable record: {problem}"
+
+
 def _lower(remediation: Remediation, action: SetPercentage, workload: Workload, now: datetime) -> Act | Skip:
-    if problem := workload.env_problem(action.profile):
-        message = f"container {remediation.target.container}: {problem}"
-        return Skip(reason=Reason.TARGET_INVALID, message=message)
     # Right after our own rollback the alert is expected to fire on; that is a cooldown, not a riddle.
     if workload.at_or_below(action.percentage, action.profile) and not _cooling(remediation, workload, now):
         message = f"already at {workload.percentage()} %, and the alert still fires: the cause is elsewhere"
@@ -100,9 +108,6 @@ def _lower(remediation: Remediation, action: SetPercentage, workload: Workload, 
 
 
 def _raise(remediation: Remediation, action: Scale, workload: Workload, now: datetime) -> Act | Skip:
-    if problem := workload.unbelievable(now):
-        message = f"adding replicas needs a readable record: {problem}"
-        return Skip(reason=Reason.TARGET_INVALID, message=message)
     if switch := workload.kill_switch:
         by = f" by {switch.author}" if switch.author else ""
         return Skip(reason=Reason.KILL_SWITCH_ON, message=f"latched at 0{by}: {switch.reason or 'no reason given'}")

@@ -12,6 +12,8 @@ from typing import Any
 import yaml
 
 MAX_BYTES = 1_048_576
+MAX_VALUES = 100_000
+"""Aliases can make a billion values of a small file."""
 
 Path = tuple[str | int, ...]
 
@@ -64,12 +66,14 @@ def spell(path: Path) -> str:
 def read_text(path: pathlib.Path) -> str:
     """The text of a configuration file. Raises InvalidDocument where it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8")
+        content = path.read_bytes()
+        return content.decode("utf-8")
     except OSError as error:
-        message = f"cannot be read: {error.strerror}"
+        message, line = f"cannot be read: {error.strerror}", 1
     except UnicodeDecodeError as error:
         message = f"is not UTF-8: {error.reason} at byte {error.start}"
-    raise InvalidDocument([Problem(file=str(path), line=1, field="", message=message)])
+        line = content.count(b"\n", 0, error.start) + 1
+    raise InvalidDocument([Problem(file=str(path), line=line, field="", message=message)])
 
 
 def parse_document(text: str, file: str) -> Document:
@@ -79,24 +83,27 @@ def parse_document(text: str, file: str) -> Document:
     """
     if len(text.encode(errors="replace")) > MAX_BYTES:
         raise InvalidDocument([Problem(file=file, line=1, field="", message="the file is over 1 MiB")])
-    loader = yaml.SafeLoader(text)
+    loader = None
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         reader = _Reader(file, loader)
         value = None if node is None else reader.read(node, ())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        message = f"not YAML: {error.problem or error.context}"
+        message = "not YAML: " + ", ".join(part for part in (error.context, error.problem) if part)
         raise InvalidDocument([Problem(file=file, line=line, field="", message=message)]) from None
-    except (yaml.YAMLError, ValueError) as error:
-        first = str(error).splitlines()[0]
-        raise InvalidDocument([Problem(file=file, line=1, field="", message=f"not YAML: {first}")]) from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        message = f"not YAML: the character #x{error.character:04x} is not allowed"
+        raise InvalidDocument([Problem(file=file, line=line, field="", message=message)]) from None
     except RecursionError:
         problem = Problem(file=file, line=1, field="", message="nested too deeply, or an alias inside of itself")
         raise InvalidDocument([problem]) from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
     if reader.problems:
         raise InvalidDocument(reader.problems)
     return Document(file=file, value=value, lines=reader.lines)
@@ -110,19 +117,32 @@ class _Reader:
         self._loader = loader
         self.lines: dict[Path, int] = {}
         self.problems: list[Problem] = []
+        self._values = 0
 
     def read(self, node: yaml.Node, path: Path) -> Any:
+        self._values += 1
+        if self._values > MAX_VALUES:
+            message = f"over {MAX_VALUES} values, with those that an alias stands for"
+            raise yaml.MarkedYAMLError(problem=message, problem_mark=node.start_mark)
         self.lines.setdefault(path, node.start_mark.line + 1)
         if isinstance(node, yaml.MappingNode):
             return self._read_mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.read(item, (*path, index)) for index, item in enumerate(node.value)]
-        return self._loader.construct_object(node, deep=True)
+        return self._construct(node)
+
+    def _construct(self, node: yaml.Node) -> Any:
+        try:
+            return self._loader.construct_object(node, deep=True)
+        except (ValueError, LookupError, AttributeError) as error:  # what PyYAML's constructors raise
+            tag = node.tag.rpartition(":")[2]
+            message = f"not a {tag} as YAML knows it; put it in quotes if it is text"
+            raise yaml.MarkedYAMLError(problem=message, problem_mark=node.start_mark) from error
 
     def _read_mapping(self, node: yaml.MappingNode, path: Path) -> dict[Any, Any]:
         mapping: dict[Any, Any] = {}
         for key_node, value_node in node.value:
-            key = self._loader.construct_object(key_node, deep=True)
+            key = self._construct(key_node)
             line = key_node.start_mark.line + 1
             if not isinstance(key, str | int):
                 message = f"{key!r} cannot be a key; write text or a whole number"

@@ -12,6 +12,9 @@ _UNITS = {
     "s": 1_000,
     "ms": 1,
 }
+MAX = 100 * _UNITS["y"]
+"""So that no date that is computed from a duration lies beyond the calendar."""
+
 _DURATION = re.compile("".join(rf"(?:(\d+){unit})?" for unit in _UNITS), re.ASCII)
 
 
@@ -25,13 +28,12 @@ def parse_duration(text: str) -> timedelta:
         return timedelta(0)
     if not text or found is None:
         raise ValueError(f"{text!r} is not a duration; write it as in Prometheus: 30s, 10m, 1h30m, 2d")
-    milliseconds = sum(
-        int(number) * size for number, size in zip(found.groups(), _UNITS.values(), strict=True) if number
-    )
-    try:
-        return timedelta(milliseconds=milliseconds)
-    except OverflowError:
-        raise ValueError(f"{text!r} is longer than any duration can be") from None
+    pairs = zip(found.groups(), _UNITS.values(), strict=True)
+    # Beyond 18 digits every unit is too long, and int() would refuse more than 4300 in words of its own.
+    milliseconds = sum(int(number) * size if len(number) <= 18 else MAX + 1 for number, size in pairs if number)
+    if milliseconds > MAX:
+        raise ValueError(f"{text[:40]!r} is longer than any duration can be, which is 100 years")
+    return timedelta(milliseconds=milliseconds)
 
 
 def format_duration(duration: timedelta) -> str:

@@ -7,7 +7,7 @@ an admission policy can then forbid them to the service. Pure: no clock, no I/O.
 
 import json
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -22,7 +22,7 @@ KILL_SWITCH = f"{PREFIX}/kill-switch"
 
 MAX_ENTRIES = 20
 MAX_FINGERPRINTS = 10
-"""A ledger of 20 entries stays under 10 KiB, far from the 256 KiB that Kubernetes allows for all annotations."""
+"""A ledger of three times 20 entries stays under 30 KiB; Kubernetes allows 256 KiB for all annotations."""
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far clocks of nodes may differ. An act from further in the future was not written by a working service."""
@@ -58,6 +58,11 @@ class Entry:
     fingerprints: tuple[str, ...] = ()
 
 
+def _kind(entry: Entry) -> str:
+    """What forgets together: the acts of remediations by their effect, and all others."""
+    return entry.effect if entry.remediation and entry.effect in tuple(Effect) else ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
     """The last acts on a target, oldest first."""
@@ -74,10 +79,13 @@ class Ledger:
         return Ledger(entries=past, problem=self.problem or "the ledger holds an act from the future")
 
     def with_entries(self, more: tuple[Entry, ...]) -> "Ledger":
-        """The ledger and these entries, each once, the newest MAX_ENTRIES of them."""
+        """The ledger and these entries, each once, the newest MAX_ENTRIES of a kind: none ends another's cooldown."""
         by_id = {entry.id: entry for entry in (*self.entries, *more)}
-        newest = sorted(by_id.values(), key=lambda entry: entry.time)[-MAX_ENTRIES:]
-        return Ledger(entries=tuple(newest), problem=self.problem)
+        kept: list[Entry] = []
+        for kind in {*map(_kind, by_id.values())}:
+            same = [entry for entry in by_id.values() if _kind(entry) == kind]
+            kept += sorted(same, key=lambda entry: entry.time)[-MAX_ENTRIES:]
+        return Ledger(entries=tuple(sorted(kept, key=lambda entry: (entry.time, entry.id))), problem=self.problem)
 
     def holds(self, action_id: str) -> bool:
         """Whether the act of this id is recorded."""
@@ -147,7 +155,7 @@ def encode_ledger(ledger: Ledger) -> str:
     for entry in ledger.entries:
         act: dict[str, Any] = {
             "id": entry.id,
-            "time": entry.time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "time": entry.time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
             "effect": entry.effect,
             "from": entry.before,
             "to": entry.after,

@@ -39,7 +39,7 @@ class _Formatter(logging.Formatter):
 
 def _logfmt(value: object) -> str:
     text = json.dumps(value) if isinstance(value, bool) else str(value)
-    return text if _PLAIN.fullmatch(text) else json.dumps(text)
+    return text if _PLAIN.fullmatch(text) and text.isprintable() else json.dumps(text)
 
 
 def configure_logging(level: str, spelling: Format) -> None:

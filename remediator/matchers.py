@@ -4,7 +4,6 @@ The rule of this file: a string means here what it means in an Alertmanager rout
 a label that is not there is the empty string, and an unquoted value is the same as a quoted one.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Literal, cast
 
 Operator = Literal["=", "!=", "=~", "!~"]
 
+_CLASSIC = re.compile("[a-zA-Z_:][a-zA-Z0-9_:]*", re.ASCII)
 # Alertmanager's classic names (UTF-8 names must be quoted), an operator, and a value that ends at a comma or brace.
 _MATCHER = re.compile(
     r"""\s* (?: (?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*) | (?P<quoted_name>"(?:[^"\\]|\\.)*") ) \s*
@@ -19,6 +19,11 @@ _MATCHER = re.compile(
         (?: (?P<quoted>"(?:[^"\\]|\\.)*") | (?P<bare>[^\s",{}]*) ) \s*""",
     re.VERBOSE | re.ASCII | re.DOTALL,
 )
+
+
+# What Python's regular expressions know and Go's do not, or read as something else.
+_FOREIGN = re.compile(r"(?:[^\\]|\\.)*?(\(\?(?!:|P<|[imsU-]+[:)])|\\[1-9Z]|[*+?}]\+|\{,|\[:)", re.DOTALL)
+_FOLDS = re.compile(r"\(\?[ms]*i")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +41,8 @@ class Matcher:
         return bool(self._holds(labels.get(self.name, ""))) is not negated
 
     def __str__(self) -> str:
-        return f"{self.name}{self.operator}{json.dumps(self.value, ensure_ascii=False)}"
+        name = self.name if _CLASSIC.fullmatch(self.name) else _quote(self.name)
+        return f"{name}{self.operator}{_quote(self.value)}"
 
 
 def parse_matchers(text: str) -> tuple[Matcher, ...]:
@@ -67,15 +73,27 @@ def _matcher(found: re.Match[str]) -> Matcher:
     operator = cast(Operator, found["operator"])
     if operator in ("=", "!="):
         return Matcher(name=name, operator=operator, value=value, _holds=value.__eq__)
+    if foreign := _FOREIGN.match(value):
+        raise ValueError(f"{_short(value)} is not a regular expression: Go does not know {foreign[1]!r}")
     try:
-        # Go's classes \d and \w know ASCII only.
-        pattern = re.compile(value, re.ASCII)
-    except re.error as error:
-        raise ValueError(f"{value!r} is not a regular expression: {error}") from None
+        # Go's classes \d and \w know ASCII only, and its (?i) knows all letters.
+        pattern = re.compile(value, 0 if _FOLDS.search(value) else re.ASCII)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"{_short(value)} is not a regular expression: {error}") from None
     return Matcher(name=name, operator=operator, value=value, _holds=pattern.fullmatch)
+
+
+def _short(value: str) -> str:
+    return repr(value) if len(value) <= 60 else f"{value[:57]!r}..."
 
 
 def _unquote(text: str) -> str:
     """Alertmanager's escapes: backslash, quote and newline; any other backslash stands for itself."""
     escapes = {r"\\": "\\", r"\"": '"', r"\n": "\n"}
     return re.sub(r"\\.", lambda escape: escapes.get(escape[0], escape[0]), text[1:-1], flags=re.DOTALL)
+
+
+def _quote(text: str) -> str:
+    for plain, escaped in (("\\", r"\\"), ('"', r"\""), ("\n", r"\n")):
+        text = text.replace(plain, escaped)
+    return f'"{text}"'

@@ -105,7 +105,16 @@ def _profile_contradictions(profiles: Mapping[int, Mapping[str, str]]) -> Iterat
             yield path, f'{PERCENTAGE_FLAG} must be "{percentage}" here, as the profile says'
         if NEVER_IN_A_PROFILE in flags:
             yield (*path, NEVER_IN_A_PROFILE), "is never part of a canary step; take it out"
-    rest = {name: value for name, value in profiles.get(0, {}).items() if name != PERCENTAGE_FLAG}
+    zero = profiles.get(0)
+    if zero is None:
+        return
+    for name in sorted({name for flags in profiles.values() for name in flags} - {*zero, NEVER_IN_A_PROFILE}):
+        if name not in (ENABLED_FLAG, PERCENTAGE_FLAG):
+            yield (
+                ("profiles", 0, name),
+                'is required, as "false": another profile sets it, and a rollback must undo that',
+            )
+    rest = {name: value for name, value in zero.items() if name not in (PERCENTAGE_FLAG, NEVER_IN_A_PROFILE)}
     for name, value in {ENABLED_FLAG: "", **rest}.items():
         if value != "false":
             yield (
@@ -121,6 +130,7 @@ def _matcher_contradictions(texts: list[str], path: Path) -> Iterator[tuple[Path
             parsed += parse_matchers(text)
         except ValueError as error:
             yield (*path, index), str(error)
+            return
     if parsed and all(matcher.matches({}) for matcher in parsed):
         yield path, 'matches alerts without any label too; add one like remediation="rollback"'
 
@@ -160,12 +170,31 @@ def _reword(document: Document, details: ErrorDetails) -> Problem:
         case "value_error":
             message = str(details["ctx"]["error"])
         case "string_type":
-            message = f"must be text, found {found!r}; put it in quotes"
+            message = f"must be text, found {_short(found)}; put it in quotes"
+        case "time_delta_type":
+            message = f"must be a duration as in Prometheus (30s, 10m, 1h30m, 2d), found {_short(found)}"
+        case "greater_than":
+            message = f"must be longer than 0s, found {_short(found)}"
+        case "int_type":
+            message = f"must be a whole number, found {_short(found)}"
+        case "list_type":
+            message = f"must be a list, found {_short(found)}"
+        case "too_short":
+            message = "needs at least one entry"
+        case "greater_than_equal":
+            message = f"must be at least {details['ctx']['ge']}, found {_short(found)}"
+        case "less_than_equal":
+            message = f"must be at most {details['ctx']['le']}, found {_short(found)}"
+        case "literal_error":
+            message = f"must be {details['ctx']['expected'].replace(chr(39), '')}, found {_short(found)}"
+        case "string_pattern_mismatch":
+            message = f"must be letters, digits and dashes, as Kubernetes's names are, found {_short(found)}"
         case _:
             message = f"{details['msg'][0].lower()}{details['msg'][1:]}, found {_short(found)}"
     return document.problem(path, message)
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    spelled = {None: "nothing", True: "true", False: "false"}
+    text = spelled[value] if value is None or isinstance(value, bool) else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

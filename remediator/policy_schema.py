@@ -70,7 +70,7 @@ class RemediationSpec(_Strict):
     """Conditions on the alert's labels in Alertmanager's syntax; all must match."""
     target: str
     """A key of targets."""
-    set_percentage: int | None = None
+    set_percentage: Annotated[int | None, WithJsonSchema({"type": "integer", "const": 0})] = None
     """The canary's share of traffic in percent that the act sets. Only 0: an alert must never raise it."""
     scale: ScaleSpec | None = None
     """How the act adds replicas."""

@@ -148,7 +148,7 @@ class Remediator:
         """Decide on what was read and what this process did since. Raises ClusterError, _Unconfirmed."""
         now = self._now()
         if isinstance(snapshot, Workload):
-            snapshot = replace(snapshot, ledger=snapshot.ledger.with_entries(state.own_acts.entries))
+            snapshot = replace(snapshot, ledger=snapshot.ledger.as_of(now).with_entries(state.own_acts.entries))
         outcome = partial(Outcome, alerts=alerts, remediation=remediation, uid=_uid(snapshot))
         decision = decide(remediation, snapshot, now)
         if isinstance(decision, Skip):
@@ -162,7 +162,7 @@ class Remediator:
             remediation=remediation.name,
             fingerprints=tuple(alert.fingerprint for alert in alerts[:MAX_FINGERPRINTS]),
         )
-        acts = decision.workload.ledger.as_of(now).with_entries((entry,))
+        acts = decision.workload.ledger.with_entries((entry,))
         patch = write_patch(decision.workload, remediation.target, decision.change, acts)
         timeout = min(READ_TIMEOUT, _left(deadline))
         try:

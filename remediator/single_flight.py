@@ -6,6 +6,7 @@ call already under way instead.
 """
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
@@ -28,21 +29,29 @@ class SingleFlight(Generic[T]):
     def __call__(self, timeout: float) -> T:
         """The result, or the exception, of a call that begins from now on.
 
-        Raises TimeoutError where it does not end within `timeout` seconds.
+        Raises TimeoutError where none has ended within `timeout` seconds; who leads also waits for its own call.
         """
-        with self._lock:
-            leads = self._next is None
-            flight = self._next = self._next or Future()
-        if leads:
-            self._lead(flight, timeout)
-        return flight.result(timeout)
+        deadline = time.monotonic() + timeout
+        while True:
+            with self._lock:
+                leads = self._next is None
+                flight = self._next = self._next or Future()
+            left = deadline - time.monotonic()
+            if leads:
+                self._lead(flight, left)
+            try:
+                return flight.result(left)
+            except _NeverBegan:
+                # The leader had less time than we have.
+                if leads or time.monotonic() >= deadline:
+                    raise TimeoutError from None
 
     def _lead(self, flight: Future[T], timeout: float) -> None:
-        in_place = self._places.acquire(timeout=timeout)
+        in_place = self._places.acquire(timeout=max(timeout, 0))
         with self._lock:
             self._next = None
         if not in_place:
-            flight.set_exception(TimeoutError())
+            flight.set_exception(_NeverBegan())
             return
         try:
             flight.set_result(self._call())
@@ -50,3 +59,7 @@ class SingleFlight(Generic[T]):
             flight.set_exception(error)
         finally:
             self._places.release()
+
+
+class _NeverBegan(Exception):
+    """The call found no place in flight while its leader could wait."""

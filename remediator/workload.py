@@ -96,13 +96,15 @@ class Workload:
 
     def unbelievable(self, now: datetime) -> str:
         """Why what is written on the target about acts and holds cannot be believed, or empty."""
-        if self.pause and self.pause.until > now + ledger.MAX_PAUSE:
+        if self.pause and self.pause.until > now + ledger.MAX_PAUSE + ledger.CLOCK_SKEW:
             return f"the pause is longer than {format_duration(ledger.MAX_PAUSE)}"
         return next(iter(self.problems), "") or self.ledger.as_of(now).problem
 
     def held_by(self, now: datetime) -> Pause | None:
         """The pause that holds at this moment, or None."""
-        return self.pause if self.pause and now < self.pause.until <= now + ledger.MAX_PAUSE else None
+        return (
+            self.pause if self.pause and now < self.pause.until <= now + ledger.MAX_PAUSE + ledger.CLOCK_SKEW else None
+        )
 
 
 def read_workload(manifest: Mapping[str, Any], target: Target) -> Workload | TargetInvalid:
