@@ -156,3 +156,17 @@ def test_after_a_storm_the_next_caller_is_served(pool: ThreadPoolExecutor, calls
     assert {future.result(LONG) for future in first} == {1, 2}
 
     assert [flight(LONG), flight(LONG)] == [3, 4]
+
+
+def test_a_leader_out_of_time_costs_only_itself(pool: ThreadPoolExecutor, calls: Calls) -> None:
+    """Who waits for a place for others and runs out of time leaves them to lead themselves."""
+    flight = SingleFlight(calls)
+    under_way = fill(pool, calls, flight)
+    leader = pool.submit(flight, 0.1)
+    follower = pool.submit(flight, LONG)
+    with pytest.raises(TimeoutError):
+        leader.result(LONG)
+    calls.go.release(MAX_IN_FLIGHT + 1)
+
+    assert {asked.result(LONG) for asked in under_way} == {1, 2}
+    assert follower.result(LONG) == 3
