@@ -6,7 +6,7 @@ the contract. A rollback needs little evidence, so nothing unreadable stops it; 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from remediator.alerts import Alert, MalformedAlert
@@ -130,7 +130,8 @@ def _allowed(remediation: Remediation, act: Act, workload: Workload, now: dateti
     if until := _cooling(remediation, workload, now):
         last = ledger.automatic(act.effect)[-1]
         change = spell_change(last.effect, last.before, last.after)
-        message = f"{last.remediation} set {change} {format_duration(now - last.time)} ago"
+        elapsed = timedelta(seconds=max(now - last.time, timedelta(0)) // timedelta(seconds=1))
+        message = f"{last.remediation} set {change} {format_duration(elapsed)} ago"
         message += f", cooling down for another {format_duration(until - now)}"
         if act.before is not None and act.before > last.after and act.effect is Effect.SET_PERCENTAGE:
             message += f"; somebody has set {act.before} % since"

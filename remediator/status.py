@@ -133,8 +133,13 @@ def _cooldown(remediation: Remediation, workload: Workload, now: datetime) -> di
     until = workload.ledger.as_of(now).cooling_until(effect, remediation.cooldown, now)
     if until is None:
         return None
-    left = (until - now).total_seconds()
-    return {"effect": effect, "until": until.isoformat(), "secondsLeft": round(left, 1)}
+    left = until - now
+    return {
+        "effect": effect,
+        "until": until.isoformat(),
+        "left": format_duration(left),
+        "secondsLeft": round(left.total_seconds(), 1),
+    }
 
 
 def _act(entry: Entry) -> dict[str, Any]:

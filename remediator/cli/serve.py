@@ -1,5 +1,7 @@
 """`remediator serve`: the options of the service, and what is refused before it starts."""
 
+import signal
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -152,6 +154,8 @@ def serve(
     from remediator.server import Settings
     from remediator.server import serve as run
 
+    # Until gunicorn has its own handler, SIGTERM must leave through the exits that clean up.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     tls = _tls(tls_cert_file, tls_key_file, tls_client_ca_file)
     try:
         with embedded_cluster(embedded_kubeconfig) if embedded else nullcontext(kubeconfig) as reached_by:

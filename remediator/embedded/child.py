@@ -29,20 +29,22 @@ def embedded_cluster(kubeconfig: Path | None) -> Iterator[Path]:
         raise EmbeddedClusterFailed(f"{path} is the kubeconfig of another cluster; choose a new file")
     path.unlink(missing_ok=True)
     command = [sys.executable, "-m", "remediator.embedded", "--listen-address=127.0.0.1:0"]
-    child = subprocess.Popen(
-        [*command, f"--kubeconfig={path}", "--until-stdin-closes"],
-        stdin=subprocess.PIPE,
-        # Ctrl-C is for the parent, which still needs the cluster for what is in flight.
-        start_new_session=True,
-    )
+    child = None
     try:
+        child = subprocess.Popen(
+            [*command, f"--kubeconfig={path}", "--until-stdin-closes"],
+            stdin=subprocess.PIPE,
+            # Ctrl-C is for the parent, which still needs the cluster for what is in flight.
+            start_new_session=True,
+        )
         _await(path, child)
         yield path
     finally:
         # A forked worker leaves through here as well, and the cluster is not its own.
         if os.getpid() == owner:
-            child.terminate()
-            child.wait()
+            if child is not None:
+                child.terminate()
+                child.wait()
             path.unlink(missing_ok=True)
             if directory:
                 Path(directory).rmdir()

@@ -33,7 +33,6 @@ contexts:
 
 def write_kubeconfig(path: Path, text: str) -> None:
     """Put `text` at `path`, with mode 0600, in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -1,0 +1,78 @@
+"""Copies of the shipped files in which only durations, addresses and secrets' places differ.
+
+Expressions, thresholds, labels, matchers and grouping stay as they are shipped: it is those that are shown and tested.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+RULES = Path(__file__).parent.parent / "rules"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """The durations of a copy."""
+
+    interval: str
+    """Between scrapes, and between evaluations."""
+    hold: str
+    """`for:` of every alert that has one."""
+    group_wait: str
+    group_interval: str
+    repeat_interval: str
+
+
+def rules(name: str, pace: Pace) -> str:
+    """A file of Prometheus rules at this pace."""
+    document = read(name)
+    for group in document["groups"]:
+        group["interval"] = pace.interval
+        for rule in group["rules"]:
+            if "for" in rule:
+                rule["for"] = pace.hold
+    return yaml.safe_dump(document)
+
+
+def route(pace: Pace, *, webhook: str, token_file: Path, group_by: list[str] | None = None) -> str:
+    """Alertmanager's configuration at this pace, for a Remediator at this address."""
+    document = read("alertmanager.yaml")
+    ours = remediators_route(document)
+    ours |= {key: getattr(pace, key) for key in ("group_wait", "group_interval", "repeat_interval")}
+    ours |= {"group_by": group_by} if group_by else {}
+    (receiver,) = (receiver for receiver in document["receivers"] if receiver["name"] == "remediator")
+    (hook,) = receiver["webhook_configs"]
+    hook["url"] = f"http://{webhook}/webhook"
+    hook["http_config"]["authorization"]["credentials_file"] = str(token_file)
+    return yaml.safe_dump(document)
+
+
+def remediations(changes: Mapping[str, Mapping[str, Any]]) -> str:
+    """remediations.yaml with other values for some keys of some remediations, by name."""
+    document = read("remediations.yaml")
+    for remediation in document["remediations"]:
+        remediation |= changes.get(remediation["name"], {})
+    return yaml.safe_dump(document, sort_keys=False)
+
+
+def alert(name: str) -> dict[str, Any]:
+    """A shipped alert about DENIS."""
+    groups = read("denis.rules.yaml")["groups"]
+    found: dict[str, Any] = next(rule for group in groups for rule in group["rules"] if rule.get("alert") == name)
+    return found
+
+
+def remediators_route(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The route that leads to Remediator."""
+    ours: dict[str, Any]
+    (ours,) = (route for route in document["route"]["routes"] if route["receiver"] == "remediator")
+    return ours
+
+
+def read(name: str) -> dict[str, Any]:
+    """A shipped file."""
+    document: dict[str, Any] = yaml.safe_load((RULES / name).read_text())
+    return document

@@ -1,0 +1,1 @@
+"""The whole reflex with real programs: Prometheus, Alertmanager, `remediator serve`, on the embedded cluster."""
