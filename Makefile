@@ -1,12 +1,16 @@
 # Every target sets up what it needs; `make help` lists them.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' remediator/__init__.py)
+IMAGE ?= remediator:$(VERSION)
+ENGINE ?= $(firstword $(shell command -v docker podman buildah))
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-13s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/installed: requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Remediator needs Python 3.11 or newer, and $(PYTHON) is %d.%d: make PYTHON=python3.12 ..." % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
@@ -29,14 +33,32 @@ check: venv ## Type-check, lint, check the formatting and the layers
 	$(BIN)/ruff check --quiet
 	$(BIN)/ruff format --quiet --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-logo | tail -n 3
+	$(BIN)/lint-imports --no-logo
 
 format: venv ## Format the code and mend what the linter can mend
 	$(BIN)/ruff check --quiet --fix
 	$(BIN)/ruff format --quiet
 
+control-plane: ## Build the real Kubernetes that the tests use (Go; minutes, once)
+	.ci/control-plane
+
+chart-tools: ## Install Helm 4 and the schemas of Kubernetes that the chart's tests use
+	.ci/chart-tools
+
+chart-docs: venv ## Renew what the chart copies: the rules, and its README's table of values
+	cp rules/*.yaml helm/remediator/files/
+	$(BIN)/python -m tests.chart.readme
+
 components: ## Fetch the real Prometheus, Alertmanager and kubectl that the tests use (Debian)
 	.ci/components
+
+image: ## Build the container image with docker, podman or buildah (ENGINE=, IMAGE=, BASE_IMAGE=)
+	@test -n "$(ENGINE)" || { echo "make image needs docker, podman or buildah" >&2; exit 1; }
+	$(ENGINE) build --build-arg VERSION=$(VERSION) $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) --tag $(IMAGE) .
+	@$(ENGINE) images $(IMAGE)
+
+image-size: venv ## Build the image as the tests do, and show what its size is made of
+	@$(BIN)/pytest -q -rP tests/test_image.py -k size
 
 lock: venv ## Renew the lock files from pyproject.toml
 	$(BIN)/pip install --quiet uv
@@ -46,4 +68,4 @@ lock: venv ## Renew the lock files from pyproject.toml
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist build
 
-.PHONY: help venv demo test check format components lock clean
+.PHONY: help venv demo test check format components control-plane chart-tools chart-docs image image-size lock clean

@@ -46,6 +46,8 @@ class _TargetState:
         self.read = SingleFlight(read)
         self.write_lock = threading.Lock()
         self.own_acts = Ledger()
+        self.stale: Snapshot | None = None
+        """The read on which a write was refused; whoever shares it need not try as well."""
 
     def remember(self, entry: Entry) -> None:
         self.own_acts = self.own_acts.with_entries((entry,))
@@ -146,7 +148,7 @@ class Remediator:
         self, remediation: Remediation, alerts: Alerts, snapshot: Snapshot, state: _TargetState, deadline: float
     ) -> Outcome:
         """Decide on what was read and what this process did since. Raises ClusterError, _Unconfirmed."""
-        now = self._now()
+        now, as_read = self._now(), snapshot
         if isinstance(snapshot, Workload):
             snapshot = replace(snapshot, ledger=snapshot.ledger.as_of(now).with_entries(state.own_acts.entries))
         outcome = partial(Outcome, alerts=alerts, remediation=remediation, uid=_uid(snapshot))
@@ -165,8 +167,13 @@ class Remediator:
         acts = decision.workload.ledger.with_entries((entry,))
         patch = write_patch(decision.workload, remediation.target, decision.change, acts)
         timeout = min(READ_TIMEOUT, _left(deadline))
+        if as_read is state.stale:
+            raise Conflict("the target has changed since it was read")
         try:
             self._cluster.apply(remediation.target, patch, dry_run=self._dry_run, timeout=timeout)
+        except Conflict:
+            state.stale = as_read
+            raise
         except Unanswered as error:
             raise _Unconfirmed(entry) from error
         done = partial(outcome, before=entry.before, after=entry.after, action_id=entry.id)

@@ -18,17 +18,19 @@ CACHE = Path(
 )
 
 
-def component(name: str, program: str, *, on_path: bool = True) -> Path:
-    """The program's path; `name` is the cache's folder for it, as in .ci/components.
+def component(name: str, program: str, *, on_path: bool = True, made_by: str = "components") -> Path:
+    """The program's path; `name` is the cache's folder for it, as in .ci/components, and `made_by` the target that
+    fills it.
 
     Raises pytest's Skipped (or Failed in CI) where the program is missing.
     """
-    cached = CACHE / name / "usr" / "bin" / program
-    if os.access(cached, os.X_OK):
-        return cached
+    # A Debian package, or a virtual environment.
+    for cached in (CACHE / name / "usr" / "bin" / program, CACHE / name / "bin" / program):
+        if os.access(cached, os.X_OK):
+            return cached
     if on_path and (found := shutil.which(program)):
         return Path(found)
-    missing = f"{name} is not here: `make components` fetches it"
+    missing = f"{name} is not here: `make {made_by}` fetches it"
     if os.environ.get("CI") == "true":
         pytest.fail(missing)
     pytest.skip(missing)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from remediator.embedded import EmbeddedCluster
+from tests.control_plane import ControlPlane
 from tests.faults import FaultyApi
 from tests.service import Clock, Service
 
@@ -72,3 +73,10 @@ def events(embedded: EmbeddedCluster) -> Callable[[], list[dict[str, Any]]]:
         return [item for item in items if item.get("reportingComponent") == "remediator.denis.run/remediator"]
 
     return get
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A real control plane: one for all tests of a process, because one of them kills its API server."""
+    with ControlPlane(tmp_path_factory.mktemp("control-plane")) as plane:
+        yield plane

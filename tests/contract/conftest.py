@@ -1,7 +1,7 @@
-"""The API servers that the contract is checked against: the embedded cluster, and a real one if there is one.
+"""The API servers that the contract is checked against: the embedded cluster, and a real control plane.
 
-REMEDIATOR_CONTRACT_KUBECONFIG names the kubeconfig of a real API server with its controller manager, as an
-administrator; every test makes a namespace of its own there, and deletes it.
+REMEDIATOR_CONTRACT_KUBECONFIG names the kubeconfig of another one with its controller manager, as an administrator;
+every test makes a namespace of its own there, and deletes it.
 """
 
 import os
@@ -14,18 +14,22 @@ import pytest
 from remediator.embedded import EmbeddedCluster
 from tests.contract.client import Client
 from tests.contract.workload import Workload, manifest
+from tests.control_plane import ControlPlane
 
-REAL = os.environ.get("REMEDIATOR_CONTRACT_KUBECONFIG", "")
+OTHER = os.environ.get("REMEDIATOR_CONTRACT_KUBECONFIG", "")
 
 
-@pytest.fixture(scope="session", params=["embedded", *(["real"] if REAL else [])])
+@pytest.fixture(scope="session", params=["embedded", "real", *(["other"] if OTHER else [])])
 def api(request: pytest.FixtureRequest) -> Iterator[Client]:
     """A client with all rights."""
-    if request.param == "real":
-        yield Client.from_kubeconfig(Path(REAL))
-        return
-    with EmbeddedCluster() as cluster:
-        yield Client(url=cluster.url)
+    if request.param == "embedded":
+        with EmbeddedCluster() as cluster:
+            yield Client(url=cluster.url)
+    elif request.param == "real":
+        control_plane: ControlPlane = request.getfixturevalue("control_plane")
+        yield control_plane.api
+    else:
+        yield Client.from_kubeconfig(Path(OTHER))
 
 
 @pytest.fixture

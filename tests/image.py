@@ -1,0 +1,210 @@
+"""The container image: built by buildah on a stand-in for its base, and run as a kubelet runs it.
+
+One rule: nothing outlives a test session but two caches, the base and pip's. Images and containers are plain folders
+(buildah's vfs driver), and what a container mounts is mounted in a namespace that ends with it.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.process import Process
+from remediator import __version__
+from tests.components import CACHE, component
+
+TREE = Path(__file__).parent.parent
+AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
+BUILD_SECONDS = 600
+
+# As the real base: Python 3.13 on Debian, with a pip, and without bytecode of the standard library.
+SUITE = "trixie"
+BASE = [
+    "--variant=minbase",
+    "--include=python3,python3-venv,ca-certificates",
+    '--customize-hook=find "$1"/usr/lib/python3* -name __pycache__ -prune -exec rm -r {} +',
+    '--customize-hook=mkdir -p "$1"/usr/lib/python3.13/site-packages/pip "$1"/usr/local/bin',
+    '--customize-hook=touch "$1"/usr/lib/python3.13/site-packages/pip/__init__.py "$1"/usr/local/bin/pip3',
+]
+
+# What a kubelet does before it starts a container, for a Pod of the restricted profile with a read-only root.
+# Arguments: root, folder mounted at MOUNTED, kind of file system at /tmp or none, user, group, working directory,
+# NAME=value..., command.
+MOUNTED = "/mnt"
+KUBELET = f"""
+set -eu
+root=$1 mounted=$2 scratch=$3 user=$4 group=$5 directory=$6
+shift 6
+mount --bind "$root" "$root"
+mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
+[ "$scratch" = none ] || mount -t "$scratch" -o nosuid,nodev,size=64m "$scratch" "$root/tmp"
+mount -t tmpfs -o nosuid,mode=755 tmpfs "$root/dev"
+for device in null zero full random urandom; do
+  touch "$root/dev/$device"
+  mount --bind "/dev/$device" "$root/dev/$device"
+done
+mkdir "$root/dev/shm"
+mount -t tmpfs -o nosuid,nodev,size=64m tmpfs "$root/dev/shm"
+mount --bind "$mounted" "$root{MOUNTED}"
+mount -o remount,bind,ro "$root{MOUNTED}"
+mount -o remount,bind,ro "$root"
+exec chroot "$root" setpriv --reuid="$user" --regid="$group" --clear-groups --bounding-set=-all --inh-caps=-all \\
+  --no-new-privs env -i --chdir="$directory" "$@"
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """A built image: its configuration as the OCI specifies it, and its files."""
+
+    config: Mapping[str, Any]
+    root: Path
+
+    def command(self, directory: Path, *arguments: str | Path, scratch: bool = False) -> list[str | Path]:
+        """How a container of it is started; no arguments are the image's own. With scratch, /tmp can be written."""
+        return self._isolated(directory, scratch, [*self.config["Entrypoint"], *(arguments or self.config["Cmd"])])
+
+    def python(self, directory: Path, code: str, *, scratch: bool = False) -> subprocess.CompletedProcess[str]:
+        """Run a few lines of Python in a container."""
+        command = self._isolated(directory, scratch, ["python", "-c", code])
+        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    def _isolated(self, directory: Path, scratch: bool, command: Sequence[str | Path]) -> list[str | Path]:
+        namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
+        mounts = [self.root, directory, "tmpfs" if scratch else "none"]
+        settings = [*self.config["User"].split(":"), self.config["WorkingDir"], *self.config["Env"]]
+        return [*namespaces, "sh", "-c", KUBELET, "kubelet", *mounts, *settings, *command]
+
+
+class Container(Process):
+    """A running container. Stopping it sends SIGTERM to its process 1, as a kubelet does."""
+
+    def __init__(self, image: Image, directory: Path, mounted: Path, *arguments: str, scratch: bool = False) -> None:
+        super().__init__("container", image.command(mounted, *arguments, scratch=scratch), directory)
+
+    @property
+    def pid(self) -> int:
+        """The container's process 1, by the number that it has outside."""
+        return int(Path(f"/proc/{self._child.pid}/task/{self._child.pid}/children").read_text())
+
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM and do not wait."""
+        if self._child.poll() is None:
+            os.kill(self.pid, 15)
+
+    def status(self) -> dict[str, str]:
+        """What the kernel says of process 1."""
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+@contextmanager
+def built_image(directory: Path) -> Iterator[Image]:
+    """Build the image as a user would, but on the stand-in; everything is removed afterwards.
+
+    Raises pytest's Skipped (or Failed in CI) on a machine that cannot.
+    """
+    if sys.platform != "linux" or os.geteuid():
+        _cannot("building and running the image needs Linux, and root: for namespaces and for buildah's chroot")
+    buildah = _Buildah(directory)
+    try:
+        built = buildah.build(_base(directory))
+        info = json.loads(buildah.run("inspect", "--type=image", built))
+        container = buildah.run("from", "--quiet", built)
+        config = {**info["OCIv1"]["config"], "Healthcheck": info["Docker"]["config"].get("Healthcheck")}
+        yield Image(config=config, root=Path(buildah.run("mount", container)))
+    finally:
+        buildah.remove()
+
+
+class _Buildah:
+    """buildah with a storage of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        storage = ["--storage-driver=vfs", f"--root={directory}/storage", f"--runroot={directory}/run"]
+        self._command = [str(component("buildah", "buildah")), *storage]
+
+    def run(self, *arguments: str) -> str:
+        """What it prints."""
+        return _output([*self._command, *arguments], TMPDIR=str(self._directory))
+
+    def build(self, base: Path) -> str:
+        """Build the Dockerfile; the image's id."""
+        cache = CACHE / "image" / "pip"
+        cache.mkdir(parents=True, exist_ok=True)
+        settings = self._directory / "pip.conf"
+        settings.write_text(_pip_settings())
+        volumes = [f"{cache}:/root/.cache/pip", f"{settings}:/etc/pip.conf:ro"]
+        if AUTHORITIES.exists():
+            volumes.append(f"{AUTHORITIES}:{AUTHORITIES}:ro")
+        said = self.run(
+            *("bud", "--isolation=chroot", "--quiet", *(f"--volume={volume}" for volume in volumes)),
+            *(f"--build-arg=BASE_IMAGE=oci-archive:{base}", f"--build-arg=VERSION={__version__}", "."),
+        )
+        return said.splitlines()[-1]
+
+    def remove(self) -> None:
+        """Remove every container and image; plain folders, so this cannot fail half-way for something mounted."""
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def _output(command: Sequence[str | Path], **environment: str) -> str:
+    ended = subprocess.run(
+        command,
+        cwd=TREE,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=BUILD_SECONDS,
+    )
+    assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-2000:]
+    return ended.stdout.strip()
+
+
+def _pip_settings() -> str:
+    """Where this machine's pip gets packages from, for the pip in the builder."""
+    listed = _output([sys.executable, "-m", "pip", "config", "list"])
+    keys = "index-url|extra-index-url|trusted-host|proxy"
+    own = re.findall(rf"^(?:global|install|:env:)\.({keys})='(.*)'$", listed, re.MULTILINE)
+    settings = {"cert": str(AUTHORITIES)} if AUTHORITIES.exists() else {}
+    return "\n".join(["[global]", *(f"{key} = {value}" for key, value in {**settings, **dict(own)}.items()), ""])
+
+
+def _base(directory: Path) -> Path:
+    """The stand-in for the base image, as an archive that a Dockerfile can start from; made once."""
+    mmdebstrap = component("mmdebstrap", "mmdebstrap")
+    key = hashlib.sha256(repr((SUITE, BASE)).encode()).hexdigest()[:16]
+    archive = CACHE / "image" / f"base-{key}.tar"
+    if not archive.exists():
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=directory) as place:
+            files = Path(place) / "rootfs.tar"
+            _output([mmdebstrap, "--quiet", *BASE, SUITE, files])
+            buildah = _Buildah(Path(place))
+            container = buildah.run("from", "scratch")
+            buildah.run("add", "--quiet", container, str(files), "/")
+            image = buildah.run("commit", "--quiet", "--rm", container).splitlines()[-1]
+            # Written beside, then renamed: whoever else builds at the same time sees it whole or not at all.
+            fresh = archive.with_suffix(f".{os.getpid()}")
+            buildah.run("push", "--quiet", image, f"oci-archive:{fresh}")
+            fresh.replace(archive)
+    return archive
+
+
+def _cannot(reason: str) -> None:
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
