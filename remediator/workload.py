@@ -219,7 +219,10 @@ def write_patch(workload: Workload, target: Target, change: Mapping[str, str] | 
     if isinstance(change, int):
         spec = {"replicas": change}
     else:
-        env = [{"name": name, "value": value} for name, value in change.items()]
+        # A merge puts the variables into the patch's order; in their own, nothing moves that GitOps tools would see.
+        present = [name for name, _ in workload.env]
+        names = sorted(change, key=lambda name: present.index(name) if name in present else len(present))
+        env = [{"name": name, "value": change[name]} for name in names]
         spec = {"template": {"spec": {"containers": [{"name": target.container, "env": env}]}}}
     return {
         "metadata": {

@@ -156,6 +156,8 @@ class ControlPlane:
                 "--leader-elect=false",
                 "--secure-port=0",
                 "--controllers=*",
+                # kwok sends no heartbeats, and a node without them loses its Pods.
+                "--node-monitor-grace-period=24h",
                 f"--service-account-private-key-file={self.server.service_account_key}",
                 f"--root-ca-file={self.server.certificate}",
                 "--horizontal-pod-autoscaler-sync-period=1s",

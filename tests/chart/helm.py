@@ -1,0 +1,243 @@
+"""Helm 3, the command, and Helm 4, the SDK behind it, as one thing that tests can ask."""
+
+import json
+import subprocess
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from tests.components import component
+from tests.control_plane.programs import find_program
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "helm" / "remediator"
+DRIVER = Path(__file__).parent / "helm4_driver.py"
+KUBERNETES = "1.36.2"
+WAIT_SECONDS = 60
+Object = dict[str, Any]
+Values = Mapping[str, Any]
+T = TypeVar("T")
+
+
+class Refused(Exception):
+    """Helm did not do it; the text is what it said."""
+
+
+class Helm(ABC):
+    """One version of Helm. Values are given whole, for the two spell files and overrides differently."""
+
+    name: str
+
+    def __init__(self, directory: Path, kubeconfig: Path | None = None) -> None:
+        self._directory = directory
+        self._kubeconfig = kubeconfig
+
+    @abstractmethod
+    def lint(self, values: Values) -> list[str]:
+        """What `lint --strict` finds."""
+
+    @abstractmethod
+    def template(self, values: Values, *, name: str, namespace: str, chart: Path) -> dict[str, str]:
+        """Manifests by template, unparsed. Raises Refused."""
+
+    @abstractmethod
+    def install(self, name: str, namespace: str, values: Values, *, wait: bool = True, chart: Path = CHART) -> None:
+        """Install and wait. Raises Refused."""
+
+    @abstractmethod
+    def upgrade(self, name: str, namespace: str, values: Values) -> None:
+        """Upgrade and wait. Raises Refused."""
+
+    @abstractmethod
+    def rollback(self, name: str, namespace: str) -> None:
+        """Go back to the revision before, and wait. Raises Refused."""
+
+    @abstractmethod
+    def uninstall(self, name: str, namespace: str) -> None:
+        """Uninstall and wait. Raises Refused."""
+
+    @abstractmethod
+    def package(self, directory: Path) -> Path:
+        """The chart's archive, made in a directory."""
+
+    def render(
+        self, values: Values, *, name: str = "remediator", namespace: str = "denis", chart: Path = CHART
+    ) -> list[Object]:
+        """The rendered objects, without nulls in the order of kind and name. Raises Refused."""
+        manifests = self.template(values, name=name, namespace=namespace, chart=chart)
+        texts = (text for path, text in manifests.items() if path.endswith(".yaml"))
+        objects = [one for text in texts for one in yaml.load_all(text, StrictLoader) if one]
+        return sorted(objects, key=lambda one: (one["kind"], one["metadata"]["name"], one["metadata"].get("namespace")))
+
+
+class StrictLoader(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error: Helm 4 has the API server refuse it."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A mapping, if its keys are unique."""
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = {key for key in keys if keys.count(key) > 1}
+        if twice:
+            raise yaml.constructor.ConstructorError(None, None, f"{sorted(twice)} twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+class Helm3(Helm):
+    """The command of Helm 3."""
+
+    name = "helm3"
+
+    def lint(self, values: Values) -> list[str]:
+        """What `lint --strict` finds."""
+        try:
+            self._run("lint", CHART, "--strict", f"--kube-version={KUBERNETES}", *self._values(values))
+        except Refused as error:
+            return [line for line in str(error).splitlines() if line.startswith(("[ERROR]", "[WARNING]"))]
+        return []
+
+    def template(
+        self, values: Values, *, name: str, namespace: str, chart: Path, version: str = KUBERNETES
+    ) -> dict[str, str]:
+        """Manifests by template, unparsed. Raises Refused."""
+        flags = [f"--namespace={namespace}", f"--kube-version={version}", *self._values(values)]
+        text = self._run("template", name, chart, *flags)
+        manifests: dict[str, str] = {}
+        for part in text.split("\n---\n# Source: ") if text.startswith("---") else []:
+            path, _, manifest = part.removeprefix("---\n# Source: ").partition("\n")
+            manifests[path] = f"{manifests.get(path, '')}\n---\n{manifest}"
+        return manifests
+
+    def installed_notes(self, name: str, namespace: str) -> str:
+        """The notes of a release that is installed."""
+        return self._run("get", "notes", name, f"--namespace={namespace}", f"--kubeconfig={self._kubeconfig}")
+
+    def install(self, name: str, namespace: str, values: Values, *, wait: bool = True, chart: Path = CHART) -> None:
+        """Install and wait. Raises Refused."""
+        self._act("install", name, namespace, chart, *self._values(values), wait=wait)
+
+    def upgrade(self, name: str, namespace: str, values: Values) -> None:
+        """Upgrade and wait. Raises Refused."""
+        self._act("upgrade", name, namespace, CHART, *self._values(values))
+
+    def rollback(self, name: str, namespace: str) -> None:
+        """Go back to the revision before, and wait. Raises Refused."""
+        self._act("rollback", name, namespace)
+
+    def uninstall(self, name: str, namespace: str) -> None:
+        """Uninstall and wait. Raises Refused."""
+        self._act("uninstall", name, namespace)
+
+    def package(self, directory: Path) -> Path:
+        """The chart's archive, made in a directory."""
+        self._run("package", CHART, f"--destination={directory}")
+        return next(directory.glob("*.tgz"))
+
+    def _act(self, action: str, name: str, namespace: str, *arguments: str | Path, wait: bool = True) -> None:
+        flags = [f"--namespace={namespace}", f"--kubeconfig={self._kubeconfig}"]
+        flags += ["--wait", f"--timeout={WAIT_SECONDS}s"] if wait else []
+        self._run(action, name, *arguments, *flags)
+
+    def _run(self, *arguments: str | Path) -> str:
+        home = self._directory / "helm3"
+        environment = {"HOME": str(home), "PATH": "/usr/bin:/bin"}
+        command = [find_program("helm"), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
+        if done.returncode:
+            raise Refused(f"{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def _values(self, values: Values) -> list[str]:
+        path = self._directory / "values.json"
+        path.write_text(json.dumps(values))
+        return ["--values", str(path)]
+
+
+class Helm4(Helm):
+    """The SDK of Helm 4, in a process of its own."""
+
+    name = "helm4"
+
+    def lint(self, values: Values) -> list[str]:
+        """What `lint --strict` finds."""
+        return [str(problem) for problem in self._run("lint", values=values)]
+
+    def template(self, values: Values, *, name: str, namespace: str, chart: Path) -> dict[str, str]:
+        """Manifests by template, unparsed. Raises Refused."""
+        manifests: dict[str, str] = self._run("render", chart=chart, values=values, name=name, namespace=namespace)
+        return manifests
+
+    def notes(self, values: Values) -> str:
+        """NOTES.txt as it is shown after an installation. Helm 3 renders it only for a cluster."""
+        manifests = self.template(values, name="remediator", namespace="denis", chart=CHART)
+        return next(text for path, text in manifests.items() if path.endswith("NOTES.txt"))
+
+    def install(self, name: str, namespace: str, values: Values, *, wait: bool = True, chart: Path = CHART) -> None:
+        """Install and wait. Raises Refused."""
+        self._act("install", namespace, chart=chart, name=name, namespace=namespace, values=values, wait=wait)
+
+    def upgrade(self, name: str, namespace: str, values: Values) -> None:
+        """Upgrade and wait. Raises Refused."""
+        self._act("upgrade", namespace, name=name, namespace=namespace, values=values)
+
+    def rollback(self, name: str, namespace: str) -> None:
+        """Go back to the revision before, and wait. Raises Refused."""
+        self._act("rollback", namespace, name=name)
+
+    def uninstall(self, name: str, namespace: str) -> None:
+        """Uninstall and wait. Raises Refused."""
+        self._act("uninstall", namespace, name=name)
+
+    def package(self, directory: Path) -> Path:
+        """The chart's archive, made in a directory."""
+        return Path(self._run("package", destination=str(directory)))
+
+    def _act(
+        self, action: str, config_namespace: str, *, wait: bool = True, chart: Path = CHART, **options: Any
+    ) -> None:
+        watching = {"wait": "watcher", "timeout": WAIT_SECONDS} if wait else {}
+        place = {"kubeconfig": str(self._kubeconfig), "config_namespace": config_namespace}
+        self._run(action, chart=chart, **place, **watching, **options)
+
+    def _run(self, action: str, *, chart: Path = CHART, **options: Any) -> Any:
+        order = json.dumps({"action": action, "chart": str(chart), "options": options})
+        python = component("helm4", "python", on_path=False, made_by="chart-tools")
+        environment = {"HOME": str(self._directory / "helm4"), "PATH": "/usr/bin:/bin"}
+        command = [python, DRIVER]
+        done = subprocess.run(
+            command, input=order, capture_output=True, text=True, env=environment, timeout=300, check=False
+        )
+        if done.returncode == 1 and done.stdout:
+            raise Refused(json.loads(done.stdout))
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+def changed(values: Values, **overrides: Any) -> dict[str, Any]:
+    """Values with others in their place: mappings are merged, all else replaces."""
+    merged = dict(values)
+    for key, value in overrides.items():
+        inner = merged.get(key)
+        merged[key] = changed(inner, **value) if isinstance(inner, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def walk(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value inside of a value, with its place."""
+    yield path, value
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in inner:
+        yield from walk(one, f"{path}.{key}")
+
+
+def of_kind(objects: list[Object], kind: str) -> list[Object]:
+    """The objects of one kind."""
+    return [one for one in objects if one["kind"] == kind]
+
+
+def only(objects: list[Object], kind: str) -> Object:
+    """The one object of a kind."""
+    (one,) = of_kind(objects, kind)
+    return one

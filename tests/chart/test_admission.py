@@ -1,0 +1,482 @@
+"""What the service account of the chart may write, tried with its own token on the real API server.
+
+Twice: with the rights that the chart gives, and with all rights of the cluster, so that the admission policy alone has
+to refuse. A refusal is 403 and leaves the object as it was; a dry run of the same is refused as well.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.waiting import until
+from remediator.ledger import KILL_SWITCH, LEDGER, PAUSE
+from remediator.policy import Target
+from remediator.policy_file import parse_policy
+from tests.builders import PROFILES
+from tests.chart.deployments import (
+    ILLEGAL_ON_CANARY,
+    ILLEGAL_REPLICAS,
+    RESTRICTED,
+    Site,
+    container,
+    denis,
+    without_record,
+)
+from tests.chart.helm import Helm3
+from tests.contract.client import APPLY, JSON_PATCH, MERGE, Answer, Client, Object
+from tests.control_plane import ControlPlane
+from tests.service import Service, alert, notification
+
+SECONDS = 30.0
+RELEASE = "remediator"
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """The chart, DENIS beside it, and the API server as the administrator and as the service account see it."""
+
+    plane: ControlPlane
+    namespace: str
+    kubeconfig: Path
+    account: Client
+
+    def site(self, deployment: str, client: Client | None = None) -> Site:
+        """A target, as the service account or somebody else sees it."""
+        flagged = deployment == "denis"
+        target = Target(
+            name=deployment, namespace=self.namespace, deployment=deployment, container="denis" if flagged else ""
+        )
+        return Site(client or self.account, target)
+
+    def reset(self, deployment: str, manifest: Object) -> None:
+        """The Deployment anew, without a trace of what was there."""
+        site = self.site(deployment, self.plane.api)
+        if site.client.get(site.path).code == 200:
+            site.client.delete(site.path, {"propagationPolicy": "Background"})
+        until(f"{deployment} is gone", lambda: site.client.get(site.path).code == 404, SECONDS)
+        made = site.client.post(site.path.rpartition("/")[0], manifest, fieldManager="deployer")
+        assert made.code == 201, made
+
+
+@pytest.fixture(scope="module")
+def installation(
+    control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory, make_namespace: Callable[[], str]
+) -> Iterator[Installation]:
+    """The chart with its default values, and a policy that is in force."""
+    namespace = make_namespace()
+    helm = Helm3(tmp_path_factory.mktemp("helm"), control_plane.kubeconfig)
+    place = {"namespace": namespace}
+    helm.install(RELEASE, namespace, {"targets": {"denis": place, "denis-workers": place}}, wait=False)
+    kubeconfig = control_plane.service_account_kubeconfig(namespace, RELEASE)
+    made = Installation(control_plane, namespace, kubeconfig, Client.from_kubeconfig(kubeconfig))
+    for name in ("denis", "denis-workers"):
+        made.reset(name, denis(PROFILES[10], name))
+    site = made.site("denis")
+
+    def is_in_force() -> bool:
+        return site.send({"metadata": {"labels": {"tried": "yes"}}}, dryRun="All").code == 403
+
+    until("the policy is in force", is_in_force, SECONDS)
+    yield made
+    helm.uninstall(RELEASE, namespace)
+
+
+@pytest.fixture(scope="module")
+def almighty(installation: Installation) -> Iterator[Installation]:
+    """The same, after somebody gave the service account every right that there is."""
+    name = f"almighty-{installation.namespace}"
+    account = {"kind": "ServiceAccount", "name": RELEASE, "namespace": installation.namespace}
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [account],
+    }
+    installation.plane.apply(binding)
+    until("it has the rights", lambda: installation.account.get("/api/v1/nodes").code == 200, SECONDS)
+    yield installation
+    installation.plane.kubectl("delete", "clusterrolebinding", name)
+
+
+def is_refused_by_policy(answer: Answer) -> bool:
+    """Whether the admission policy refused, and nothing else did."""
+    return answer.code == 403 and "ValidatingAdmissionPolicy" in answer.message
+
+
+@pytest.fixture
+def held(installation: Installation) -> Installation:
+    """A canary at 10 % that somebody has paused and latched, so that a thief has something to lift."""
+    annotations = {PAUSE: '{"reason":"r","author":"a","until":"2099-01-01T00:00:00Z"}', KILL_SWITCH: '{"reason":"r"}'}
+    installation.reset("denis", denis(PROFILES[10], **annotations))
+    return installation
+
+
+@pytest.mark.parametrize("percentage", [1, 10, 50, 100])
+@pytest.mark.parametrize("dry_run", [True, False], ids=["dry run", "for real"])
+def test_rollback_is_allowed_from_every_percentage(installation: Installation, percentage: int, dry_run: bool) -> None:
+    """The patch of a rollback passes from each profile, and what it says is there afterwards."""
+    installation.reset("denis", denis(PROFILES[percentage]))
+    site = installation.site("denis")
+    answer = site.try_act(PROFILES[0], dry_run=dry_run)
+    assert answer.code == 200, answer.body
+    assert site.read().percentage() == (percentage if dry_run else 0)
+
+
+@pytest.mark.parametrize("missing", [*([flag] for flag in PROFILES[0]), list(PROFILES[0])], ids=" ".join)
+def test_rollback_adds_flags_that_are_missing(installation: Installation, missing: list[str]) -> None:
+    """A Deployment that lacks one or all of the flags can be rolled back, and its other variables stay."""
+    flags = {name: value for name, value in PROFILES[50].items() if name not in missing}
+    installation.reset("denis", denis(flags))
+    site = installation.site("denis")
+    before = {name: value for name, value in site.read().env if name not in PROFILES[0]}
+    assert (answer := site.try_act(PROFILES[0])).code == 200, answer.body
+    assert dict(site.read().env) == {**before, **PROFILES[0]}
+
+
+@pytest.mark.parametrize("order", [sorted(PROFILES[0]), [*reversed(list(PROFILES[0]))]], ids=["by name", "backwards"])
+def test_rollback_in_any_order_of_the_flags(installation: Installation, order: list[str]) -> None:
+    """In which order the Deployment or the profile names the flags makes no difference."""
+    installation.reset("denis", denis({name: PROFILES[50][name] for name in order}))
+    site = installation.site("denis")
+    for profile in (PROFILES[0], dict(sorted(PROFILES[0].items()))):
+        assert (answer := site.try_act(profile, dry_run=True)).code == 200, answer.body
+
+
+def test_rollback_of_a_container_without_any_variable(installation: Installation) -> None:
+    """A container without an environment gets one."""
+    manifest = denis({})
+    del manifest["spec"]["template"]["spec"]["containers"][0]["env"]
+    installation.reset("denis", manifest)
+    site = installation.site("denis")
+    assert (answer := site.try_act(PROFILES[0])).code == 200, answer.body
+
+
+def test_a_second_rollback_is_allowed(installation: Installation) -> None:
+    """Somebody raises the percentage again, and the next rollback passes with a longer ledger."""
+    installation.reset("denis", denis(PROFILES[10]))
+    site, admin = installation.site("denis"), installation.site("denis", installation.plane.api)
+    assert site.try_act(PROFILES[0]).code == 200
+    assert admin.try_act(PROFILES[100], without_record, manager="kubectl-set").code == 200
+    assert (answer := site.try_act(PROFILES[0])).code == 200, answer.body
+    assert len(site.read().ledger.entries) == 2
+
+
+@pytest.mark.parametrize("dry_run", [True, False], ids=["dry run", "for real"])
+@pytest.mark.parametrize(("before", "after"), [(1, 3), (4, 6), (18, 20), (19, 20)])
+def test_a_step_of_workers_is_allowed(installation: Installation, before: int, after: int, dry_run: bool) -> None:
+    """Workers may grow by a step up to the maximum."""
+    manifest = denis(PROFILES[10], "denis-workers")
+    manifest["spec"]["replicas"] = before
+    installation.reset("denis-workers", manifest)
+    site = installation.site("denis-workers")
+    answer = site.try_act(after, dry_run=dry_run)
+    assert answer.code == 200, answer.body
+    assert site.read().replicas == (before if dry_run else after)
+
+
+def test_workers_that_kubectl_scaled_may_grow(installation: Installation) -> None:
+    """Taking the replicas over from whoever scaled before, whose entry in managedFields then vanishes, is allowed."""
+    installation.reset("denis-workers", denis(PROFILES[10], "denis-workers"))
+    site, admin = installation.site("denis-workers"), installation.site("denis-workers", installation.plane.api)
+    scaled = admin.send({"spec": {"replicas": 6}}, MERGE, path="/scale", fieldManager="kubectl-scale")
+    assert scaled.code == 200
+    assert (answer := site.try_act(8)).code == 200, answer.body
+
+
+def test_rollback_after_many_hands(installation: Installation) -> None:
+    """With more managers than the API server keeps apart, it renames the oldest ones, and that is no forgery."""
+    installation.reset("denis", denis(PROFILES[10]))
+    site, admin = installation.site("denis"), installation.site("denis", installation.plane.api)
+    for number in range(12):
+        annotations = {"metadata": {"annotations": {f"hand-{number}": "was here"}}}
+        assert admin.send(annotations, fieldManager=f"hand-{number}").code == 200
+        answer = site.try_act(PROFILES[0], dry_run=True)
+        assert answer.code == 200, answer.body
+    names = {entry["manager"] for entry in answer.body["metadata"]["managedFields"]}
+    assert "ancient-changes" in names
+
+
+@pytest.mark.parametrize("deployment", ["denis", "denis-workers"])
+def test_writing_only_the_ledger_is_allowed(installation: Installation, deployment: str) -> None:
+    """A record without a change passes."""
+    installation.reset(deployment, denis(PROFILES[10], deployment))
+    site = installation.site(deployment)
+    answer = site.try_act(5, lambda patch: patch.pop("spec"))
+    assert answer.code == 200, answer.body
+
+
+def test_an_event_about_a_target_is_allowed(installation: Installation) -> None:
+    """The service can say what it did."""
+    assert _create_event(installation, "denis").code == 201
+
+
+@pytest.mark.parametrize(("dry_run", "reason"), [(True, "DryRun"), (False, "Applied")], ids=["dry run", "for real"])
+def test_the_service_itself_acts_under_the_policy(installation: Installation, dry_run: bool, reason: str) -> None:
+    """The service, with the configuration and the token of the release, rolls back, scales, and writes its Events."""
+    for name in ("denis", "denis-workers"):
+        installation.reset(name, denis(PROFILES[50], name))
+    text = installation.plane.get("configmap", RELEASE, installation.namespace)["data"]["remediations.yaml"]
+    service = Service(installation.kubeconfig, policy=parse_policy(text, "remediations.yaml"), dry_run=dry_run)
+    try:
+        outcomes = service.handle(notification(alert("rollback"), alert("scale")))
+        assert [outcome.reason for outcome in outcomes] == [reason, reason], [outcome.message for outcome in outcomes]
+    finally:
+        service.recorder.close(SECONDS)
+    assert installation.site("denis").read().percentage() == (50 if dry_run else 0)
+    assert installation.site("denis-workers").read().replicas == (4 if dry_run else 6)
+    created = service.value("remediator_kubernetes_requests_total", verb="create", code="201")
+    assert created == 2
+
+
+@pytest.mark.parametrize("name", ILLEGAL_ON_CANARY)
+def test_illegal_change_of_the_canary_is_refused(held: Installation, name: str) -> None:
+    """A rollback with one thing more, or one thing else, is refused, and changes nothing."""
+    site = held.site("denis")
+    before = site.client.get(site.path).body["spec"]
+    for dry_run in (True, False):
+        answer = site.try_act(PROFILES[0], ILLEGAL_ON_CANARY[name], dry_run=dry_run)
+        assert is_refused_by_policy(answer), answer.body
+    assert site.client.get(site.path).body["spec"] == before
+
+
+@pytest.mark.parametrize("kind", [MERGE, JSON_PATCH, APPLY], ids=["merge", "json", "apply"])
+def test_other_patches_are_judged_by_what_they_change(held: Installation, kind: str) -> None:
+    """The kind of patch makes no difference: 100 % is refused by each."""
+    site = held.site("denis")
+    manifest = site.client.get(site.path).body
+    spec = denis(PROFILES[100])["spec"]
+    body: Any = {"metadata": {"annotations": {LEDGER: "{}"}}, "spec": spec}
+    if kind == JSON_PATCH:
+        ledger = {"op": "add", "path": f"/metadata/annotations/{LEDGER.replace('/', '~1')}", "value": "{}"}
+        body = [ledger, {"op": "replace", "path": "/spec/template", "value": spec["template"]}]
+    if kind == APPLY:
+        body = {"apiVersion": "apps/v1", "kind": "Deployment", **body}
+        body["metadata"]["name"] = "denis"
+        answer = site.send(body, kind, force="true")
+    else:
+        answer = site.send(body, kind)
+    assert is_refused_by_policy(answer), answer.body
+    assert site.client.get(site.path).body["spec"] == manifest["spec"]
+
+
+@pytest.mark.parametrize("name", ILLEGAL_REPLICAS)
+def test_illegal_scaling_of_the_workers_is_refused(installation: Installation, name: str) -> None:
+    """Workers may not shrink, leap, exceed the maximum, or come back from 0."""
+    before, after = ILLEGAL_REPLICAS[name]
+    manifest = denis(PROFILES[10], "denis-workers")
+    manifest["spec"]["replicas"] = before
+    installation.reset("denis-workers", manifest)
+    site = installation.site("denis-workers")
+    answer = site.try_act(after)
+    assert is_refused_by_policy(answer), answer.body
+
+
+def test_workers_do_not_grow_while_the_kill_switch_is_on(installation: Installation) -> None:
+    """A latch holds even where replicas are left."""
+    installation.reset("denis-workers", denis(PROFILES[10], "denis-workers", **{KILL_SWITCH: "{}"}))
+    site = installation.site("denis-workers")
+    assert is_refused_by_policy(site.try_act(6))
+
+
+def test_flags_of_the_workers_are_refused(installation: Installation) -> None:
+    """The workers' environment is none of the service's business, even towards profile 0."""
+    installation.reset("denis-workers", denis(PROFILES[10], "denis-workers"))
+    site = installation.site("denis-workers")
+    answer = site.try_act(PROFILES[0], lambda patch: container(patch).update(name="denis"))
+    assert is_refused_by_policy(answer), answer.body
+
+
+def test_another_field_manager_is_refused(held: Installation) -> None:
+    """A legal change under another name is refused: the name is how others find what was written."""
+    site = held.site("denis")
+    assert is_refused_by_policy(site.try_act(PROFILES[0], manager="kubectl"))
+
+
+def test_flags_that_stand_twice_are_refused(installation: Installation) -> None:
+    """A patch would change the first of two entries, and the kubelet would use the last."""
+    manifest = denis(PROFILES[10])
+    container(manifest)["env"].append({"name": "RUNS_ENABLED", "value": "true"})
+    installation.reset("denis", manifest)
+    site = installation.site("denis")
+    assert is_refused_by_policy(site.try_act(PROFILES[0]))
+
+
+def _create_event(installation: Installation, deployment: str, **regarding: str) -> Answer:
+    path = f"/apis/events.k8s.io/v1/namespaces/{installation.namespace}/events"
+    about = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "name": deployment,
+        "namespace": installation.namespace,
+        **regarding,
+    }
+    event = {
+        "metadata": {"generateName": "e-", "namespace": installation.namespace},
+        "eventTime": "2026-11-23T12:00:00.000001Z",
+        "type": "Normal",
+        "reason": "Applied",
+        "action": "SetPercentage",
+        "regarding": about,
+        "reportingController": "remediator.denis.run/remediator",
+        "reportingInstance": "test",
+    }
+    return installation.account.post(path, event)
+
+
+@pytest.mark.parametrize("regarding", [{"name": "other"}, {"kind": "Pod"}], ids=["another", "a Pod"])
+def test_events_about_others_are_refused(installation: Installation, regarding: dict[str, str]) -> None:
+    """Events are about the targets only."""
+    assert is_refused_by_policy(_create_event(installation, "denis", **regarding))
+
+
+APPS, CORE = "/apis/apps/v1/namespaces/{namespace}", "/api/v1/namespaces/{namespace}"
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+CONFIG_MAP: Object = {"metadata": {"name": "made"}, "data": {"a": "b"}}
+POD: Object = {
+    "metadata": {"name": "made"},
+    "spec": {"containers": [{"name": "c", "image": "i", "securityContext": RESTRICTED}]},
+}
+SCALE: Object = {"spec": {"replicas": 9}}
+
+OTHER_WRITES: dict[str, tuple[str, str, Any]] = {
+    # What, on which path, with which body: none of it is granted, and none would be admitted if it were.
+    "scale the workers by the subresource": ("PATCH", f"{APPS}/deployments/denis-workers/scale", SCALE),
+    "replace the scale": (
+        "PUT",
+        f"{APPS}/deployments/denis-workers/scale",
+        {"metadata": {"name": "denis-workers", "namespace": "{namespace}"}, **SCALE},
+    ),
+    "write the status": ("PATCH", f"{APPS}/deployments/denis/status", {"status": {"replicas": 9}}),
+    "delete the canary": ("DELETE", f"{APPS}/deployments/denis", None),
+    "delete all Deployments": ("DELETE", f"{APPS}/deployments", None),
+    "create a Deployment": ("POST", f"{APPS}/deployments", denis({}, "other")),
+    "change its own Deployment": ("PATCH", f"{APPS}/deployments/remediator", {"metadata": {"labels": {"a": "b"}}}),
+    "change its own configuration": ("PATCH", f"{CORE}/configmaps/remediator", {"data": {"remediations.yaml": ""}}),
+    "change its own token": ("PATCH", f"{CORE}/secrets/remediator", {"data": {"token": "eA=="}}),
+    "make a ConfigMap": ("POST", f"{CORE}/configmaps", CONFIG_MAP),
+    "make a Pod": ("POST", f"{CORE}/pods", POD),
+    "make a namespace": ("POST", "/api/v1/namespaces", {"metadata": {"name": "made-by-a-thief"}}),
+    "make a token": (
+        "POST",
+        f"{CORE}/serviceaccounts/default/token",
+        {"spec": {"expirationSeconds": 600}},
+    ),
+    "widen its role": ("PATCH", f"{RBAC}/namespaces/{{namespace}}/roles/remediator", {"rules": []}),
+    "bind itself to more": (
+        "POST",
+        f"{RBAC}/clusterrolebindings",
+        {
+            "metadata": {"name": "made-by-a-thief"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
+        },
+    ),
+    "make an Event of the old kind": (
+        "POST",
+        f"{CORE}/events",
+        {
+            "metadata": {"name": "made"},
+            "involvedObject": {"kind": "Deployment", "name": "denis", "namespace": "{namespace}"},
+        },
+    ),
+    "own the replicas by an autoscaler": (
+        "POST",
+        "/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers",
+        {
+            "metadata": {"name": "made"},
+            "spec": {
+                "maxReplicas": 9,
+                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "denis"},
+            },
+        },
+    ),
+    "evict by a deletion of ReplicaSets": ("DELETE", f"{APPS}/replicasets", None),
+    "take a lease": (
+        "POST",
+        "/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases",
+        {"metadata": {"name": "made"}, "spec": {}},
+    ),
+}
+
+
+def _attempt(installation: Installation, name: str) -> Answer:
+    method, path, body = OTHER_WRITES[name]
+    body = json.loads(json.dumps(body).replace("{namespace}", installation.namespace))
+    kind = {"PATCH": "application/merge-patch+json"}.get(method, "application/json")
+    return installation.account.request(
+        method, path.replace("{namespace}", installation.namespace), body, headers={"Content-Type": kind}
+    )
+
+
+@pytest.mark.parametrize("name", OTHER_WRITES)
+def test_other_verbs_objects_and_subresources_are_not_granted(installation: Installation, name: str) -> None:
+    """The Role grants nothing but what the service asks for."""
+    answer = _attempt(installation, name)
+    assert answer.code == 403, answer.body
+    assert "ValidatingAdmissionPolicy" not in answer.message
+
+
+@pytest.mark.parametrize("name", OTHER_WRITES)
+def test_other_writes_are_refused_even_with_every_right(almighty: Installation, name: str) -> None:
+    """Whatever rights the service account is given one day, the policy refuses all other writes."""
+    answer = _attempt(almighty, name)
+    assert is_refused_by_policy(answer), answer.body
+
+
+def test_a_replacement_is_judged_as_a_patch_is(almighty: Installation) -> None:
+    """With the right to update, a PUT of another image is refused."""
+    almighty.reset("denis", denis(PROFILES[10]))
+    site = almighty.site("denis")
+    manifest = site.client.get(site.path).body
+    manifest["spec"]["template"]["spec"]["containers"][0]["image"] = "evil:1"
+    manifest["metadata"]["annotations"][LEDGER] = "{}"
+    del manifest["metadata"]["resourceVersion"]
+    answer = site.client.put(site.path, manifest, fieldManager="remediator")
+    assert is_refused_by_policy(answer), answer.body
+
+
+def test_questions_are_answered(almighty: Installation) -> None:
+    """`kubectl auth can-i` works with the token: a question writes nothing."""
+    review = {"spec": {"resourceAttributes": {"verb": "patch", "group": "apps", "resource": "deployments"}}}
+    asked = almighty.account.post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
+    assert asked.code == 201, asked.body
+
+
+def test_nobody_else_is_held_by_the_policy(installation: Installation) -> None:
+    """People go on as before."""
+    installation.reset("denis", denis(PROFILES[10]))
+    admin = installation.site("denis", installation.plane.api)
+    assert admin.try_act(PROFILES[0], ILLEGAL_ON_CANARY["change the image"]).code == 200
+
+
+def test_the_policy_follows_the_values(
+    control_plane: ControlPlane, helm3_on_cluster: Helm3, make_namespace: Callable[[], str]
+) -> None:
+    """Other bounds are other bounds, and what only observes may not be written at all."""
+    namespace = make_namespace()
+    place = {"namespace": namespace}
+    remediations = {"rollback": {"mode": "observe"}, "scale-workers": {"scale": {"step": 1, "max": 5}}}
+    values = {"targets": {"denis": place, "denis-workers": place}, "remediations": remediations}
+    helm3_on_cluster.install(RELEASE, namespace, values, wait=False)
+    kubeconfig = control_plane.service_account_kubeconfig(namespace, RELEASE)
+    made = Installation(control_plane, namespace, kubeconfig, Client.from_kubeconfig(kubeconfig))
+    for name in ("denis", "denis-workers"):
+        made.reset(name, denis(PROFILES[10], name))
+    workers = made.site("denis-workers")
+    until("the policy is in force", lambda: is_refused_by_policy(workers.try_act(6, dry_run=True)), SECONDS)
+    assert workers.try_act(5).code == 200
+    assert is_refused_by_policy(workers.try_act(6))
+    assert made.site("denis").try_act(PROFILES[0]).code == 403
+    helm3_on_cluster.uninstall(RELEASE, namespace)
+
+
+def test_policy_has_no_remark_of_the_type_checker(installation: Installation, tmp_path: Path) -> None:
+    """The API server's own check of the expressions finds nothing."""
+    kind = "validatingadmissionpolicies"
+    listed = json.loads(installation.plane.kubectl("get", kind, "--output=json"))["items"]
+    (policy,) = [one for one in listed if one["metadata"]["name"].startswith(installation.namespace)]
+    assert not policy.get("status", {}).get("typeChecking", {}).get("expressionWarnings")

@@ -1,0 +1,185 @@
+"""Values that are wrong are refused by both Helms, with a message that names the value, before anything is rendered."""
+
+from typing import Any
+
+import pytest
+
+from tests.chart.helm import CHART, Helm, Helm3, Helm4, Refused, changed, of_kind
+
+ALERTS = "DenisMaterializerSuccessRateLow", "DenisErrorRateHigh", "DenisQueueDepthHigh"
+
+
+def threshold(alert: str, value: Any) -> dict[str, Any]:
+    """Values with one threshold."""
+    return {"rules": {"alerts": {alert: {"threshold": value}}}}
+
+
+def rollback(**keys: Any) -> dict[str, Any]:
+    """Values with something of the remediation rollback."""
+    return {"remediations": {"rollback": keys}}
+
+
+def scale(**keys: Any) -> dict[str, Any]:
+    """Values with something of the workers' scale."""
+    return {"remediations": {"scale-workers": {"scale": keys}}}
+
+
+SCHEMA: dict[str, tuple[dict[str, Any], str]] = {
+    # What is wrong: the values, and what the message names.
+    "no replicas": ({"replicaCount": 0}, "replicaCount"),
+    "replicas in words": ({"replicaCount": "two"}, "replicaCount"),
+    "replicas taken away": ({"replicaCount": None}, "replicaCount"),
+    "unknown key": ({"replicas": 3}, "replicas"),
+    "unknown key below": ({"image": {"name": "x"}}, "name"),
+    "unknown alert": (threshold("DenisOther", 1), "DenisOther"),
+    "success rate in percent": (threshold(ALERTS[0], 90), "threshold"),
+    "success rate of 1": (threshold(ALERTS[0], 1), "threshold"),
+    "success rate of 0": (threshold(ALERTS[0], 0), "threshold"),
+    "negative success rate": (threshold(ALERTS[0], -0.1), "threshold"),
+    "success rate as text": (threshold(ALERTS[0], "0.9"), "threshold"),
+    "success rate with a sign": (threshold(ALERTS[0], "90%"), "threshold"),
+    "error rate in percent": (threshold(ALERTS[1], 5), "threshold"),
+    "error rate of 0": (threshold(ALERTS[1], 0), "threshold"),
+    "queue depth as a ratio": (threshold(ALERTS[2], 0.5), "threshold"),
+    "queue depth of 0": (threshold(ALERTS[2], 0), "threshold"),
+    "unknown unit": ({"rules": {"unit": "percentage"}}, "unit"),
+    "duration in words": ({"rules": {"alerts": {ALERTS[0]: {"for": "2 minutes"}}}}, "for"),
+    "duration as a number": ({"rules": {"alerts": {ALERTS[0]: {"for": 120}}}}, "for"),
+    "selector that is none": ({"rules": {"selector": "denis"}}, "selector"),
+    "selector that ends the braces": ({"rules": {"selector": 'job="a"} or vector(1'}}, "selector"),
+    "label that causes acts": ({"rules": {"alertLabels": {"remediation": "rollback"}}}, "remediation"),
+    "unknown mode": (rollback(mode="off"), "mode"),
+    "no cooldown": (rollback(cooldown="0s"), "cooldown"),
+    "budget of 0": (rollback(budget={"acts": 0}), "acts"),
+    "budget that the ledger cannot count": (rollback(budget={"acts": 21}), "acts"),
+    "unknown remediation": ({"remediations": {"other": {"mode": "act"}}}, "other"),
+    "step of 0": (scale(step=0), "step"),
+    "no maximum": (scale(max=0), "max"),
+    "target without a container": ({"targets": {"denis": {"container": ""}}}, "container"),
+    "target in capitals": ({"targets": {"denis": {"deployment": "Denis"}}}, "deployment"),
+    "name over 63 characters": ({"fullnameOverride": "n" * 64}, "fullnameOverride"),
+    "name in capitals": ({"nameOverride": "Reflex"}, "nameOverride"),
+    "label over 63 characters": ({"commonLabels": {"team": "t" * 64}}, "team"),
+    "short token": ({"auth": {"token": "secret"}}, "token"),
+    "token in two lines": ({"auth": {"token": "0123456789abcdef\n0123456789abcdef"}}, "token"),
+    "no key": ({"auth": {"keys": []}}, "keys"),
+    "key that is a path": ({"auth": {"keys": ["../token"]}}, "keys"),
+    "unknown kind of credentials": ({"auth": {"type": "oauth"}}, "type"),
+    "digest that is none": ({"image": {"digest": "latest"}}, "digest"),
+    "port 0": ({"service": {"port": 0}}, "port"),
+    "everybody may post": ({"networkPolicy": {"alertmanager": []}}, "alertmanager"),
+    "API server's address without a mask": (
+        {"networkPolicy": {"apiServer": {"cidrs": ["192.0.2.1"]}}},
+        "cidrs",
+    ),
+}
+
+CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "nameless cluster": ({"cluster": {"required": True}}, "cluster.name: is empty, but cluster.required is true"),
+    "label of another cluster": (
+        {"cluster": {"name": "eu-1"}, "rules": {"alertLabels": {"cluster": "eu-2"}}},
+        'rules.alertLabels.cluster: is "eu-2", but cluster.name is "eu-1"',
+    ),
+    "users without a Secret": ({"auth": {"type": "basic"}}, "auth.existingSecret: is needed"),
+    "two Secrets": ({"auth": {"token": "0" * 16, "existingSecret": "s"}}, "auth.token: is for the Secret"),
+    "client CA without TLS": ({"tls": {"clientCAKey": "ca.crt"}}, "tls.clientCAKey: needs tls.existingSecret"),
+    "too little time to stop": ({"preStopSleepSeconds": 10}, "terminationGracePeriodSeconds: 30 is too short"),
+    "maximum below the minimum": (scale(min=9, max=8), "remediations.scale-workers.scale: max 8 is below min 9"),
+    "nobody's service account": ({"serviceAccount": {"create": False}}, "serviceAccount.name: name a service account"),
+    "everybody's service account": (
+        {"serviceAccount": {"create": False, "name": "default"}},
+        "serviceAccount.name: name a service account",
+    ),
+    "token in another namespace": (
+        {"alertmanagerConfig": {"enabled": True, "namespace": "monitoring"}},
+        "alertmanagerConfig.tokenSecret: is needed",
+    ),
+    "Alertmanager without a password": (
+        {"alertmanagerConfig": {"enabled": True}, "auth": {"type": "basic", "existingSecret": "s"}},
+        "alertmanagerConfig.enabled: the AlertmanagerConfig sends a token",
+    ),
+    "Alertmanager without the CA": (
+        {"alertmanagerConfig": {"enabled": True}, "tls": {"existingSecret": "s"}},
+        "alertmanagerConfig.tlsConfig: is needed",
+    ),
+}
+
+
+@pytest.mark.parametrize(("values", "named"), SCHEMA.values(), ids=SCHEMA)
+def test_schema_refuses(helm: Helm, values: dict[str, Any], named: str) -> None:
+    """A value of the wrong type, outside of its unit, or under an unknown key is refused by its name."""
+    with pytest.raises(Refused) as error:
+        helm.render(values)
+    assert named in str(error.value)
+    assert "schema" in str(error.value) or "values don't meet" in str(error.value)
+
+
+@pytest.mark.parametrize(("values", "message"), CONTRADICTIONS.values(), ids=CONTRADICTIONS)
+def test_contradiction_is_refused(helm: Helm, values: dict[str, Any], message: str) -> None:
+    """What no schema sees is refused with the value's name, what is wrong, and what to do."""
+    with pytest.raises(Refused) as error:
+        helm.render(values)
+    assert message in str(error.value).replace('\\"', '"')
+
+
+def test_old_kubernetes_is_refused_with_the_policy(helm3: Helm3) -> None:
+    """1.29 has no ValidatingAdmissionPolicy: the chart says so instead of leaving it out, and obeys if told to."""
+    place: dict[str, Any] = {"name": "remediator", "namespace": "denis", "chart": CHART, "version": "1.29.9"}
+    with pytest.raises(Refused, match=r"admissionPolicy\.enabled: Kubernetes v1\.29\.9 has no"):
+        helm3.template({}, **place)
+    without = helm3.template({"admissionPolicy": {"enabled": False}}, **place)
+    assert not any("admissionpolicy" in path for path in without)
+
+
+def test_managed_kubernetes_is_accepted(helm3: Helm3) -> None:
+    """The suffix of a managed cluster's version is no reason to refuse, and 1.26 is."""
+    place: dict[str, Any] = {"name": "remediator", "namespace": "denis", "chart": CHART}
+    assert any("admissionpolicy" in path for path in helm3.template({}, **place, version="1.30.1-eks-a1b2c3"))
+    with pytest.raises(Refused, match="incompatible with Kubernetes"):
+        helm3.template({}, **place, version="1.26.0")
+
+
+SAFE = {
+    "cluster": {"name": "eu-1"},
+    "networkPolicy": {"enabled": True},
+}
+WARNINGS: dict[str, tuple[dict[str, Any], str]] = {
+    "no fence": ({"cluster": {"name": ""}}, "cluster.name is empty"),
+    "nobody is asked": ({"auth": {"type": "none"}}, "auth.type is none"),
+    "token in the values": ({"auth": {"token": "0" * 16}}, "auth.token is readable"),
+    "no policy": ({"admissionPolicy": {"enabled": False}}, "admissionPolicy.enabled is false"),
+    "open network": ({"networkPolicy": {"enabled": False}}, "networkPolicy.enabled is false"),
+    "one replica": ({"replicaCount": 1}, "replicaCount is 1"),
+    "dry run": ({"dryRun": True}, "dryRun is true"),
+    "observing": (rollback(mode="observe"), "remediations.rollback.mode is observe"),
+    "repeats too late": (
+        {"alertmanagerConfig": {"enabled": True, "repeatInterval": "1h"}},
+        "alertmanagerConfig.repeatInterval is more than half of remediations.rollback.cooldown",
+    ),
+    "alerts of another namespace": (
+        {"alertmanagerConfig": {"enabled": True}, "targets": {"denis": {"namespace": "canary"}}},
+        "alertmanagerConfig.namespace is not canary",
+    ),
+}
+
+
+def test_notes_tell_the_next_three_commands(helm4: Helm4) -> None:
+    """After an installation, there are three commands to go on with, and nothing to mind."""
+    notes = helm4.notes(SAFE)
+    commands = [line.strip() for line in notes.splitlines() if line.strip().startswith("kubectl ")]
+    assert len(commands) == 3
+    assert "Mind:" not in notes
+    assert "http://remediator.denis.svc:8080/webhook" in notes
+
+
+@pytest.mark.parametrize(("values", "warning"), WARNINGS.values(), ids=WARNINGS)
+def test_notes_warn_of_an_unsafe_value(helm4: Helm4, values: dict[str, Any], warning: str) -> None:
+    """Each unsafe value has a warning, and a safe one has none."""
+    assert f"* {warning}" in helm4.notes(changed(SAFE, **values))
+
+
+def test_generated_tokens_are_long_and_differ(helm3: Helm3) -> None:
+    """Two installations never have the same token."""
+    tokens = {str(of_kind(helm3.render({}), "Secret")[0]["data"]["token"]) for _ in range(3)}
+    assert len(tokens) == 3
+    assert all(len(token) == 64 for token in tokens)

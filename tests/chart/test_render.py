@@ -1,0 +1,277 @@
+"""What the chart renders, by Helm 3 and by Helm 4, judged without a cluster."""
+
+import copy
+import json
+import re
+import shutil
+import subprocess
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from remediator.cli.serve import serve
+from tests.chart import readme
+from tests.chart.cases import CASES, OPERATOR_KINDS, case
+from tests.chart.helm import CHART, ROOT, Helm, Helm3, Helm4, Object, changed, of_kind, only, walk
+from tests.components import component
+
+VALIDATE = Path(__file__).parent / "kubernetes_validate_driver.py"
+ADMISSION = frozenset({"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"})
+VERSIONS = [f"1.{minor}" for minor in range(27, 37)]
+UNIQUE = {"env": "name", "ports": "name", "volumes": "name", "volumeMounts": "mountPath", "containers": "name"}
+each_case = pytest.mark.parametrize("values", CASES.values(), ids=CASES)
+
+
+def without_random_tokens(objects: list[Object]) -> list[Object]:
+    """The objects with a placeholder for each token that is made anew by every rendering."""
+    for secret in of_kind(objects, "Secret"):
+        secret["data"] = dict.fromkeys(secret["data"], "random")
+    return objects
+
+
+@each_case
+def test_lint_finds_nothing(helm: Helm, values: dict[str, Any]) -> None:
+    """`helm lint --strict` has no remark."""
+    assert helm.lint(values) == []
+
+
+@each_case
+def test_both_helms_render_the_same(tmp_path: Path, values: dict[str, Any]) -> None:
+    """Helm 3 and Helm 4 come to the same objects."""
+    rendered = [without_random_tokens(kind(tmp_path).render(values)) for kind in (Helm3, Helm4)]
+    assert rendered[0] == rendered[1]
+
+
+@each_case
+def test_rendering_is_repeatable(helm3: Helm3, values: dict[str, Any]) -> None:
+    """Nothing but the token differs from one rendering to the next, so GitOps tools see no drift."""
+    first, second = (without_random_tokens(helm3.render(values)) for _ in range(2))
+    assert first == second
+
+
+@each_case
+def test_nothing_is_null_or_there_twice(helm: Helm, values: dict[str, Any]) -> None:
+    """No object holds a null or two entries with one key in a list: a server-side apply refuses both."""
+    for one in helm.render(values):
+        for path, value in walk(one):
+            assert value is not None, f"{one['kind']}{path}"
+            key = UNIQUE.get(path.rpartition(".")[2])
+            if key and isinstance(value, list):
+                names = [str(entry[key]) for entry in value if isinstance(entry, dict) and key in entry]
+                assert len(set(names)) == len(names), f"{one['kind']}{path}"
+
+
+@each_case
+def test_objects_have_the_usual_labels_and_names_of_their_own(helm3: Helm3, values: dict[str, Any]) -> None:
+    """Each object carries the recommended labels, has a name that fits, and stands once."""
+    objects = [one for one in helm3.render(values) if not one["metadata"]["name"].endswith("-extra")]
+    for one in objects:
+        labels = one["metadata"]["labels"]
+        assert {"helm.sh/chart", "app.kubernetes.io/name", "app.kubernetes.io/instance"} <= set(labels)
+        assert len(one["metadata"]["name"]) <= 63 + len("-operator")
+    places = Counter((one["kind"], one["metadata"].get("namespace"), one["metadata"]["name"]) for one in objects)
+    assert set(places.values()) == {1}
+
+
+@each_case
+def test_selectors_select_the_pods_and_nothing_changes_them(helm3: Helm3, values: dict[str, Any]) -> None:
+    """Service, budget, network policy, monitor and spread find the Pods by the two labels that never change."""
+    objects = helm3.render(values)
+    spec = only(objects, "Deployment")["spec"]
+    labels, selector = spec["template"]["metadata"]["labels"], spec["selector"]["matchLabels"]
+    assert set(selector) == {"app.kubernetes.io/name", "app.kubernetes.io/instance"}
+    assert selector.items() <= labels.items()
+    assert not any(key.startswith("helm.sh/") for key in labels)
+    assert only(objects, "Service")["spec"]["selector"] == selector
+    for kind, place in {"PodDisruptionBudget": "selector", "NetworkPolicy": "podSelector"}.items():
+        assert all(one["spec"][place]["matchLabels"] == selector for one in of_kind(objects, kind))
+    service = only(objects, "Service")["metadata"]["labels"]
+    for monitor in of_kind(objects, "ServiceMonitor"):
+        assert monitor["spec"]["selector"]["matchLabels"].items() <= service.items()
+
+
+def test_labels_of_ones_own_cannot_break_the_selectors(helm: Helm) -> None:
+    """A label that the chart sets keeps its value, and stands once."""
+    labels = {"app.kubernetes.io/name": "other", "tier": "safety"}
+    objects = helm.render({"podLabels": labels, "commonLabels": labels})
+    for found in (
+        only(objects, "Deployment")["spec"]["template"]["metadata"]["labels"],
+        only(objects, "Service")["metadata"]["labels"],
+    ):
+        assert (found["app.kubernetes.io/name"], found["tier"]) == ("remediator", "safety")
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> list[Object]:
+    """The objects of all cases that Kubernetes itself knows."""
+    helm = Helm3(tmp_path_factory.mktemp("rendered"))
+    return [one for values in CASES.values() for one in helm.render(values) if one["kind"] not in OPERATOR_KINDS]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_objects_satisfy_the_schemas_of_kubernetes(rendered: list[Object], version: str) -> None:
+    """Every object is valid, and has no unknown field, in each supported version."""
+    has_policies = version not in VERSIONS[: VERSIONS.index("1.30")]
+    objects = [one for one in rendered if has_policies or one["kind"] not in ADMISSION]
+    python = component("kubernetes-validate", "python", on_path=False, made_by="chart-tools")
+    order = json.dumps({"version": version, "objects": objects})
+    done = subprocess.run([python, VALIDATE], input=order, capture_output=True, text=True, check=True, timeout=120)
+    assert json.loads(done.stdout) == []
+
+
+@each_case
+def test_the_service_accepts_its_arguments(helm3: Helm3, values: dict[str, Any]) -> None:
+    """`remediator serve` knows each argument of the container, and every file in them is in a mounted volume."""
+    (container,) = only(helm3.render(values), "Deployment")["spec"]["template"]["spec"]["containers"]
+    command, *arguments = container["args"]
+    assert command == "serve"
+    parsed = serve.make_context("serve", arguments).params
+    files = [parsed["config_file"], *parsed["token_files"], *parsed["basic_auth_files"]]
+    files += filter(None, (parsed["tls_cert_file"], parsed["tls_key_file"], parsed["tls_client_ca_file"]))
+    mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
+    assert {str(path.parent) for path in files} <= mounts
+    authenticates = parsed["token_files"] or parsed["basic_auth_files"] or parsed["tls_client_ca_file"]
+    assert bool(authenticates) != parsed["insecure_no_auth"]
+
+
+def test_stopping_leaves_time_for_what_is_in_flight(helm3: Helm3) -> None:
+    """preStop, gunicorn's grace of 20 s and a margin of 5 s fit into the grace period."""
+    from remediator.server import GRACE_SECONDS
+
+    spec = only(helm3.render({}), "Deployment")["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    program, seconds = container["lifecycle"]["preStop"]["exec"]["command"]
+    assert program == "sleep"
+    assert spec["terminationGracePeriodSeconds"] >= int(seconds) + GRACE_SECONDS + 5
+
+
+def test_probes_ask_the_internal_port(helm3: Helm3) -> None:
+    """Health and readiness are asked where stalled webhook clients cannot be in the way."""
+    (container,) = only(helm3.render({}), "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert container["livenessProbe"]["httpGet"] == {"path": "/-/healthy", "port": "internal"}
+    assert container["readinessProbe"]["httpGet"] == {"path": "/-/ready", "port": "internal"}
+    assert {port["name"]: port["containerPort"] for port in container["ports"]} == {"webhook": 8080, "internal": 9090}
+
+
+def test_network_policy_names_ports_of_the_pod(helm3: Helm3) -> None:
+    """The policy opens the container's ports whatever the Service calls them, DNS, and the API server's port."""
+    policy = only(helm3.render(case("network-values")), "NetworkPolicy")["spec"]
+    assert [rule["ports"][0]["port"] for rule in policy["ingress"]] == ["webhook", "internal"]
+    dns, api, own = policy["egress"]
+    assert {(port["port"], port["protocol"]) for port in dns["ports"]} == {(53, "UDP"), (53, "TCP")}
+    assert [port["port"] for port in api["ports"]] == [6443]
+    assert api["to"] == [{"ipBlock": {"cidr": "192.0.2.10/32"}}]
+    assert own["ports"][0]["port"] == 4317
+
+
+def test_budget_only_where_a_pod_can_be_spared(helm3: Helm3) -> None:
+    """One replica has no PodDisruptionBudget, which would only block the node's drain."""
+    assert len(of_kind(helm3.render({"replicaCount": 2}), "PodDisruptionBudget")) == 1
+    assert of_kind(helm3.render({"replicaCount": 1}), "PodDisruptionBudget") == []
+
+
+def test_cluster_wide_names_differ_by_namespace(helm3: Helm3) -> None:
+    """The same release in two namespaces, and names that read alike, do not share what is cluster-scoped."""
+    values = {**case("operator-values"), "fullnameOverride": ""}
+    places = []
+    for name, namespace in [("remediator", "a"), ("remediator", "b"), ("x-remediator", "a"), ("remediator", "a-x")]:
+        for one in helm3.render(values, name=name, namespace=namespace):
+            outside = one["metadata"].get("namespace") != namespace
+            places += [(one["kind"], one["metadata"].get("namespace"), one["metadata"]["name"])] if outside else []
+    assert len(places) == 4 * len({kind for kind, _, _ in places}) + 4  # two RoleBindings each
+    assert len(set(places)) == len(places)
+
+
+def test_longest_release_name_fits(helm: Helm) -> None:
+    """53 characters, which Helm allows, lead to names that Kubernetes allows."""
+    objects = helm.render(case("operator-values"), name="r" * 53, namespace="n" * 63)
+    assert all(len(one["metadata"]["name"]) <= 63 for one in objects if one["kind"] != "RoleBinding")
+
+
+def test_packaged_chart_renders_the_same(helm: Helm, tmp_path: Path) -> None:
+    """The archive holds all that is needed, and none of the files for tests."""
+    archive = helm.package(tmp_path)
+    assert archive.stat().st_size < 100_000
+    unpacked = tmp_path / "unpacked"
+    shutil.unpack_archive(archive, unpacked, filter="data")
+    chart = unpacked / "remediator"
+    assert not (chart / "ci").exists()
+    values = case("operator-stack-values")
+    assert helm.render(values, chart=chart) == helm.render(values)
+
+
+def test_shipped_files_are_those_of_rules() -> None:
+    """A chart can only read what is below its folder, so it has copies; `make chart-docs` renews them."""
+    names = {path.name for path in (CHART / "files").iterdir()}
+    assert names == {"alertmanager.yaml", "denis.rules.yaml", "remediations.yaml", "remediator.rules.yaml"}
+    for name in names:
+        assert (CHART / "files" / name).read_bytes() == (ROOT / "rules" / name).read_bytes()
+
+
+def test_readme_has_the_current_table_of_values() -> None:
+    """`make chart-docs` would change nothing."""
+    text = readme.README.read_text()
+    assert readme.with_table(text) == text
+
+
+def test_every_value_is_described() -> None:
+    """Each key of values.yaml has a description of its own or belongs to one."""
+    text = (CHART / "values.yaml").read_text()
+    described = {path for path, _ in readme.documented(text)}
+    for path, value in walk(yaml.safe_load(text)):
+        key = re.sub(r"\.\d+(?=\.|$).*", "", path.removeprefix("."))
+        parents = {".".join(key.split(".")[:length]) for length in range(1, key.count(".") + 2)}
+        assert isinstance(value, dict) or key == "" or described & parents, path
+
+
+def test_every_value_is_in_the_schema() -> None:
+    """Below the root, each mapping of values.yaml is closed in the schema, or says that it is open."""
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    assert schema["additionalProperties"] is False
+    assert set(schema["properties"]) == {*values, "enabled"}
+    for path, value in walk(values):
+        node: Any = schema
+        for part in filter(None, path.split(".")):
+            node = node.get("properties", {}).get(part) or node.get("additionalProperties") or node.get("items") or {}
+            node = node if isinstance(node, dict) else {}
+            if node == {"type": "object"}:
+                break
+        if isinstance(value, dict) and path and node.get("properties") and path != ".global":
+            assert node["additionalProperties"] is False, path
+
+
+def test_a_string_in_quotes_survives(helm: Helm) -> None:
+    """A cluster's name that YAML would take for something else reaches the service as it is."""
+    for name in ("on", "1e3", "a: b", 'quo"te'):
+        objects = helm.render({"cluster": {"name": name}})
+        (container,) = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+        assert f"--cluster={name}" in container["args"]
+
+
+def test_chart_as_a_part_of_another(helm3: Helm3) -> None:
+    """`global` and `enabled`, which a parent chart hands down, are accepted."""
+    values = {"global": {"imageRegistry": "mirror.example.org", "parents-own": 1}, "enabled": True}
+    (container,) = only(helm3.render(values), "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert container["image"].startswith("mirror.example.org/")
+
+
+def test_image_by_digest_or_tag_or_version(helm3: Helm3) -> None:
+    """The digest wins over the tag, and the tag over the chart's appVersion."""
+    version = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
+    digest = f"sha256:{'0' * 64}"
+    images: dict[str, Any] = {f":{version}": {}, ":2": {"tag": "2"}, f"@{digest}": {"tag": "2", "digest": digest}}
+    for ending, image in images.items():
+        (container,) = only(helm3.render({"image": image}), "Deployment")["spec"]["template"]["spec"]["containers"]
+        assert container["image"] == f"ghcr.io/denis-run/remediator{ending}"
+
+
+def test_values_are_merged_without_losing_the_rest() -> None:
+    """The tests' own merging of values does what Helm's does with mappings."""
+    values = {"a": {"b": 1, "c": [1]}, "d": 2}
+    before = copy.deepcopy(values)
+    assert changed(values, a={"c": [2]}) == {"a": {"b": 1, "c": [2]}, "d": 2}
+    assert values == before
