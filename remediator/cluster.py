@@ -6,6 +6,7 @@ sent once; who retries is decided by those who know what for. What can go wrong 
 
 import json
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,16 +21,15 @@ from kubernetes.config import ConfigException
 
 from remediator import __version__
 from remediator.api_errors import Conflict, Forbidden, NotFound, Rejected, from_connection, from_status, unanswered
-from remediator.kubeconfig import find_configuration
+from remediator.kubeconfig import NoCluster, find_configuration
 from remediator.policy import Target
-from remediator.workload import TargetInvalid, TargetMissing, Workload, autoscaler_of, read_workload
+from remediator.workload import KEDA, TargetInvalid, TargetMissing, Workload, autoscaler_of, read_workload
 
 FIELD_MANAGER = "remediator"
 """The name in managedFields by which others see, and GitOps tools can ignore, what this service wrote."""
 
-CONNECT_TIMEOUT = 2.0
-READ_TIMEOUT = 3.0
-"""Seconds for one request. A read, a write and a read-back fit into the 8 s of one notification."""
+REQUEST_SECONDS = 3.0
+"""For one read or write, however many requests it takes. With a read-back, three fit into a notification's 8 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,9 @@ class Event:
 
 
 class Cluster:
-    """One API server, reached as one identity. Safe to share between threads; build it after a fork.
+    """One API server, reached as one identity. Safe to share between threads.
+
+    It opens no connection before the first request, so it may be made before a fork.
 
     `observe` is told of every request: its verb, and the HTTP status or `error` where there was none.
     """
@@ -76,20 +78,21 @@ class Cluster:
         self._autoscaling = kubernetes.client.AutoscalingV2Api(client)
 
     def read(
-        self, target: Target, *, autoscalers: bool = False, timeout: float = READ_TIMEOUT
+        self, target: Target, *, autoscalers: bool = False, timeout: float = REQUEST_SECONDS
     ) -> Workload | TargetInvalid | TargetMissing:
         """The target as the API server has it now. Raises ClusterError.
 
         With `autoscalers`, a second request asks whether one owns the replicas; without, only what an autoscaler has
         written on the target itself tells.
         """
+        ends = time.monotonic() + timeout
 
         def send() -> Any:
             return self._apps.read_namespaced_deployment(
                 target.deployment,
                 target.namespace,
                 _preload_content=False,
-                _request_timeout=(min(CONNECT_TIMEOUT, timeout), timeout),
+                _request_timeout=_limits(ends),
             )
 
         try:
@@ -98,13 +101,16 @@ class Cluster:
             return TargetMissing()
         workload = read_workload(manifest, target)
         if autoscalers and isinstance(workload, Workload):
-            return replace(workload, autoscaler=self._find_autoscaler(target, timeout) or workload.autoscaler)
+            # The list is the truth; what an autoscaler once wrote on the target outlives it. KEDA can hold replicas
+            # without an autoscaler.
+            left = workload.autoscaler if workload.autoscaler == KEDA else ""
+            return replace(workload, autoscaler=self._find_autoscaler(target, ends) or left)
         return workload
 
-    def _find_autoscaler(self, target: Target, timeout: float) -> str:
+    def _find_autoscaler(self, target: Target, ends: float) -> str:
         def send() -> Any:
             return self._autoscaling.list_namespaced_horizontal_pod_autoscaler(
-                target.namespace, _preload_content=False, _request_timeout=(min(CONNECT_TIMEOUT, timeout), timeout)
+                target.namespace, _preload_content=False, _request_timeout=_limits(ends)
             )
 
         try:
@@ -112,8 +118,11 @@ class Cluster:
         except NotFound:
             return ""  # The API server has no autoscalers at all.
 
-    def apply(self, target: Target, patch: Mapping[str, Any], *, dry_run: bool, timeout: float = READ_TIMEOUT) -> None:
+    def apply(
+        self, target: Target, patch: Mapping[str, Any], *, dry_run: bool, timeout: float = REQUEST_SECONDS
+    ) -> None:
         """Send one strategic-merge patch, whose resourceVersion is its precondition. Raises ClusterError."""
+        ends = time.monotonic() + timeout
 
         def send() -> Any:
             return self._apps.patch_namespaced_deployment(
@@ -124,7 +133,7 @@ class Cluster:
                 field_validation="Strict",
                 dry_run="All" if dry_run else None,
                 _preload_content=False,
-                _request_timeout=(min(CONNECT_TIMEOUT, timeout), timeout),
+                _request_timeout=_limits(ends),
             )
 
         try:
@@ -142,7 +151,7 @@ class Cluster:
             type=event.type,
             reason=event.reason,
             action=event.action,
-            note=event.note[:1024],
+            note=event.note.encode()[:1024].decode(errors="ignore"),
             regarding=kubernetes.client.V1ObjectReference(
                 api_version="apps/v1",
                 kind="Deployment",
@@ -153,13 +162,14 @@ class Cluster:
             reporting_controller="remediator.denis.run/remediator",
             reporting_instance=os.uname().nodename[:128],
         )
+        ends = time.monotonic() + REQUEST_SECONDS
 
         def send() -> Any:
             return self._events.create_namespaced_event(
                 target.namespace,
                 body,
                 _preload_content=False,
-                _request_timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+                _request_timeout=_limits(ends),
             )
 
         try:
@@ -175,10 +185,13 @@ class Cluster:
             body = response.data
         except ApiException as error:
             status = error.status or 0
-            self._observe(verb, str(status))
+            self._observe(verb, str(status) if status else "error")
             if status == HTTPStatus.UNAUTHORIZED and not reconnected:
                 # A kubeconfig's token file is read once by the client; a rotated one needs a new connection.
-                self._connect()
+                try:
+                    self._connect()
+                except NoCluster as problem:
+                    raise Forbidden(f"{verb}: 401, and the credentials cannot be read again: {problem}") from error
                 return self._request(verb, send, reconnected=True)
             raise from_status(verb, status, error.body, error.reason) from error
         except urllib3.exceptions.HTTPError as error:
@@ -192,3 +205,9 @@ class Cluster:
             return json.loads(body)
         except ValueError as error:
             raise unanswered(verb, f"{verb}: the API server's answer is not JSON") from error
+
+
+def _limits(ends: float) -> tuple[float, float]:
+    """Seconds to connect and seconds to wait, together what is left until `ends`."""
+    left = max(ends - time.monotonic(), 0.05)
+    return left / 3, left * 2 / 3

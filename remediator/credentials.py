@@ -49,6 +49,11 @@ class Credentials:
         valid = [hmac.compare_digest(presented, digest) for digests in self._digests.values() for digest in digests]
         return any(valid)
 
+    def watch(self, stop: threading.Event) -> None:
+        """Notice changes while nobody posts, too, until told to stop."""
+        while not stop.wait(REREAD_SECONDS):
+            self._reread()
+
     def _reread(self) -> None:
         with self._lock:
             if time.monotonic() - self._read_at < REREAD_SECONDS:

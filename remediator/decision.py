@@ -67,7 +67,7 @@ def decide(remediation: Remediation, workload: Workload | TargetInvalid | Target
         return Skip(reason=Reason.TARGET_NOT_FOUND, message=message)
     if isinstance(workload, TargetInvalid):
         return Skip(reason=Reason.TARGET_INVALID, message=f"Deployment {target.deployment}: {workload.problem}")
-    if problem := _invalid(remediation, workload, now):
+    if problem := unusable(remediation, workload, now):
         return Skip(reason=Reason.TARGET_INVALID, message=problem)
     if pause := workload.held_by(now):
         message = f"paused by {pause.author} for another {format_duration(pause.until - now)}: {pause.reason}"
@@ -84,7 +84,7 @@ def decide(remediation: Remediation, workload: Workload | TargetInvalid | Target
     return _allowed(remediation, step, workload, now)
 
 
-def _invalid(remediation: Remediation, workload: Workload, now: datetime) -> str:
+def unusable(remediation: Remediation, workload: Workload, now: datetime) -> str:
     """Why this act, and perhaps no other, cannot be done on the workload, or empty."""
     if isinstance(remediation.action, SetPercentage):
         problem = workload.env_problem(remediation.action.profile)
@@ -118,7 +118,7 @@ def _raise(remediation: Remediation, action: Scale, workload: Workload, now: dat
         message = f"already {workload.replicas} replicas, and max is {action.max}; a human must look"
         return Skip(reason=Reason.AT_LIMIT, message=message)
     if workload.autoscaler:
-        message = f"replicas are owned by {workload.autoscaler}, which would revert any change"
+        message = f"replicas are owned by {workload.autoscaler}, which would revert any change; raise its maximum"
         return Skip(reason=Reason.AUTOSCALER_OWNED, message=message)
     replicas = min(max(workload.replicas + action.step, action.min), action.max)
     return Act(workload=workload, effect=action.effect, change=replicas, before=workload.replicas, after=replicas)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, AwareDatetime, Field, TypeAdapter, ValidationError
 
 from remediator.problems import first_problem
 
@@ -44,12 +44,19 @@ def spell_change(effect: str, before: int | None, after: int) -> str:
     return f"{start} -> {after}{unit or ' replicas'}"
 
 
+def _in_utc(time: datetime) -> datetime:
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is outside of the calendar") from None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One act: by a remediation, or by an operator, never both."""
 
     id: str
-    time: AwareDatetime
+    time: Annotated[AwareDatetime, AfterValidator(_in_utc)]
     effect: Annotated[str, Field(max_length=64)]
     before: Annotated[int | None, Field(alias="from")]
     after: Annotated[int, Field(alias="to")]

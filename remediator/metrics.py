@@ -142,6 +142,12 @@ class Metrics:
             for verdict in Verdict:
                 self.verifications.labels(target=remediation.target.name, effect=effect, verdict=verdict)
 
+    def forget(self, target: str) -> None:
+        """Drop the gauges of a target that the policy no longer has."""
+        for gauge in (self.target_up, self.canary_percentage, self.replicas, self.kill_switch, self.paused):
+            gauge.remove_by_labels({"target": target})
+        self.last_action.remove_by_labels({"target": target})
+
     def names(self) -> Iterable[str]:
         """The names of all metrics, as a scrape shows them without suffixes."""
         return (family.name for family in self.registry.collect())

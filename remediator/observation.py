@@ -9,6 +9,7 @@ from datetime import datetime
 
 from remediator.api_errors import ClusterError
 from remediator.cluster import Cluster
+from remediator.decision import unusable
 from remediator.metrics import Metrics
 from remediator.policy import Policy, Target
 from remediator.recorder import Recorder
@@ -67,6 +68,8 @@ class Observer:
         """Look at all targets once."""
         self._following = False
         targets = self._policy().targets
+        for gone in self.observations.keys() - {target.name for target in targets}:
+            self._metrics.forget(gone)
         self.observations = {target.name: self._observe(target) for target in targets}
 
     def _observe(self, target: Target) -> Observation:
@@ -79,7 +82,7 @@ class Observer:
             self._metrics.target_up.labels(target=target.name).set(0)
             return Observation(at=self._now(), workload=None, problem=str(error))
         self.answered = True
-        self._metrics.target_up.labels(target=target.name).set(isinstance(snapshot, Workload))
+        self._metrics.target_up.labels(target=target.name).set(0)
         match snapshot:
             case TargetMissing():
                 problem = f"there is no Deployment {target.deployment} in namespace {target.namespace}"
@@ -89,7 +92,9 @@ class Observer:
             case Workload():
                 self._show(target, snapshot)
                 self._verify(target, snapshot)
-                return Observation(at=self._now(), workload=snapshot)
+                problem = self._problem(target, snapshot)
+                self._metrics.target_up.labels(target=target.name).set(not problem)
+                return Observation(at=self._now(), workload=snapshot, problem=problem)
 
     def _show(self, target: Target, workload: Workload) -> None:
         metrics, name = self._metrics, target.name
@@ -101,8 +106,13 @@ class Observer:
         metrics.paused.labels(target=name).set(workload.held_by(self._now()) is not None)
         for remediation in self._policy().remediations:
             effect = remediation.action.effect
-            if remediation.target == target and (acts := workload.ledger.automatic(effect)):
+            if remediation.target == target and (acts := workload.ledger.as_of(self._now()).automatic(effect)):
                 metrics.last_action.labels(target=name, effect=effect).set(acts[-1].time.timestamp())
+
+    def _problem(self, target: Target, workload: Workload) -> str:
+        """Why a remediation of this target would end as TargetInvalid now, or empty."""
+        remediations = (remediation for remediation in self._policy().remediations if remediation.target == target)
+        return next(filter(None, (unusable(remediation, workload, self._now()) for remediation in remediations)), "")
 
     def _verify(self, target: Target, workload: Workload) -> None:
         """Say once what became of the last act with each effect, and look again soon while that is open."""

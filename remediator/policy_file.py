@@ -82,6 +82,11 @@ def _matchers(texts: list[str]) -> Iterator[Matcher]:
 
 def _contradictions(spec: PolicyFile) -> Iterator[tuple[Path, str]]:
     """What each part alone does not show."""
+    deployments: dict[tuple[str, str], str] = {}
+    for name, target in spec.targets.items():
+        first = deployments.setdefault((target.namespace, target.deployment), name)
+        if first != name:
+            yield ("targets", name), f"is the Deployment of targets.{first} already; they would share a cooldown"
     yield from _profile_contradictions(spec.profiles)
     seen: dict[str, int] = {}
     for index, remediation in enumerate(spec.remediations):
@@ -195,6 +200,8 @@ def _reword(document: Document, details: ErrorDetails) -> Problem:
 
 
 def _short(value: object) -> str:
+    if isinstance(value, int) and value.bit_length() > 200:
+        return "a number of very many digits"
     spelled = {None: "nothing", True: "true", False: "false"}
     text = spelled[value] if value is None or isinstance(value, bool) else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

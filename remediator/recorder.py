@@ -1,14 +1,17 @@
 """One metric, one audit line, and where it matters one Event, for each outcome.
 
-The rule of this file: recording never undoes, repeats or delays an act. Events go to a thread of their own; what
-cannot be written is counted and logged.
+The rule of this file: recording never undoes, repeats or delays an act. Audit lines and Events go to threads of their
+own, so that neither a standard output that nobody reads nor a slow API server holds up the next alert; what cannot be
+written is counted and logged.
 """
 
+import contextlib
 import hashlib
 import json
 import logging
 import queue
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -30,6 +33,7 @@ ALERTS_IN_AUDIT = 20
 """How many alerts an audit line names; the rest is a number."""
 
 _EVENT_BACKLOG = 1_000
+_LINE_BACKLOG = 10_000
 _REMEMBERED_EVENTS = 1_000
 
 _WITHOUT_EVENT = frozenset({Reason.COOLING_DOWN})
@@ -48,21 +52,24 @@ class Recorder:
     def __init__(self, *, metrics: Metrics, audit: TextIO, emit_event: EmitEvent, cluster: str) -> None:
         self._metrics = metrics
         self._audit = audit
-        self._audit_lock = threading.Lock()
         self._emit_event = emit_event
         self._cluster = cluster
         self._events: queue.Queue[Event | None] = queue.Queue(_EVENT_BACKLOG)
         self._emitted: OrderedDict[str, None] = OrderedDict()
-        self._emitter = threading.Thread(target=self._emit_all, name="events", daemon=True)
-        self._emitter.start()
+        self._lines: queue.Queue[str | None] = queue.Queue(_LINE_BACKLOG)
+        self._threads = [
+            threading.Thread(target=self._emit_all, name="events", daemon=True),
+            threading.Thread(target=self._write_all, name="audit", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def record(self, outcome: Outcome, notification: Notification, *, began: datetime, ended: datetime) -> None:
         """Record one outcome of a notification that arrived at `began` and was decided at `ended`."""
         metrics, target, effect = self._metrics, outcome.target_name, outcome.effect
         metrics.outcomes.labels(remediation=outcome.remediation_name, reason=outcome.reason).inc(len(outcome.alerts))
-        if outcome.reason.kind == "acted":
-            metrics.action_duration.labels(effect=effect).observe((ended - began).total_seconds())
         if outcome.reason is Reason.APPLIED:
+            metrics.action_duration.labels(effect=effect).observe((ended - began).total_seconds())
             metrics.last_action.labels(target=target, effect=effect).set(ended.timestamp())
         self._write_audit_line(outcome, notification, began, ended)
         if outcome.remediation and outcome.uid and outcome.reason not in _WITHOUT_EVENT:
@@ -102,12 +109,21 @@ class Recorder:
         )
 
     def close(self, timeout: float) -> None:
-        """Write the Events that wait, for at most `timeout` seconds."""
-        try:
-            self._events.put(None, timeout=timeout)
-        except queue.Full:
-            return
-        self._emitter.join(timeout)
+        """Write the audit lines and Events that wait, for at most `timeout` seconds."""
+        ends = time.monotonic() + timeout
+        for waiting in (self._events, self._lines):
+            with contextlib.suppress(queue.Full):
+                waiting.put(None, timeout=timeout)
+        for thread in self._threads:
+            thread.join(max(ends - time.monotonic(), 0))
+
+    def flush(self) -> None:
+        """Wait until the audit lines so far are written."""
+        self._lines.join()
+
+    def is_alive(self) -> bool:
+        """Whether what is recorded is still written."""
+        return all(thread.is_alive() for thread in self._threads)
 
     def _write_audit_line(self, outcome: Outcome, notification: Notification, began: datetime, ended: datetime) -> None:
         self._write_line(
@@ -134,16 +150,30 @@ class Recorder:
         )
 
     def _write_line(self, facts: Mapping[str, Any], now: datetime) -> None:
-        time = now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        line = {"time": time, **facts, "cluster": self._cluster}
+        at = now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        line = {"time": at, **facts, "cluster": self._cluster}
         text = json.dumps({key: value for key, value in line.items() if value not in ("", None)})
         try:
-            with self._audit_lock:
+            self._lines.put_nowait(text)
+        except queue.Full:
+            self._drop_line(text, "more lines wait than can be kept")
+
+    def _write_all(self) -> None:
+        while True:
+            text = self._lines.get()
+            try:
+                if text is None:
+                    return
                 self._audit.write(f"{text}\n")
                 self._audit.flush()
-        except OSError as error:
-            self._metrics.records_dropped.labels(kind="audit").inc()
-            log.error("audit line not written", extra={"error": str(error), "line": text})
+            except (OSError, ValueError) as error:  # A closed file is a ValueError.
+                self._drop_line(str(text), str(error))
+            finally:
+                self._lines.task_done()
+
+    def _drop_line(self, text: str, why: str) -> None:
+        self._metrics.records_dropped.labels(kind="audit").inc()
+        log.error("audit line not written", extra={"error": why, "line": text})
 
     def _enqueue(self, event: Event) -> None:
         if event.name in self._emitted:
@@ -165,6 +195,7 @@ class Recorder:
 
     def _drop(self, event: Event, why: str) -> None:
         self._metrics.records_dropped.labels(kind="event").inc()
+        self._emitted.pop(event.name, None)
         log.warning("event not written", extra={"event": event.reason, "target": event.target.name, "error": why})
 
 

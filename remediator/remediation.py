@@ -17,7 +17,7 @@ from functools import partial
 
 from remediator.alerts import Alert, MalformedAlert, Notification
 from remediator.api_errors import ClusterError, Conflict, Unanswered
-from remediator.cluster import READ_TIMEOUT, Cluster
+from remediator.cluster import REQUEST_SECONDS, Cluster
 from remediator.decision import Skip, decide, screen
 from remediator.ledger import MAX_FINGERPRINTS, Effect, Entry, Ledger, spell_change
 from remediator.outcome import Outcome
@@ -42,7 +42,7 @@ Snapshot = Workload | TargetInvalid | TargetMissing
 class _TargetState:
     """What this process holds for a target and an effect: the shared read, the right to write, its own acts."""
 
-    def __init__(self, read: Callable[[], Snapshot]) -> None:
+    def __init__(self, read: Callable[[float], Snapshot]) -> None:
         self.read = SingleFlight(read)
         self.write_lock = threading.Lock()
         self.own_acts = Ledger()
@@ -100,12 +100,13 @@ class Remediator:
                 wanted.setdefault(screened.name, (screened, []))[1].append(index)
 
         outcomes: dict[int, Outcome] = {}
-        for skip, indexes in withheld.items():
-            outcome = Outcome(alerts=_pick(notification, indexes), reason=skip.reason, message=skip.message)
-            outcomes.update(dict.fromkeys(indexes, outcome))
-            self._recorder.record(outcome, notification, began=began, ended=self._now())
         for remediation, indexes in sorted(wanted.values(), key=_rollbacks_first):
             outcome = self._settle_safely(remediation, _pick(notification, indexes), deadline)
+            outcomes.update(dict.fromkeys(indexes, outcome))
+            self._recorder.record(outcome, notification, began=began, ended=self._now())
+        # After the acts: nothing that is only to be written down may come before them.
+        for skip, indexes in withheld.items():
+            outcome = Outcome(alerts=_pick(notification, indexes), reason=skip.reason, message=skip.message)
             outcomes.update(dict.fromkeys(indexes, outcome))
             self._recorder.record(outcome, notification, began=began, ended=self._now())
         return [outcomes[index] for index in range(len(notification.alerts))]
@@ -126,11 +127,8 @@ class Remediator:
     def _settle(self, remediation: Remediation, alerts: Alerts, deadline: float) -> Outcome:
         """Read and decide until a decision stands. Raises ClusterError, TimeoutError."""
         state = self._state(remediation)
-        unconfirmed: Entry | None = None
         for attempt in range(TRIES):
             snapshot = state.read(_left(deadline))
-            if unconfirmed:
-                return _read_back(remediation, alerts, snapshot, state, unconfirmed)
             if not state.write_lock.acquire(timeout=_left(deadline)):
                 raise TimeoutError
             try:
@@ -138,7 +136,7 @@ class Remediator:
             except Conflict:
                 pass
             except _Unconfirmed as error:
-                unconfirmed = error.entry
+                return _read_back(remediation, alerts, state, error.entry, deadline)
             finally:
                 state.write_lock.release()
             time.sleep(min(random.uniform(0, 0.05 * 2**attempt), _left(deadline)))  # noqa: S311 - jitter, no secret
@@ -166,7 +164,8 @@ class Remediator:
         )
         acts = decision.workload.ledger.with_entries((entry,))
         patch = write_patch(decision.workload, remediation.target, decision.change, acts)
-        timeout = min(READ_TIMEOUT, _left(deadline))
+        # What is left has to do for reading back as well.
+        timeout = min(REQUEST_SECONDS, _left(deadline) / 2)
         if as_read is state.stale:
             raise Conflict("the target has changed since it was read")
         try:
@@ -188,16 +187,29 @@ class Remediator:
         with self._states_lock:
             if (target, effect) not in self._states:
                 scales = effect is Effect.SCALE
-                self._states[target, effect] = _TargetState(lambda: self._cluster.read(target, autoscalers=scales))
+                self._states[target, effect] = _TargetState(
+                    lambda left: self._cluster.read(target, autoscalers=scales, timeout=min(REQUEST_SECONDS, left))
+                )
             return self._states[target, effect]
 
 
-def _read_back(
-    remediation: Remediation, alerts: Alerts, snapshot: Snapshot, state: _TargetState, entry: Entry
-) -> Outcome:
-    """The outcome of a write whose answer was lost: its entry in the ledger is there, or it is not."""
-    outcome = partial(Outcome, alerts=alerts, remediation=remediation, uid=_uid(snapshot))
+def _read_back(remediation: Remediation, alerts: Alerts, state: _TargetState, entry: Entry, deadline: float) -> Outcome:
+    """The outcome of a write whose answer was lost: its entry in the ledger is there, or it is not, or who knows."""
     change = spell_change(entry.effect, entry.before, entry.after)
+    try:
+        snapshot = state.read(_left(deadline))
+    except (ClusterError, TimeoutError):
+        message = f"{change} was sent and may hold: neither the answer nor a look came back in time"
+        return Outcome(
+            alerts=alerts,
+            remediation=remediation,
+            reason=Reason.UNAVAILABLE,
+            message=message,
+            before=entry.before,
+            after=entry.after,
+            action_id=entry.id,
+        )
+    outcome = partial(Outcome, alerts=alerts, remediation=remediation, uid=_uid(snapshot))
     if isinstance(snapshot, Workload) and snapshot.ledger.holds(entry.id):
         state.remember(entry)
         return outcome(

@@ -139,6 +139,10 @@ class _Service:
         server.setup_environ()
         server.set_app(create_internal_app(knowledge))
         self._policy_file.show(self._metrics, _now())
+        # This may be a second worker: the file may have moved on since the master read it.
+        self._policy_file.poll(self._metrics, _now())
+        if credentials := self._credentials:
+            self._run(lambda: credentials.watch(self._stop), "credentials")
         self._run(lambda: self._policy_file.watch(self._metrics, _now, self._stop), "configuration")
         self._run(lambda: observer.watch(self._stop), "observer")
         self._run(server.serve_forever, "internal listener")
@@ -157,7 +161,7 @@ class _Service:
 
     def _is_alive(self) -> bool:
         """Whether every thread still works; if not, the kubelet is to start the service anew."""
-        return all(thread.is_alive() for thread in self._threads)
+        return all(thread.is_alive() for thread in self._threads) and (not self._recorder or self._recorder.is_alive())
 
 
 class _GunicornLogger(Logger):  # type: ignore[misc]
@@ -206,6 +210,8 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]
         """The end of the worker. What runs at the interpreter's exit is the master's business, which goes on: the
         Kubernetes client would remove the certificates that it keeps in temporary files, and the next worker needs.
         """
+        if os.getpid() != worker.pid:
+            return  # gunicorn also calls this in the master, for a worker that is gone.
         self._service.stop()
         if worker.booted:
             logging.shutdown()

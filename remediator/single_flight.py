@@ -14,13 +14,16 @@ from typing import Generic, TypeVar
 MAX_IN_FLIGHT = 2
 """Two, so that one call that hangs does not hold up those who came after it."""
 
+SHORTEST_SECONDS = 0.05
+"""What a call is given that begins at the last moment: a timeout of 0 would mean none to some."""
+
 T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """Shares the calls of one function without arguments."""
+    """Shares the calls of one function, which is told how many seconds it has."""
 
-    def __init__(self, call: Callable[[], T]) -> None:
+    def __init__(self, call: Callable[[float], T]) -> None:
         self._call = call
         self._lock = threading.Lock()
         self._places = threading.Semaphore(MAX_IN_FLIGHT)
@@ -29,32 +32,31 @@ class SingleFlight(Generic[T]):
     def __call__(self, timeout: float) -> T:
         """The result, or the exception, of a call that begins from now on.
 
-        Raises TimeoutError where none has ended within `timeout` seconds; who leads also waits for its own call.
+        Raises TimeoutError where none has ended within `timeout` seconds.
         """
         deadline = time.monotonic() + timeout
         while True:
             with self._lock:
                 leads = self._next is None
                 flight = self._next = self._next or Future()
-            left = deadline - time.monotonic()
             if leads:
-                self._lead(flight, left)
+                self._lead(flight, deadline)
             try:
-                return flight.result(left)
+                return flight.result(max(deadline - time.monotonic(), 0))
             except _NeverBegan:
                 # The leader had less time than we have.
                 if leads or time.monotonic() >= deadline:
                     raise TimeoutError from None
 
-    def _lead(self, flight: Future[T], timeout: float) -> None:
-        in_place = self._places.acquire(timeout=max(timeout, 0))
+    def _lead(self, flight: Future[T], deadline: float) -> None:
+        in_place = self._places.acquire(timeout=max(deadline - time.monotonic(), 0))
         with self._lock:
             self._next = None
         if not in_place:
             flight.set_exception(_NeverBegan())
             return
         try:
-            flight.set_result(self._call())
+            flight.set_result(self._call(max(deadline - time.monotonic(), SHORTEST_SECONDS)))
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait for the result
             flight.set_exception(error)
         finally:

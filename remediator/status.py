@@ -4,7 +4,9 @@ It has threads of its own, so that webhook clients that stall cannot keep a prob
 """
 
 import json
+import logging
 import socketserver
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +24,8 @@ from remediator.observation import Observer
 from remediator.policy import Policy, Remediation, Target
 from remediator.reload import PolicyFile
 from remediator.workload import Workload
+
+log = logging.getLogger(__name__)
 
 CLIENT_TIMEOUT_SECONDS = 5.0
 
@@ -157,6 +161,10 @@ class InternalServer(socketserver.ThreadingMixIn, WSGIServer):
     """Serves the internal listener's application, a thread for each connection."""
 
     daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that stalled or hung up is no news."""
+        log.debug("request not finished", extra={"error": repr(sys.exception())})
 
 
 class InternalRequestHandler(WSGIRequestHandler):

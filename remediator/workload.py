@@ -172,7 +172,8 @@ def autoscaler_of(target: Target, listing: Mapping[str, Any]) -> str:
     return ""
 
 
-_AUTOSCALERS = frozenset({"kube-controller-manager", "keda-operator"})
+KEDA = "keda-operator"
+_AUTOSCALERS = frozenset({"kube-controller-manager", KEDA})
 
 
 def _writers(managed_fields: list[Mapping[str, Any]], target: Target) -> dict[str, str]:

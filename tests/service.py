@@ -85,6 +85,7 @@ class Service:
 
     def audit_lines(self) -> list[dict[str, Any]]:
         """The audit lines so far."""
+        self.recorder.flush()
         return [json.loads(line) for line in self._audit.getvalue().splitlines()]
 
     def requests(self, verb: str) -> float:

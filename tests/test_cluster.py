@@ -43,6 +43,16 @@ def test_a_token_that_stays_wrong_is_forbidden(api: FaultyApi, tmp_path: Path) -
     assert len(api.authorizations) == 2
 
 
+def test_credentials_that_vanish_are_forbidden(api: FaultyApi, tmp_path: Path) -> None:
+    """A kubeconfig that is unreadable in the moment of a 401 is one more reason, and no crash."""
+    kubeconfig = api.write_kubeconfig(tmp_path / "kubeconfig")
+    cluster = Cluster(kubeconfig, threads=1)
+    kubeconfig.write_text("")
+    api.next("GET", Answer(status=401, message="token expired"))
+    with pytest.raises(Forbidden, match="the credentials cannot be read again"):
+        cluster.read(DENIS)
+
+
 def test_an_unknown_deployment_is_a_value(api: FaultyApi, tmp_path: Path) -> None:
     """404 is no error of the request: the Deployment is not there."""
     cluster = Cluster(api.write_kubeconfig(tmp_path / "kubeconfig"), threads=1)

@@ -231,12 +231,12 @@ def test_an_earlier_problem_is_kept() -> None:
     assert decode_ledger("{").with_entries((entry(-HOUR),)).as_of(NOW).problem == decode_ledger("{").problem
 
 
-def test_an_act_of_the_first_year_can_be_compared() -> None:
-    """An act with a time at the edge of the calendar is an old act like any other."""
-    old = decode_ledger(annotation({**ACT, "time": "0001-01-01T00:00:00+14:00"}, {**ACT, "id": "b"})).as_of(NOW)
+def test_an_act_outside_of_the_calendar_is_not_believed() -> None:
+    """A time that no clock can show makes the ledger unreadable, and not every decision a failure."""
+    ledger = decode_ledger(annotation({**ACT, "time": "0001-01-01T00:00:00+14:00"}))
 
-    assert [act.id for act in old.entries] == ["0123456789abcdef", "b"]
-    assert old.cooling_until(Effect.SET_PERCENTAGE, 30 * MINUTE, NOW) == NOW + 29 * MINUTE
+    assert ledger.entries == ()
+    assert "is outside of the calendar" in ledger.problem
 
 
 # Cooldown and budget.

@@ -146,6 +146,12 @@ BAD: Mapping[str, list[tuple[int, str, str]]] = {
         (3, "targets.denis-workers.replica", "is not a known key; known here: container, deployment, namespace")
     ],
     "unknown-key-on-top": [(7, "profile", "is not a known key; did you mean profiles?")],
+    "targets-of-one-deployment": [
+        (3, "targets.denis-workers", "is the Deployment of targets.denis already; they would share a cooldown")
+    ],
+    "step-of-many-digits": [
+        (17, "remediations[1].scale.step", "must be at least 1, found a number of very many digits")
+    ],
     "duration-without-end": [(12, "remediations[0].cooldown", "'")],
     "matcher-monstrous-regex": [
         (9, "remediations[0].matchers[0]", "'a{99999999999999999999}' is not a regular expression: ")

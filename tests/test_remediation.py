@@ -144,6 +144,27 @@ def test_a_write_without_an_answer_is_read_back(
     assert len(acts(embedded)) == 1
 
 
+def test_a_write_that_may_hold_is_said_to(service: Service, api: FaultyApi, embedded: EmbeddedCluster) -> None:
+    """Where neither the answer nor a look comes back, the outcome has the action's id, and the redelivery finds it."""
+    api.next("PATCH", LoseAnswer())
+    api.next("GET", First(do=lambda: None), Answer(status=503))
+    (outcome,) = service.handle(notification(alert()))
+
+    assert outcome.reason == "Unavailable"
+    assert "was sent and may hold" in outcome.message
+    assert [act["id"] for act in acts(embedded)] == [outcome.action_id]
+    assert service.reasons(alert()) == ["CoolingDown"]
+
+
+def test_an_unanswered_last_try_is_read_back(service: Service, api: FaultyApi, embedded: EmbeddedCluster) -> None:
+    """A write that is applied at the fifth try, and whose answer is lost, is known to be applied."""
+    conflict = Answer(status=409, message="the object has been modified")
+    api.next("PATCH", conflict, conflict, conflict, conflict, LoseAnswer())
+
+    assert service.reasons(alert()) == ["Applied"]
+    assert len(acts(embedded)) == 1
+
+
 @pytest.mark.parametrize(
     ("status", "reason"),
     [
@@ -222,6 +243,12 @@ def test_an_answer_that_is_not_json_is_unavailable(service: Service, api: Faulty
     """A proxy's HTML page with status 200 is not taken for a Deployment."""
     api.next("GET", Answer(status=200, body=b"<html>hello</html>"))
     assert service.reasons(alert()) == ["Unavailable"]
+
+
+def test_what_is_only_written_down_comes_after_the_acts(service: Service) -> None:
+    """The audit line of a resolved alert waits for the rollback in the same notification."""
+    service.reasons(alert(status="resolved"), alert())
+    assert [line["reason"] for line in service.audit_lines()] == ["Applied", "NotFiring"]
 
 
 def test_a_storm_is_one_act_and_few_reads(make_service: MakeService, embedded: EmbeddedCluster) -> None:
@@ -362,6 +389,7 @@ def test_an_audit_line_that_cannot_be_written_is_counted(
     with contextlib.suppress(BrokenPipeError), os.fdopen(writing, "w") as closed:
         service = make_service(audit=closed)
         assert service.reasons(alert()) == ["Applied"]
+        service.recorder.flush()
 
     assert service.value("remediator_records_dropped_total", kind="audit") == 1
     assert "audit line not written" in caplog.text
@@ -377,7 +405,7 @@ def test_an_outcome_is_counted_and_audited(service: Service) -> None:
     assert service.value("remediator_last_action_timestamp_seconds", target="denis", effect="SetPercentage") == (
         Clock().now.timestamp()
     )
-    not_firing, applied = service.audit_lines()
+    applied, not_firing = service.audit_lines()
     assert not_firing["reason"] == "NotFiring"
     assert (applied["audit"], applied["reason"], applied["alertCount"]) == ("decision", "Applied", 2)
     assert (applied["target"], applied["effect"], applied["from"], applied["to"]) == ("denis", "SetPercentage", 10, 0)

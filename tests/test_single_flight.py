@@ -20,7 +20,7 @@ class Calls:
         self.running = self.most = self.count = 0
         self._lock = threading.Lock()
 
-    def __call__(self) -> int:
+    def __call__(self, seconds: float) -> int:
         with self._lock:
             self.count += 1
             number = self.count
@@ -59,7 +59,7 @@ def fill(pool: ThreadPoolExecutor, calls: Calls, flight: SingleFlight[int]) -> l
 def test_a_lone_caller_gets_the_result_of_its_own_call() -> None:
     """Who asks alone gets a call of its own, each time."""
     numbers = iter(range(10))
-    flight = SingleFlight(lambda: next(numbers))
+    flight = SingleFlight(lambda seconds: next(numbers))
 
     assert [flight(LONG), flight(LONG)] == [0, 1]
 
@@ -102,7 +102,7 @@ def test_an_exception_is_handed_on() -> None:
     """Where the call fails who waited for it is told, and the next one may succeed."""
     answers: Iterator[object] = iter([OSError("black hole"), "well"])
 
-    def call() -> object:
+    def call(seconds: float) -> object:
         answer = next(answers)
         if isinstance(answer, Exception):
             raise answer
@@ -130,7 +130,7 @@ def test_a_call_that_hangs_does_not_hold_up_the_next(pool: ThreadPoolExecutor) -
     hanging = threading.Event()
     begun = threading.Event()
 
-    def call() -> str:
+    def call(seconds: float) -> str:
         if begun.is_set():
             return "well"
         begun.set()

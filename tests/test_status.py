@@ -132,6 +132,28 @@ def test_a_target_that_cannot_be_read_is_said(internal: Internal, service: Servi
     assert service.value("remediator_target_up", target="denis-workers") == 1
 
 
+def test_a_target_that_no_act_could_change_is_said(
+    internal: Internal, service: Service, embedded: EmbeddedCluster
+) -> None:
+    """A flag that moved to a ConfigMap shows before an alert needs it."""
+    elsewhere = {"valueFrom": {"configMapKeyRef": {"name": "flags", "key": "pct"}}, "value": None}
+    env = [{"name": "DENIS_MATERIALIZERS_PCT", **elsewhere}]
+    patch_deployment(embedded, {"spec": {"template": {"spec": {"containers": [{"name": "denis", "env": env}]}}}})
+
+    assert "valueFrom" in internal.target("denis")["problem"]
+    assert service.value("remediator_target_up", target="denis") == 0
+
+
+def test_a_target_that_is_gone_from_the_policy_has_no_gauges(
+    internal: Internal, service: Service, clock: Clock, config: Path
+) -> None:
+    """After a reload without it, a target's gauges cannot set off an alert."""
+    internal.observer.look()
+    service.metrics.forget("denis")
+    assert service.value("remediator_target_up", target="denis") is None
+    assert service.value("remediator_target_up", target="denis-workers") == 1
+
+
 def test_the_page_escapes_everything(internal: Internal, embedded: EmbeddedCluster) -> None:
     """Text from annotations is text, and nothing on the page may run."""
     reason = "<script>alert(1)</script>"

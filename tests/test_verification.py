@@ -1,5 +1,6 @@
 """What became of an act: the verdicts, their order, and where they are said."""
 
+import urllib.request
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -184,3 +185,16 @@ def test_an_autoscaler_owns_the_replicas(make_service: MakeService, embedded: Em
     assert service.requests("list") == 1
     (line,) = [line for line in service.audit_lines() if line["reason"] == "AutoscalerOwned"]
     assert "HorizontalPodAutoscaler keda-hpa-denis-workers of KEDA" in line["message"]
+
+
+def test_an_autoscaler_that_is_gone_owns_nothing(service: Service, embedded: EmbeddedCluster) -> None:
+    """What an autoscaler once wrote on the target does not withhold workers when no autoscaler is there any more."""
+    request = urllib.request.Request(
+        f"{embedded.url}/apis/apps/v1/namespaces/denis/deployments/denis-workers/scale"
+        "?fieldManager=kube-controller-manager",
+        data=b'{"spec": {"replicas": 5}}',
+        headers={"Content-Type": "application/merge-patch+json"},
+        method="PATCH",
+    )
+    urllib.request.urlopen(request).close()
+    assert service.reasons(alert("scale")) == ["Applied"]
