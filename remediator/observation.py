@@ -79,22 +79,22 @@ class Observer:
             last = self.observations.get(target.name)
             if last is None or not last.problem:
                 log.warning("target not readable", extra={"target": target.name, "error": str(error)})
-            self._metrics.target_up.labels(target=target.name).set(0)
-            return Observation(at=self._now(), workload=None, problem=str(error))
+            return self._observation(target, None, str(error))
         self.answered = True
-        self._metrics.target_up.labels(target=target.name).set(0)
         match snapshot:
             case TargetMissing():
                 problem = f"there is no Deployment {target.deployment} in namespace {target.namespace}"
-                return Observation(at=self._now(), workload=None, problem=problem)
+                return self._observation(target, None, problem)
             case TargetInvalid(problem=problem):
-                return Observation(at=self._now(), workload=None, problem=problem)
+                return self._observation(target, None, problem)
             case Workload():
                 self._show(target, snapshot)
                 self._verify(target, snapshot)
-                problem = self._problem(target, snapshot)
-                self._metrics.target_up.labels(target=target.name).set(not problem)
-                return Observation(at=self._now(), workload=snapshot, problem=problem)
+                return self._observation(target, snapshot, self._problem(target, snapshot))
+
+    def _observation(self, target: Target, workload: Workload | None, problem: str) -> Observation:
+        self._metrics.target_up.labels(target=target.name).set(not problem)
+        return Observation(at=self._now(), workload=workload, problem=problem)
 
     def _show(self, target: Target, workload: Workload) -> None:
         metrics, name = self._metrics, target.name

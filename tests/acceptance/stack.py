@@ -1,8 +1,8 @@
 """Everything between a gauge of DENIS and a Deployment, and the questions that tests ask about it."""
 
-import random
+import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -125,12 +125,12 @@ class Stack:
 
 
 def free_address() -> str:
-    """An address for a program that is started more than once there.
+    """An address for a program that is started more than once there, handed out once.
 
-    Below the ports that the system gives to clients, so that none of them takes it in between.
+    Below the ports that the system gives to clients, so that none of them takes it in between; and each process of
+    pytest-xdist has ports of its own, for an address may be kept while nothing listens there.
     """
-    while True:
-        port = random.randrange(20_000, 32_000)  # noqa: S311 - no secret
+    for port in _ports:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -138,6 +138,17 @@ def free_address() -> str:
             except OSError:
                 continue
             return f"127.0.0.1:{port}"
+    raise OSError("no free port is left")
+
+
+def _own_ports() -> Iterator[int]:
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 6
+    first, count = 20_000 + 2_000 * worker, 2_000
+    start = os.getpid() % count
+    return (first + (start + offset) % count for offset in range(count))
+
+
+_ports = _own_ports()
 
 
 def names(line: dict[str, Any]) -> set[str]:
