@@ -1,7 +1,5 @@
 """Every metric of the service, on a registry given as an argument. The names are a contract: see docs/metrics.md."""
 
-from collections.abc import Iterable
-
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from remediator import __version__
@@ -147,7 +145,3 @@ class Metrics:
         for gauge in (self.target_up, self.canary_percentage, self.replicas, self.kill_switch, self.paused):
             gauge.remove_by_labels({"target": target})
         self.last_action.remove_by_labels({"target": target})
-
-    def names(self) -> Iterable[str]:
-        """The names of all metrics, as a scrape shows them without suffixes."""
-        return (family.name for family in self.registry.collect())

@@ -21,7 +21,7 @@ from werkzeug.exceptions import (
     UnsupportedMediaType,
 )
 
-from remediator.alerts import MalformedAlert, NotANotification, Notification, parse_notification
+from remediator.alerts import NotANotification, Notification, parse_notification
 from remediator.credentials import Credentials
 from remediator.metrics import Metrics
 from remediator.outcome import Outcome
@@ -106,9 +106,7 @@ def _per_alert(notification: Notification, outcomes: list[Outcome]) -> list[dict
             "target": outcome.target_name,
             "effect": outcome.effect,
             "reason": outcome.reason,
-            "message": f"the alert cannot be read: {alert.problem}"
-            if isinstance(alert, MalformedAlert)
-            else outcome.message,
+            "message": outcome.message,
         }
         for alert, outcome in zip(notification.alerts, outcomes, strict=True)
     ]

@@ -55,7 +55,7 @@ class Workload:
     pause: Pause | None = None
     kill_switch: KillSwitch | None = None
     autoscaler: str = ""
-    """The manager that last scaled the Deployment by itself, or empty."""
+    """The HorizontalPodAutoscaler that owns the replicas, or the manager that last wrote them by itself, or empty."""
     rollout: Rollout = field(default_factory=Rollout)
     writers: Mapping[str, str] = field(default_factory=dict)
     """Who last wrote the percentage's flag (by its name) and the replicas (`replicas`), as `manager at time`."""

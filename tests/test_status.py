@@ -144,12 +144,19 @@ def test_a_target_that_no_act_could_change_is_said(
     assert service.value("remediator_target_up", target="denis") == 0
 
 
-def test_a_target_that_is_gone_from_the_policy_has_no_gauges(
-    internal: Internal, service: Service, clock: Clock, config: Path
-) -> None:
+def test_a_target_that_is_gone_from_the_policy_has_no_gauges(service: Service, clock: Clock, config: Path) -> None:
     """After a reload without it, a target's gauges cannot set off an alert."""
-    internal.observer.look()
-    service.metrics.forget("denis")
+    policy_file = PolicyFile(config)
+    observer = Internal(service, clock, policy_file).observer
+    observer.look()
+    assert service.value("remediator_target_up", target="denis") == 1
+
+    renamed = config.read_text().replace("  denis: {", "  canary: {").replace("target: denis\n", "target: canary\n")
+    config.write_text(renamed)
+    policy_file.poll(service.metrics, clock())
+    observer.look()
+    assert policy_file.problem == ""
+    assert service.value("remediator_target_up", target="canary") == 1
     assert service.value("remediator_target_up", target="denis") is None
     assert service.value("remediator_target_up", target="denis-workers") == 1
 
