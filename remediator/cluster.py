@@ -22,8 +22,9 @@ from kubernetes.config import ConfigException
 from remediator import __version__
 from remediator.api_errors import Conflict, Forbidden, NotFound, Rejected, from_connection, from_status, unanswered
 from remediator.kubeconfig import NoCluster, find_configuration
+from remediator.ownership import KEDA, autoscaler_of
 from remediator.policy import Target
-from remediator.workload import KEDA, TargetInvalid, TargetMissing, Workload, autoscaler_of, read_workload
+from remediator.workload import TargetInvalid, TargetMissing, Workload, read_workload
 
 FIELD_MANAGER = "remediator"
 """The name in managedFields by which others see, and GitOps tools can ignore, what this service wrote."""

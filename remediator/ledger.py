@@ -6,6 +6,7 @@ an admission policy can then forbid them to the service. Pure: no clock, no I/O.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -13,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field, TypeAdapter, ValidationError
 
+from remediator.durations import format_duration
 from remediator.problems import first_problem
 
 PREFIX = "remediator.denis.run"
@@ -22,7 +24,9 @@ KILL_SWITCH = f"{PREFIX}/kill-switch"
 
 MAX_ENTRIES = 20
 MAX_FINGERPRINTS = 10
-"""A ledger of three times 20 entries stays under 30 KiB; Kubernetes allows 256 KiB for all annotations."""
+MAX_REASON = 200
+MAX_OPERATOR = 100
+"""A ledger of three times 20 entries stays under 30 KiB; the admission policy allows the service 32 KiB."""
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far clocks of nodes may differ. An act from further in the future was not written by a working service."""
@@ -35,10 +39,16 @@ class Effect(StrEnum):
 
     SET_PERCENTAGE = "SetPercentage"
     SCALE = "Scale"
+    KILL_SWITCH = "KillSwitch"
+    """To 0 replicas and latched, or back; people only."""
+    PAUSE = "Pause"
+    """Seconds for which acts are withheld, 0 for resumed; people only."""
 
 
 def spell_change(effect: str, before: int | None, after: int) -> str:
     """A change in words, as in `10 % -> 0 %` or `4 -> 6 replicas`."""
+    if effect == Effect.PAUSE:
+        return f"paused for {format_duration(timedelta(seconds=after))}" if after else "resumed"
     unit = " %" if effect == Effect.SET_PERCENTAGE else ""
     start = "unknown" if before is None else f"{before}{unit}"
     return f"{start} -> {after}{unit or ' replicas'}"
@@ -62,7 +72,16 @@ class Entry:
     after: Annotated[int, Field(alias="to")]
     remediation: str = ""
     operator: str = ""
+    reason: str = ""
+    """What the operator said."""
+    overrode: tuple[str, ...] = ()
+    """What stood against it, and the operator passed over."""
     fingerprints: tuple[str, ...] = ()
+
+    @property
+    def by(self) -> str:
+        """The remediation or the operator."""
+        return self.remediation or self.operator
 
 
 def _kind(entry: Entry) -> str:
@@ -162,7 +181,7 @@ def encode_ledger(ledger: Ledger) -> str:
     for entry in ledger.entries:
         act: dict[str, Any] = {
             "id": entry.id,
-            "time": entry.time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "time": _spell_time(entry.time),
             "effect": entry.effect,
             "from": entry.before,
             "to": entry.after,
@@ -170,11 +189,35 @@ def encode_ledger(ledger: Ledger) -> str:
         if entry.remediation:
             act["remediation"] = entry.remediation
         if entry.operator:
-            act["operator"] = entry.operator
+            act["operator"] = entry.operator[:MAX_OPERATOR]
+        if entry.reason:
+            act["reason"] = entry.reason[:MAX_REASON]
+        if entry.overrode:
+            act["overrode"] = entry.overrode
         if entry.fingerprints:
             act["fingerprints"] = entry.fingerprints[:MAX_FINGERPRINTS]
         acts.append(act)
-    return json.dumps({"version": 1, "acts": acts}, separators=(",", ":"))
+    return _dump({"version": 1, "acts": acts})
+
+
+def encode_pause(pause: Pause) -> str:
+    """The annotation's text."""
+    return _dump({"reason": pause.reason, "author": pause.author, "until": _spell_time(pause.until)})
+
+
+def encode_kill_switch(switch: KillSwitch) -> str:
+    """The annotation's text."""
+    since = _spell_time(switch.since) if switch.since else None
+    fields = {"reason": switch.reason, "author": switch.author, "since": since, "replicas": switch.replicas}
+    return _dump({key: value for key, value in fields.items() if value is not None})
+
+
+def _dump(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _spell_time(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def decode_pause(text: str) -> Pause:

@@ -12,7 +12,9 @@ from typing import Any
 from remediator import ledger
 from remediator.durations import format_duration
 from remediator.ledger import KillSwitch, Ledger, Pause
+from remediator.ownership import Write, last_scaler, last_writes
 from remediator.policy import ENABLED_FLAG, PERCENTAGE_FLAG, Target
+from remediator.rollout import Rollout, read_rollout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,21 +27,6 @@ class TargetInvalid:
     """The Deployment is there, but not of the form that the target describes."""
 
     problem: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rollout:
-    """How far the Deployment's pods are behind its specification, as the Deployment controller says."""
-
-    seen: bool = False
-    """Whether the controller has seen this specification; before that all other numbers are about the last one."""
-    paused: bool = False
-    updated: int = 0
-    total: int = 0
-    available: int = 0
-    deadline_exceeded: bool = False
-    failure: str = ""
-    """Why pods could not even be created (a quota, an admission policy), or empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +44,8 @@ class Workload:
     autoscaler: str = ""
     """The HorizontalPodAutoscaler that owns the replicas, or the manager that last wrote them by itself, or empty."""
     rollout: Rollout = field(default_factory=Rollout)
-    writers: Mapping[str, str] = field(default_factory=dict)
-    """Who last wrote the percentage's flag (by its name) and the replicas (`replicas`), as `manager at time`."""
+    writers: Mapping[str, Write] = field(default_factory=dict)
+    """Who last wrote each variable of the container, by its name, and the replicas (`replicas`)."""
     problems: tuple[str, ...] = ()
     """What is written on the target about holds and acts, and cannot be believed."""
 
@@ -127,7 +114,7 @@ def read_workload(manifest: Mapping[str, Any], target: Target) -> Workload | Tar
             (variable["name"], None if variable.get("valueFrom") else variable.get("value", ""))
             for variable in containers[0].get("env") or []
         )
-    annotations = metadata.get("annotations") or {}
+    annotations, managed = metadata.get("annotations") or {}, metadata.get("managedFields") or []
     acts = ledger.decode_ledger(annotations.get(ledger.LEDGER))
     problems = [acts.problem] if acts.problem else []
     pause = None
@@ -145,72 +132,10 @@ def read_workload(manifest: Mapping[str, Any], target: Target) -> Workload | Tar
         ledger=acts,
         pause=pause,
         kill_switch=None if switch is None else ledger.decode_kill_switch(switch),
-        autoscaler=_autoscaler(metadata.get("managedFields") or []),
-        rollout=_rollout(manifest),
-        writers=_writers(metadata.get("managedFields") or [], target),
+        autoscaler=last_scaler(managed),
+        rollout=read_rollout(manifest),
+        writers=last_writes(managed, target),
         problems=tuple(problems),
-    )
-
-
-def _autoscaler(managed_fields: list[Mapping[str, Any]]) -> str:
-    """Who scales the Deployment by itself: horizontal pod autoscalers, KEDA's too, write through /scale."""
-    for entry in managed_fields:
-        through_scale = entry.get("subresource") == "scale" and entry.get("manager") in _AUTOSCALERS
-        if through_scale and _owns(entry, "f:spec", "f:replicas"):
-            return str(entry["manager"])
-    return ""
-
-
-def autoscaler_of(target: Target, listing: Mapping[str, Any]) -> str:
-    """The HorizontalPodAutoscaler that names the target, of a list as the API server sends it; KEDA makes one too."""
-    for item in listing.get("items") or []:
-        scaled = (item.get("spec") or {}).get("scaleTargetRef") or {}
-        if (scaled.get("kind"), scaled.get("name")) == ("Deployment", target.deployment):
-            owners = [owner.get("kind") for owner in item["metadata"].get("ownerReferences") or []]
-            by = " of KEDA" if "ScaledObject" in owners else ""
-            return f"HorizontalPodAutoscaler {item['metadata'].get('name')}{by}"
-    return ""
-
-
-KEDA = "keda-operator"
-_AUTOSCALERS = frozenset({"kube-controller-manager", KEDA})
-
-
-def _writers(managed_fields: list[Mapping[str, Any]], target: Target) -> dict[str, str]:
-    container = ("f:spec", "f:template", "f:spec", "f:containers", f'k:{{"name":"{target.container}"}}')
-    places = {
-        PERCENTAGE_FLAG: (*container, "f:env", f'k:{{"name":"{PERCENTAGE_FLAG}"}}', "f:value"),
-        "replicas": ("f:spec", "f:replicas"),
-    }
-    return {
-        field: f"{entry.get('manager')} at {entry.get('time')}"
-        for entry in sorted(managed_fields, key=lambda entry: str(entry.get("time")))
-        for field, place in places.items()
-        if _owns(entry, *place)
-    }
-
-
-def _owns(entry: Mapping[str, Any], *place: str) -> bool:
-    node: Any = entry.get("fieldsV1")
-    for key in place:
-        if not isinstance(node, Mapping) or key not in node:
-            return False
-        node = node[key]
-    return True
-
-
-def _rollout(manifest: Mapping[str, Any]) -> Rollout:
-    metadata, spec, status = manifest.get("metadata") or {}, manifest.get("spec") or {}, manifest.get("status") or {}
-    conditions = {condition.get("type"): condition for condition in status.get("conditions") or []}
-    failure = conditions.get("ReplicaFailure", {})
-    return Rollout(
-        seen=status.get("observedGeneration", 0) >= metadata.get("generation", 0),
-        paused=bool(spec.get("paused")),
-        updated=status.get("updatedReplicas", 0),
-        total=status.get("replicas", 0),
-        available=status.get("availableReplicas", 0),
-        deadline_exceeded=conditions.get("Progressing", {}).get("reason") == "ProgressDeadlineExceeded",
-        failure=str(failure.get("message", "")) if failure.get("status") == "True" else "",
     )
 
 

@@ -11,9 +11,11 @@ import pytest
 from remediator.embedded import EmbeddedCluster
 from remediator.ledger import Effect, Entry, Ledger
 from remediator.observation import Observer
+from remediator.ownership import Write
 from remediator.policy import PERCENTAGE_FLAG
+from remediator.rollout import Rollout
 from remediator.verification import WATCHED, Verdict, last_act, verify
-from remediator.workload import Rollout, Workload
+from remediator.workload import Workload
 from tests.conftest import MakeService
 from tests.kubectl import patch_deployment
 from tests.service import NOON, Clock, Service, alert, shipped_policy
@@ -78,7 +80,9 @@ def test_what_is_taken_back_is_reverted(entry: Entry, found: Workload, reverted:
 
 def test_who_reverted_is_named() -> None:
     """The message has the manager and the time from managedFields."""
-    found = workload("10", writers={PERCENTAGE_FLAG: "argocd-controller at 2026-11-23T11:59:30Z"})
+    found = workload(
+        "10", writers={PERCENTAGE_FLAG: Write(manager="argocd-controller", time=NOON - timedelta(seconds=30))}
+    )
     verification = verify(act(), found, NOON)
     assert verification is not None
     assert "set to 10 % by argocd-controller at 2026-11-23T11:59:30Z" in verification.message
