@@ -81,12 +81,35 @@ class Remediation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """What a step of the canary has to show before people take the next one."""
+
+    percentage: int
+    hold: timedelta
+    """How long the canary stays at this percentage, at the least."""
+    min_success_rate: float
+    """A ratio, 0 to 1, on average over `hold`."""
+    max_error_rate: float
+    """A ratio, 0 to 1, on average over `hold`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """A whole remediations.yaml."""
 
     targets: tuple[Target, ...]
     profiles: Mapping[int, Mapping[str, str]]
     remediations: tuple[Remediation, ...]
+    phases: tuple[Phase, ...] = ()
+    """By rising percentage."""
+
+    def phase(self, percentage: int | None) -> Phase | None:
+        """The phase at this percentage, or None where the canary is not in one."""
+        return next((phase for phase in self.phases if phase.percentage == percentage), None)
+
+    def next_percentage(self, percentage: int) -> int | None:
+        """The next step up, or None from the last one."""
+        return min((step for step in self.profiles if step > percentage), default=None)
 
     def match(self, labels: Mapping[str, str]) -> Remediation | None:
         """The first remediation in the file's order that answers an alert with these labels."""

@@ -17,6 +17,7 @@ from remediator.policy import (
     PERCENTAGE_FLAG,
     PERCENTAGES,
     Budget,
+    Phase,
     Policy,
     Remediation,
     Scale,
@@ -27,6 +28,8 @@ from remediator.policy_schema import PolicyFile, RemediationSpec, known_keys
 
 NEVER_IN_A_PROFILE = "DENIS_SECONDARY_ENGINES"
 """DENIS's rule: no step of the canary touches the secondary engines."""
+
+_RATES = ("min_success_rate", "max_error_rate")
 
 
 def parse_policy(text: str, file: str) -> Policy:
@@ -72,6 +75,7 @@ def _policy(spec: PolicyFile) -> Policy:
             )
             for remediation in spec.remediations
         ),
+        phases=tuple(Phase(**phase.model_dump()) for phase in spec.phases),
     )
 
 
@@ -97,6 +101,17 @@ def _contradictions(spec: PolicyFile) -> Iterator[tuple[Path, str]]:
         seen.setdefault(remediation.name, index)
         yield from _matcher_contradictions(remediation.matchers, (*path, "matchers"))
         yield from _action_contradictions(spec, remediation, path)
+    yield from _phase_contradictions(spec)
+
+
+def _phase_contradictions(spec: PolicyFile) -> Iterator[tuple[Path, str]]:
+    for index, phase in enumerate(spec.phases):
+        path: Path = ("phases", index, "percentage")
+        if phase.percentage not in spec.profiles or phase.percentage == 0:
+            known = ", ".join(str(percentage) for percentage in sorted(spec.profiles) if percentage)
+            yield path, f"{phase.percentage} is not a step of the canary; use one of profiles ({known})"
+        if index and phase.percentage <= spec.phases[index - 1].percentage:
+            yield path, f"{phase.percentage} is not above {spec.phases[index - 1].percentage}, the phase before"
 
 
 def _profile_contradictions(profiles: Mapping[int, Mapping[str, str]]) -> Iterator[tuple[Path, str]]:
@@ -179,7 +194,14 @@ def _reword(document: Document, details: ErrorDetails) -> Problem:
         case "time_delta_type":
             message = f"must be a duration as in Prometheus (30s, 10m, 1h30m, 2d), found {_short(found)}"
         case "greater_than":
-            message = f"must be longer than 0s, found {_short(found)}"
+            least = f"above {details['ctx']['gt']:g}" if path[-1] in _RATES else "longer than 0s"
+            message = f"must be {least}, found {_short(found)}"
+        case "less_than":
+            message = f"must be below {details['ctx']['lt']:g}, as 0.05 for 5 %, found {_short(found)}"
+        case "less_than_equal" if path[-1] in _RATES:
+            message = f"must be a ratio, as 0.90 for 90 %, found {_short(found)}"
+        case "float_type":
+            message = f"must be a number, found {_short(found)}"
         case "int_type":
             message = f"must be a whole number, found {_short(found)}"
         case "list_type":

@@ -82,6 +82,19 @@ class RemediationSpec(_Strict):
     """observe: say what would have been done, and do nothing."""
 
 
+class PhaseSpec(_Strict):
+    """What a step of the canary has to show before the next one. Only people and the canary's commands ask for it."""
+
+    percentage: int
+    """The share of traffic in percent; a key of profiles, other than 0."""
+    hold: Duration
+    """How long the canary stays there, at the least."""
+    min_success_rate: Annotated[float, Field(gt=0, le=1)]
+    """The lowest success rate on average over `hold`, as a ratio: 0.90 is 90 %."""
+    max_error_rate: Annotated[float, Field(ge=0, lt=1)]
+    """The highest error rate on average over `hold`, as a ratio: 0.05 is 5 %."""
+
+
 class PolicyFile(_Strict):
     """remediations.yaml: which alert leads to which act, and how often."""
 
@@ -91,6 +104,8 @@ class PolicyFile(_Strict):
     """The values of the canary's flags for each percentage; all flags of one are written in one patch."""
     remediations: Annotated[list[RemediationSpec], Field(min_length=1)]
     """Tried in this order; the first whose matchers match an alert answers it."""
+    phases: list[PhaseSpec] = []
+    """The steps of the canary, by rising percentage; without any, nothing is ever promoted."""
 
 
 def json_schema() -> dict[str, Any]:

@@ -325,7 +325,7 @@ def test_the_schema_refuses_unknown_keys_everywhere() -> None:
     """Every object with named keys is closed, so that an editor underlines a key that is misspelled."""
     closed = objects(json_schema())
 
-    assert len(closed) == 5
+    assert len(closed) == 6
     assert all(schema["additionalProperties"] is False for schema in closed)
 
 
@@ -345,7 +345,9 @@ def test_the_schema_knows_every_key_of_the_shipped_file() -> None:
     schema = json_schema()
     policy = parse_policy(document, "remediations.yaml")
 
-    assert set(schema["properties"]) == set(schema["required"]) == {"targets", "profiles", "remediations"}
+    assert set(schema["required"]) == {"targets", "profiles", "remediations"}
+    assert set(schema["properties"]) == {"targets", "profiles", "remediations", "phases"}
+    assert keys_of(schema, "PhaseSpec") == {"percentage", "hold", "min_success_rate", "max_error_rate"}
     assert keys_of(schema, "TargetSpec") == {"namespace", "deployment", "container"}
     assert keys_of(schema, "RemediationSpec") == {
         "name", "matchers", "target", "set_percentage", "scale", "cooldown", "budget", "mode"
@@ -392,3 +394,36 @@ def test_whatever_a_file_says_it_is_refused_in_words(value: Any) -> None:
 
     assert found
     assert all(re.match(r"f\.yaml:\d+: \S", problem) for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        (
+            "10, hold",
+            "5, hold",
+            "phases[1].percentage: 5 is not a step of the canary; use one of profiles (1, 10, 50, 100)",
+        ),
+        ("1, hold", "0, hold", "phases[0].percentage: 0 is not a step of the canary"),
+        ("50, hold", "1, hold", "phases[2].percentage: 1 is not above 10, the phase before"),
+        ("48h", "0s", "phases[2].hold: must be longer than 0s, found '0s'"),
+        ("0.95", "95", "phases[2].min_success_rate: must be a ratio, as 0.90 for 90 %, found 95"),
+        ("0.93", "0", "phases[1].min_success_rate: must be above 0, found 0"),
+        ("0.05}", "5}", "phases[0].max_error_rate: must be below 1, as 0.05 for 5 %, found 5"),
+        ("0.05}", "5 %}", "phases[0].max_error_rate: must be a number, found '5 %'"),
+    ],
+)
+def test_a_bad_phase_is_refused(old: str, new: str, problem: str) -> None:
+    """A phase that is no step, out of order, or in the wrong unit is refused with its remedy."""
+    shipped = (ROOT / "rules" / "remediations.yaml").read_text()
+    start = shipped.index("\nphases:")
+    found = problems(shipped[:start] + shipped[start:].replace(old, new, 1))
+    assert found[0].partition(": ")[2].startswith(problem)
+
+
+def test_the_shipped_phases_lead_to_100_percent() -> None:
+    """Each step of the shipped profiles but the last is a phase, and leads to the next."""
+    policy = parse_policy((ROOT / "rules" / "remediations.yaml").read_text(), "f.yaml")
+    assert [phase.percentage for phase in policy.phases] == [1, 10, 50]
+    assert [policy.next_percentage(step) for step in (0, 1, 10, 50, 100)] == [1, 10, 50, 100, None]
+    assert policy.phase(100) is None
