@@ -1,36 +1,22 @@
-"""Access to Kubernetes: read a target, apply a patch, emit an Event.
+"""Access to Kubernetes: read a target, apply a patch, emit an Event."""
 
-Raw JSON goes in and out, for that survives every rewrite of the client's models. Each request has a timeout and is
-sent once; who retries is decided by those who know what for. What can go wrong is in api_errors.py.
-"""
-
-import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 import kubernetes.client
-import urllib3.exceptions
-from kubernetes.client.exceptions import ApiException
-from kubernetes.config import ConfigException
 
-from remediator import __version__
-from remediator.api_errors import Conflict, Forbidden, NotFound, Rejected, from_connection, from_status, unanswered
-from remediator.kubeconfig import NoCluster, find_configuration
+from remediator.api_errors import Conflict, NotFound, Rejected
+from remediator.connection import REQUEST_SECONDS, Apis, Connection, limits
 from remediator.ownership import KEDA, autoscaler_of
 from remediator.policy import Target
 from remediator.workload import TargetInvalid, TargetMissing, Workload, read_workload
 
 FIELD_MANAGER = "remediator"
 """The name in managedFields by which others see, and GitOps tools can ignore, what this service wrote."""
-
-REQUEST_SECONDS = 3.0
-"""For one read or write, however many requests it takes. With a read-back, three fit into a notification's 8 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,35 +34,11 @@ class Event:
 
 
 class Cluster:
-    """One API server, reached as one identity. Safe to share between threads.
+    """The targets on one API server. Safe to share between threads."""
 
-    It opens no connection before the first request, so it may be made before a fork.
-
-    `observe` is told of every request: its verb, and the HTTP status or `error` where there was none.
-    """
-
-    def __init__(
-        self,
-        kubeconfig: Path | None,
-        *,
-        threads: int,
-        observe: Callable[[str, str], None] = lambda verb, code: None,
-    ) -> None:
-        self._kubeconfig = kubeconfig
-        self._threads = threads
-        self._observe = observe
-        self._connect()
-
-    def _connect(self) -> None:
-        configuration = find_configuration(self._kubeconfig)
-        # Hidden retries would stretch one timeout of 3 s to more than the time that a notification has.
-        configuration.retries = False
-        configuration.connection_pool_maxsize = self._threads
-        client = kubernetes.client.ApiClient(configuration)
-        client.user_agent = f"remediator/{__version__}"
-        self._apps = kubernetes.client.AppsV1Api(client)
-        self._events = kubernetes.client.EventsV1Api(client)
-        self._autoscaling = kubernetes.client.AutoscalingV2Api(client)
+    def __init__(self, connection: Connection, *, field_manager: str = FIELD_MANAGER) -> None:
+        self._connection = connection
+        self._field_manager = field_manager
 
     def read(
         self, target: Target, *, autoscalers: bool = False, timeout: float = REQUEST_SECONDS
@@ -88,16 +50,16 @@ class Cluster:
         """
         ends = time.monotonic() + timeout
 
-        def send() -> Any:
-            return self._apps.read_namespaced_deployment(
+        def send(apis: Apis) -> Any:
+            return apis.apps.read_namespaced_deployment(
                 target.deployment,
                 target.namespace,
                 _preload_content=False,
-                _request_timeout=_limits(ends),
+                _request_timeout=limits(ends),
             )
 
         try:
-            manifest = self._request("get", send)
+            manifest = self._connection.request("get", send)
         except NotFound:
             return TargetMissing()
         workload = read_workload(manifest, target)
@@ -109,13 +71,13 @@ class Cluster:
         return workload
 
     def _find_autoscaler(self, target: Target, ends: float) -> str:
-        def send() -> Any:
-            return self._autoscaling.list_namespaced_horizontal_pod_autoscaler(
-                target.namespace, _preload_content=False, _request_timeout=_limits(ends)
+        def send(apis: Apis) -> Any:
+            return apis.autoscaling.list_namespaced_horizontal_pod_autoscaler(
+                target.namespace, _preload_content=False, _request_timeout=limits(ends)
             )
 
         try:
-            return autoscaler_of(target, self._request("list", send))
+            return autoscaler_of(target, self._connection.request("list", send))
         except NotFound:
             return ""  # The API server has no autoscalers at all.
 
@@ -125,20 +87,20 @@ class Cluster:
         """Send one strategic-merge patch, whose resourceVersion is its precondition. Raises ClusterError."""
         ends = time.monotonic() + timeout
 
-        def send() -> Any:
-            return self._apps.patch_namespaced_deployment(
+        def send(apis: Apis) -> Any:
+            return apis.apps.patch_namespaced_deployment(
                 target.deployment,
                 target.namespace,
                 dict(patch),
-                field_manager=FIELD_MANAGER,
+                field_manager=self._field_manager,
                 field_validation="Strict",
                 dry_run="All" if dry_run else None,
                 _preload_content=False,
-                _request_timeout=_limits(ends),
+                _request_timeout=limits(ends),
             )
 
         try:
-            self._request("patch", send)
+            self._connection.request("patch", send)
         except NotFound as error:
             raise Conflict(str(error)) from error
 
@@ -165,50 +127,17 @@ class Cluster:
         )
         ends = time.monotonic() + REQUEST_SECONDS
 
-        def send() -> Any:
-            return self._events.create_namespaced_event(
+        def send(apis: Apis) -> Any:
+            return apis.events.create_namespaced_event(
                 target.namespace,
                 body,
                 _preload_content=False,
-                _request_timeout=_limits(ends),
+                _request_timeout=limits(ends),
             )
 
         try:
-            self._request("create", send)
+            self._connection.request("create", send)
         except Conflict:
             return  # Another replica, or an earlier delivery, has written it.
         except NotFound as error:
             raise Rejected(str(error)) from error
-
-    def _request(self, verb: str, send: Callable[[], Any], *, reconnected: bool = False) -> Any:
-        try:
-            response = send()
-            body = response.data
-        except ApiException as error:
-            status = error.status or 0
-            self._observe(verb, str(status) if status else "error")
-            if status == HTTPStatus.UNAUTHORIZED and not reconnected:
-                # A kubeconfig's token file is read once by the client; a rotated one needs a new connection.
-                try:
-                    self._connect()
-                except NoCluster as problem:
-                    raise Forbidden(f"{verb}: 401, and the credentials cannot be read again: {problem}") from error
-                return self._request(verb, send, reconnected=True)
-            raise from_status(verb, status, error.body, error.reason) from error
-        except urllib3.exceptions.HTTPError as error:
-            self._observe(verb, "error")
-            raise from_connection(verb, error) from error
-        except ConfigException as error:
-            self._observe(verb, "error")
-            raise Forbidden(f"{verb}: the credentials cannot be read: {error}") from error
-        self._observe(verb, str(response.status))
-        try:
-            return json.loads(body)
-        except ValueError as error:
-            raise unanswered(verb, f"{verb}: the API server's answer is not JSON") from error
-
-
-def _limits(ends: float) -> tuple[float, float]:
-    """Seconds to connect and seconds to wait, together what is left until `ends`."""
-    left = max(ends - time.monotonic(), 0.05)
-    return left / 3, left * 2 / 3

@@ -15,18 +15,21 @@ class NoCluster(Exception):
     """No usable way to an API server is configured; the text says what to do."""
 
 
-def find_configuration(kubeconfig: Path | None) -> Any:
+def find_configuration(kubeconfig: Path | None, context: str = "") -> Any:
     """The client's configuration: from the file if one is given, else in-cluster, else as kubectl finds it.
+
+    With a context, always that of a kubeconfig.
 
     Raises NoCluster where there is none that can be used.
     """
     configuration = kubernetes.client.Configuration()
     try:
-        if kubeconfig is None and IN_CLUSTER_TOKEN.exists():
+        if kubeconfig is None and not context and IN_CLUSTER_TOKEN.exists():
             kubernetes.config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         else:
             kubernetes.config.load_kube_config(  # type: ignore[no-untyped-call]
                 config_file=None if kubeconfig is None else str(kubeconfig),
+                context=context or None,
                 client_configuration=configuration,
                 persist_config=False,
             )

@@ -17,7 +17,8 @@ from functools import partial
 
 from remediator.alerts import Alert, MalformedAlert, Notification
 from remediator.api_errors import ClusterError, Conflict, Unanswered
-from remediator.cluster import REQUEST_SECONDS, Cluster
+from remediator.cluster import Cluster
+from remediator.connection import REQUEST_SECONDS
 from remediator.decision import Skip, decide, screen
 from remediator.ledger import MAX_FINGERPRINTS, Effect, Entry, Ledger, spell_change
 from remediator.outcome import Outcome

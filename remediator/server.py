@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from remediator import __version__
 from remediator.cluster import Cluster
+from remediator.connection import Connection
 from remediator.credentials import Credentials
 from remediator.listening import TLS, listening, spell_address, try_certificates
 from remediator.metrics import Metrics
@@ -88,7 +89,14 @@ class _Service:
             collector(registry=registry)
         self._metrics = Metrics(registry)
         self._credentials = self._read_credentials()
-        self._cluster = Cluster(settings.kubeconfig, threads=THREADS, observe=self._count_request)
+        self._cluster = Cluster(
+            Connection(
+                settings.kubeconfig,
+                threads=THREADS,
+                prepare=("autoscaling", "events"),
+                observe=self._count_request,
+            )
+        )
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from remediator.alerts import Notification, parse_notification
 from remediator.cluster import Cluster
+from remediator.connection import Connection
 from remediator.metrics import Metrics
 from remediator.outcome import Outcome
 from remediator.policy import Policy
@@ -58,7 +59,7 @@ class Service:
         self.metrics = Metrics(CollectorRegistry())
         self.policy = policy or shipped_policy()
         self.metrics.preregister(self.policy)
-        self.cluster = Cluster(kubeconfig, threads=16, observe=self._count)
+        self.cluster = Cluster(Connection(kubeconfig, threads=16, observe=self._count))
         self._audit = io.StringIO()
         self.recorder = Recorder(
             metrics=self.metrics, audit=audit or self._audit, emit_event=self.cluster.emit_event, cluster=fence

@@ -7,6 +7,7 @@ and `check` are quick.
 import click
 
 from remediator import __version__
+from remediator.cli.canary import canary
 from remediator.cli.check import check
 from remediator.cli.serve import serve
 
@@ -21,5 +22,6 @@ def main() -> None:
     """
 
 
+main.add_command(canary)
 main.add_command(check)
 main.add_command(serve)

@@ -1,0 +1,97 @@
+"""Options that several commands share, spelled once."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+FILE = click.Path(path_type=Path)
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Decorator = Callable[[Command], Command]
+
+
+def config_file() -> Any:
+    """`--config.file`."""
+    return click.option(
+        "--config.file",
+        "config_file",
+        type=FILE,
+        default=Path("rules/remediations.yaml"),
+        show_default=True,
+        envvar="REMEDIATOR_CONFIG_FILE",
+        show_envvar=True,
+        help="Targets, profiles, remediations and phases.",
+    )
+
+
+def api_server(command: Command) -> Command:
+    """`--config.file`, `--kubeconfig` and `--context`: what a command works on, and as whom."""
+    for option in (
+        click.option(
+            "--context", default="", metavar="NAME", help="Context of the kubeconfig, if not its current one."
+        ),
+        click.option(
+            "--kubeconfig", type=FILE, help="Else in-cluster configuration, else $KUBECONFIG, else ~/.kube/config."
+        ),
+        config_file(),
+    ):
+        command = option(command)
+    return command
+
+
+def output(*spellings: str) -> Any:
+    """`-o, --output`; table, json and yaml if nothing else is given. The first is the default."""
+    choices = spellings or ("table", "json", "yaml")
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(choices),
+        default=choices[0],
+        show_default=True,
+        help="Spelling of the answer.",
+    )
+
+
+def target(kind: str) -> Any:
+    """`--target`, for files that name more than one `kind`."""
+    return click.option(
+        "--target", "target_name", metavar="NAME", help=f"Which of the file's targets is the {kind}, if several are."
+    )
+
+
+def prometheus_url() -> Any:
+    """`--prometheus.url`."""
+    return click.option(
+        "--prometheus.url",
+        "prometheus_url",
+        metavar="URL",
+        envvar="REMEDIATOR_PROMETHEUS_URL",
+        show_envvar=True,
+        help="The Prometheus that evaluates the rules; asked for signals and firing alerts.",
+    )
+
+
+def alertmanager_url() -> Any:
+    """`--alertmanager.url`."""
+    return click.option(
+        "--alertmanager.url",
+        "alertmanager_url",
+        metavar="URL",
+        envvar="REMEDIATOR_ALERTMANAGER_URL",
+        show_envvar=True,
+        help="The Alertmanager that the rules' alerts go to; asked for what fires and is not silenced.",
+    )
+
+
+def fence() -> Any:
+    """`--cluster`."""
+    return click.option(
+        "--cluster",
+        default="",
+        metavar="NAME",
+        envvar="REMEDIATOR_CLUSTER",
+        show_envvar=True,
+        help="The fence: only series and alerts whose label cluster is this count.",
+    )

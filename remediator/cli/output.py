@@ -1,0 +1,52 @@
+"""Answers as people and programs read them: aligned tables, JSON, YAML."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+from remediator.checks import Check
+
+MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("?", "yellow")}
+
+
+def print_data(value: Any, spelling: str) -> None:
+    """Print plain data as `json` or `yaml`."""
+    if spelling == "json":
+        click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+        return
+    import yaml
+
+    click.echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), nl=False)
+
+
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows in aligned columns under capital headings, as kubectl does."""
+    table = [[name.upper() for name in header], *(list(row) for row in rows)]
+    widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
+    for row in table:
+        click.echo("   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def print_checks(checks: Sequence[Check]) -> None:
+    """Print a line for each check: a tick, a cross or a question mark, what was found, and what to do."""
+    width = max((len(check.name) for check in checks), default=0)
+    for check in checks:
+        mark, colour = MARKS[check.passed]
+        click.echo(f"{click.style(mark, fg=colour)} {check.name:{width}}  {check.found}")
+        if check.remedy and not check.passed:
+            click.echo(f"  {'':{width}}  -> {check.remedy}")
+
+
+def check_data(checks: Iterable[Check]) -> list[dict[str, Any]]:
+    """Checks as plain data."""
+    return [
+        {
+            "name": check.name,
+            "passed": check.passed,
+            "found": check.found,
+            **({"remedy": check.remedy} if check.remedy else {}),
+        }
+        for check in checks
+    ]

@@ -1,0 +1,90 @@
+"""What the commands work on: a policy, and the API server with its targets."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from remediator.cli.errors import Failed, InvalidConfiguration
+
+if TYPE_CHECKING:
+    from remediator.cluster import Cluster
+    from remediator.connection import Connection
+    from remediator.policy import Policy, Remediation, Target
+    from remediator.workload import Workload
+
+FIELD_MANAGER = "remediator-cli"
+"""The name in managedFields of what people write by these commands; the service's own is `remediator`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A policy and the cluster that it is about."""
+
+    policy: "Policy"
+    connection: "Connection"
+    cluster: "Cluster"
+
+    def canary(self, name: str | None) -> "Target":
+        """The target whose percentage is set, by its name where several are. Raises UsageError."""
+        return self._target(name, "canary", lambda target: bool(target.container))
+
+    def workers(self, name: str | None) -> "Target":
+        """The target that is scaled, by its name where several are. Raises UsageError."""
+        from remediator.policy import Scale
+
+        scaled = {answer.target for answer in self.policy.remediations if isinstance(answer.action, Scale)}
+        return self._target(name, "worker Deployment", lambda target: target in scaled)
+
+    def _target(self, name: str | None, kind: str, fits: Callable[["Target"], bool]) -> "Target":
+        found = [target for target in self.policy.targets if fits(target) and name in (None, target.name)]
+        names = ", ".join(target.name for target in self.policy.targets)
+        if name and not found:
+            raise click.UsageError(f"{name!r} is not a {kind} among the file's targets ({names})")
+        if len(found) != 1:
+            which = ", ".join(target.name for target in found) or "none"
+            raise click.UsageError(f"the file does not say which target is the {kind} ({which}); give --target")
+        return found[0]
+
+    def remediation(self, target: "Target") -> "Remediation | None":
+        """The first remediation that acts on a target."""
+        return next((answer for answer in self.policy.remediations if answer.target == target), None)
+
+    def read(self, target: "Target") -> "Workload":
+        """The target as it is now. Raises Failed where it is missing or cannot be used, ClusterError."""
+        from remediator.workload import TargetInvalid, TargetMissing
+
+        found = self.cluster.read(target)
+        place = f"Deployment {target.deployment} in namespace {target.namespace}"
+        if isinstance(found, TargetMissing):
+            raise Failed(f"{place} is not there; compare targets.{target.name} of the file with the cluster")
+        if isinstance(found, TargetInvalid):
+            raise Failed(f"{place}: {found.problem}; mend it, or targets.{target.name} of the file")
+        return found
+
+
+@contextmanager
+def open_site(config_file: Path, kubeconfig: Path | None, context: str) -> Iterator[Site]:
+    """The site of the options; within, what goes wrong ends the command with a message instead of a traceback."""
+    from remediator.api_errors import ClusterError, Forbidden
+    from remediator.cluster import Cluster
+    from remediator.connection import Connection
+    from remediator.document import InvalidDocument, read_text
+    from remediator.kubeconfig import NoCluster
+    from remediator.policy_file import parse_policy
+
+    try:
+        policy = parse_policy(read_text(config_file), str(config_file))
+        connection = Connection(kubeconfig, context=context)
+        yield Site(policy=policy, connection=connection, cluster=Cluster(connection, field_manager=FIELD_MANAGER))
+    except (InvalidDocument, NoCluster) as error:
+        raise InvalidConfiguration(str(error)) from error
+    except Forbidden as error:
+        raise Failed(
+            f"{error}\nask for the right, or use another --context; docs/canary.md lists the rights"
+        ) from error
+    except ClusterError as error:
+        raise Failed(str(error)) from error

@@ -1,0 +1,136 @@
+"""One API server, reached as one identity: each request is sent once, in its time, and ends as raw JSON or one error.
+
+Raw JSON goes in and out, for that survives every rewrite of the client's models. Who retries is decided by those who
+know what for; what can go wrong is in api_errors.py.
+"""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import kubernetes.client
+import urllib3.exceptions
+from kubernetes.client.exceptions import ApiException
+from kubernetes.config import ConfigException
+
+from remediator import __version__
+from remediator.api_errors import Forbidden, from_connection, from_status, unanswered
+from remediator.kubeconfig import NoCluster, find_configuration
+
+REQUEST_SECONDS = 3.0
+"""For one read or write, however many requests it takes. With a read-back, three fit into a notification's 8 s."""
+
+
+class Connection:
+    """The way to an API server. Safe to share between threads.
+
+    It opens no connection before the first request, so it may be made before a fork.
+
+    `prepare` names the `Apis` that a request must not wait for. `observe` is told of every request: its verb, and the
+    HTTP status or `error` where there was none.
+    """
+
+    def __init__(
+        self,
+        kubeconfig: Path | None,
+        *,
+        threads: int = 1,
+        context: str = "",
+        prepare: Sequence[str] = (),
+        observe: Callable[[str, str], None] = lambda verb, code: None,
+    ) -> None:
+        self._kubeconfig = kubeconfig
+        self._context = context
+        self._threads = threads
+        self._observe = observe
+        self.apis = self._connect()
+        for name in prepare:
+            getattr(self.apis, name)
+
+    def _connect(self) -> "Apis":
+        configuration = find_configuration(self._kubeconfig, self._context)
+        # Hidden retries would stretch one timeout of 3 s to more than the time that a notification has.
+        configuration.retries = False
+        configuration.connection_pool_maxsize = self._threads
+        client = kubernetes.client.ApiClient(configuration)
+        client.user_agent = f"remediator/{__version__}"
+        return Apis(client)
+
+    def request(self, verb: str, send: Callable[["Apis"], Any]) -> Any:
+        """The JSON that the API server answers. `send` is called again where credentials had to be read anew.
+
+        Raises ClusterError.
+        """
+        return json_of(verb, self.send(verb, send))
+
+    def send(self, verb: str, send: Callable[["Apis"], Any], *, reconnected: bool = False) -> bytes:
+        """The body that the API server answers. Raises ClusterError."""
+        try:
+            response = send(self.apis)
+            body: bytes = response.data
+        except ApiException as error:
+            status = error.status or 0
+            self._observe(verb, str(status) if status else "error")
+            if status == HTTPStatus.UNAUTHORIZED and not reconnected:
+                # A kubeconfig's token file is read once by the client; a rotated one needs a new connection.
+                try:
+                    self.apis = self._connect()
+                except NoCluster as problem:
+                    raise Forbidden(f"{verb}: 401, and the credentials cannot be read again: {problem}") from error
+                return self.send(verb, send, reconnected=True)
+            raise from_status(verb, status, error.body, error.reason) from error
+        except urllib3.exceptions.HTTPError as error:
+            self._observe(verb, "error")
+            raise from_connection(verb, error) from error
+        except ConfigException as error:
+            self._observe(verb, "error")
+            raise Forbidden(f"{verb}: the credentials cannot be read: {error}") from error
+        self._observe(verb, str(response.status))
+        return body
+
+
+class Apis:
+    """The client's classes, each made when it is first asked for: importing them all would cost half a second."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        # What every act needs is there before it.
+        self.apps = kubernetes.client.AppsV1Api(client)
+
+    @cached_property
+    def autoscaling(self) -> Any:
+        """HorizontalPodAutoscalers."""
+        return kubernetes.client.AutoscalingV2Api(self._client)
+
+    @cached_property
+    def authentication(self) -> Any:
+        """Who the API server takes the caller for."""
+        return kubernetes.client.AuthenticationV1Api(self._client)
+
+    @cached_property
+    def core(self) -> Any:
+        """Pods."""
+        return kubernetes.client.CoreV1Api(self._client)
+
+    @cached_property
+    def events(self) -> Any:
+        """Events."""
+        return kubernetes.client.EventsV1Api(self._client)
+
+
+def json_of(verb: str, body: bytes) -> Any:
+    """What a body says. Raises ClusterError where it is not JSON."""
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise unanswered(verb, f"{verb}: the API server's answer is not JSON") from error
+
+
+def limits(ends: float) -> tuple[float, float]:
+    """Seconds to connect and seconds to wait, together what is left until `ends`, a time of time.monotonic()."""
+    left = max(ends - time.monotonic(), 0.05)
+    return left / 3, left * 2 / 3
