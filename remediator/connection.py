@@ -7,6 +7,8 @@ know what for; what can go wrong is in api_errors.py.
 import json
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
@@ -47,6 +49,8 @@ class Connection:
         self._context = context
         self._threads = threads
         self._observe = observe
+        self.skew = timedelta(0)
+        """How far the API server's clock is ahead of this machine's, as its last answer said; 0 within two seconds."""
         self.apis = self._connect()
         for name in prepare:
             getattr(self.apis, name)
@@ -90,7 +94,17 @@ class Connection:
             self._observe(verb, "error")
             raise Forbidden(f"{verb}: the credentials cannot be read: {error}") from error
         self._observe(verb, str(response.status))
+        self._compare_clocks(response.headers.get("Date"))
         return body
+
+    def _compare_clocks(self, date: str | None) -> None:
+        if date and (theirs := parsedate_to_datetime(date)).tzinfo:
+            skew = theirs - datetime.now(UTC)
+            self.skew = skew if abs(skew) > timedelta(seconds=2) else timedelta(0)
+
+    def now(self) -> datetime:
+        """The API server's time: what is recorded on a target has to fit what others record there."""
+        return datetime.now(UTC) + self.skew
 
 
 class Apis:

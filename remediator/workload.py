@@ -139,22 +139,30 @@ def read_workload(manifest: Mapping[str, Any], target: Target) -> Workload | Tar
     )
 
 
-def write_patch(workload: Workload, target: Target, change: Mapping[str, str] | int, acts: Ledger) -> dict[str, Any]:
-    """The strategic-merge patch that sets flags or replicas, records the act, and holds only for what was read."""
-    spec: dict[str, Any]
+def write_patch(
+    workload: Workload,
+    target: Target,
+    change: Mapping[str, str] | int | None,
+    acts: Ledger,
+    annotations: Mapping[str, str | None] | None = None,
+) -> dict[str, Any]:
+    """The strategic-merge patch that sets flags or replicas, records the act, and holds only for what was read.
+
+    `annotations` are set besides, or removed where None.
+    """
+    patch: dict[str, Any] = {
+        "metadata": {
+            "uid": workload.uid,
+            "resourceVersion": workload.resource_version,
+            "annotations": {ledger.LEDGER: ledger.encode_ledger(acts), **(annotations or {})},
+        }
+    }
     if isinstance(change, int):
-        spec = {"replicas": change}
-    else:
+        patch["spec"] = {"replicas": change}
+    elif change is not None:
         # A merge puts the variables into the patch's order; in their own, nothing moves that GitOps tools would see.
         present = [name for name, _ in workload.env]
         names = sorted(change, key=lambda name: present.index(name) if name in present else len(present))
         env = [{"name": name, "value": change[name]} for name in names]
-        spec = {"template": {"spec": {"containers": [{"name": target.container, "env": env}]}}}
-    return {
-        "metadata": {
-            "uid": workload.uid,
-            "resourceVersion": workload.resource_version,
-            "annotations": {ledger.LEDGER: ledger.encode_ledger(acts)},
-        },
-        "spec": spec,
-    }
+        patch["spec"] = {"template": {"spec": {"containers": [{"name": target.container, "env": env}]}}}
+    return patch

@@ -20,3 +20,9 @@ class InvalidConfiguration(Failed):
     """A file or setting is wrong, and nothing was started or changed: exit code 2."""
 
     exit_code = 2
+
+
+class Withheld(Failed):
+    """Nothing is wrong with the command, and what it asks for was withheld or is not as it should be: exit code 3."""
+
+    exit_code = 3

@@ -1,18 +1,20 @@
 """Options that several commands share, spelled once."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from remediator.cli.arguments import Duration
+
 FILE = click.Path(path_type=Path)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-Decorator = Callable[[Command], Command]
 
 
-def config_file() -> Any:
+def config_file() -> Callable[[Command], Command]:
     """`--config.file`."""
     return click.option(
         "--config.file",
@@ -41,7 +43,29 @@ def api_server(command: Command) -> Command:
     return command
 
 
-def output(*spellings: str) -> Any:
+def dry_run() -> Callable[[Command], Command]:
+    """`--dry-run`."""
+    return click.option("--dry-run", is_flag=True, help="Let the API server validate the write, and write nothing.")
+
+
+def waiting(command: Command) -> Command:
+    """`--wait` and `--timeout`."""
+    decorators = (
+        click.option(
+            "--timeout",
+            type=Duration(),
+            default=timedelta(minutes=10),
+            show_default="10m",
+            help="Wait for no longer than this.",
+        ),
+        click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until all pods follow."),
+    )
+    for decorate in decorators:
+        command = decorate(command)
+    return command
+
+
+def output(*spellings: str) -> Callable[[Command], Command]:
     """`-o, --output`; table, json and yaml if nothing else is given. The first is the default."""
     choices = spellings or ("table", "json", "yaml")
     return click.option(
@@ -54,14 +78,14 @@ def output(*spellings: str) -> Any:
     )
 
 
-def target(kind: str) -> Any:
+def target(kind: str) -> Callable[[Command], Command]:
     """`--target`, for files that name more than one `kind`."""
     return click.option(
         "--target", "target_name", metavar="NAME", help=f"Which of the file's targets is the {kind}, if several are."
     )
 
 
-def prometheus_url() -> Any:
+def prometheus_url() -> Callable[[Command], Command]:
     """`--prometheus.url`."""
     return click.option(
         "--prometheus.url",
@@ -73,7 +97,7 @@ def prometheus_url() -> Any:
     )
 
 
-def alertmanager_url() -> Any:
+def alertmanager_url() -> Callable[[Command], Command]:
     """`--alertmanager.url`."""
     return click.option(
         "--alertmanager.url",
@@ -85,7 +109,7 @@ def alertmanager_url() -> Any:
     )
 
 
-def fence() -> Any:
+def fence() -> Callable[[Command], Command]:
     """`--cluster`."""
     return click.option(
         "--cluster",

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from remediator.cli.errors import Failed, InvalidConfiguration
+from remediator.cli.errors import Failed, InvalidConfiguration, Withheld
 
 if TYPE_CHECKING:
     from remediator.cluster import Cluster
     from remediator.connection import Connection
     from remediator.policy import Policy, Remediation, Target
+    from remediator.steering import Steering
     from remediator.workload import Workload
 
 FIELD_MANAGER = "remediator-cli"
@@ -53,17 +54,27 @@ class Site:
         """The first remediation that acts on a target."""
         return next((answer for answer in self.policy.remediations if answer.target == target), None)
 
-    def read(self, target: "Target") -> "Workload":
-        """The target as it is now. Raises Failed where it is missing or cannot be used, ClusterError."""
-        from remediator.workload import TargetInvalid, TargetMissing
+    def steering(self, target: "Target", *, within: float = 3.0) -> "Steering":
+        """A hand on a target, under the name of whoever runs this; the name is asked for `within` so many seconds."""
+        from remediator.identity import operator_name
+        from remediator.steering import Steering
 
-        found = self.cluster.read(target)
-        place = f"Deployment {target.deployment} in namespace {target.namespace}"
-        if isinstance(found, TargetMissing):
-            raise Failed(f"{place} is not there; compare targets.{target.name} of the file with the cluster")
-        if isinstance(found, TargetInvalid):
-            raise Failed(f"{place}: {found.problem}; mend it, or targets.{target.name} of the file")
-        return found
+        operator = operator_name(self.connection, within)
+        return Steering(self.cluster, target, operator=operator, now=self.connection.now)
+
+    def read(self, target: "Target", *, autoscalers: bool = False) -> "Workload":
+        """The target as it is now. Raises Unusable, ClusterError."""
+        from remediator.steering import usable
+
+        return usable(self.cluster.read(target, autoscalers=autoscalers), target)
+
+    def read_workers(self) -> "Workload | None":
+        """The Deployment of the workers, or None where the file has none, or not one."""
+        try:
+            target = self.workers(None)
+        except click.UsageError:
+            return None
+        return self.read(target)
 
 
 @contextmanager
@@ -75,6 +86,7 @@ def open_site(config_file: Path, kubeconfig: Path | None, context: str) -> Itera
     from remediator.document import InvalidDocument, read_text
     from remediator.kubeconfig import NoCluster
     from remediator.policy_file import parse_policy
+    from remediator.steering import NotWritten, Overtaken
 
     try:
         policy = parse_policy(read_text(config_file), str(config_file))
@@ -86,5 +98,7 @@ def open_site(config_file: Path, kubeconfig: Path | None, context: str) -> Itera
         raise Failed(
             f"{error}\nask for the right, or use another --context; docs/canary.md lists the rights"
         ) from error
-    except ClusterError as error:
+    except Overtaken as error:
+        raise Withheld(str(error)) from error
+    except (ClusterError, NotWritten) as error:
         raise Failed(str(error)) from error

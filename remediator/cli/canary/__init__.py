@@ -2,7 +2,14 @@
 
 import click
 
+from remediator.cli.canary.rollback import rollback
+from remediator.cli.canary.set import set_command
+
 
 @click.group()
 def canary() -> None:
     """Set, watch, promote and roll back the canary."""
+
+
+canary.add_command(rollback)
+canary.add_command(set_command)

@@ -1,0 +1,136 @@
+"""What people may ask for, as the one write that it takes on what was read, and who got in between.
+
+Pure: no clock, no I/O.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from remediator.ledger import (
+    KILL_SWITCH,
+    PAUSE,
+    Effect,
+    KillSwitch,
+    Pause,
+    encode_kill_switch,
+    encode_pause,
+    spell_change,
+)
+from remediator.policy import PERCENTAGE_FLAG
+from remediator.workload import Workload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What is to be written, on what was read."""
+
+    effect: Effect
+    before: int | None
+    after: int
+    write: Mapping[str, str] | int | None
+    """Flags, replicas, or neither."""
+    annotations: Mapping[str, str | None] = field(default_factory=dict)
+    overrode: tuple[str, ...] = ()
+
+
+def set_percentage(workload: Workload, profile: Mapping[str, str], overrode: tuple[str, ...] = ()) -> Change | None:
+    """All flags of a profile, or None where they are there."""
+    if all(workload.flags().get(name) == value for name, value in profile.items()):
+        return None
+    return Change(
+        effect=Effect.SET_PERCENTAGE,
+        before=workload.percentage(),
+        after=int(profile[PERCENTAGE_FLAG]),
+        write=profile,
+        overrode=overrode,
+    )
+
+
+def latch(workload: Workload, operator: str, reason: str, now: datetime) -> Change | None:
+    """The kill switch on: 0 replicas, latched, with what to return to; None where it is on."""
+    switch = workload.kill_switch
+    if switch and workload.replicas == 0:
+        return None
+    replicas = workload.replicas or remembered_replicas(workload)
+    new = KillSwitch(reason=reason, author=operator, since=now, replicas=replicas)
+    return Change(
+        effect=Effect.KILL_SWITCH,
+        before=workload.replicas,
+        after=0,
+        write=0,
+        annotations={KILL_SWITCH: encode_kill_switch(new)},
+    )
+
+
+def release(workload: Workload, replicas: int | None) -> Change | None:
+    """The kill switch off, back to `replicas`, or to what is remembered; None where it is off.
+
+    Raises ValueError where nothing says how many there were.
+    """
+    if not workload.kill_switch and workload.replicas:
+        return None
+    # Who has scaled up by hand since knows how many there are to be.
+    after = replicas or workload.replicas or remembered_replicas(workload)
+    if not after:
+        raise ValueError("how many replicas there were before is recorded nowhere; give --replicas")
+    return Change(
+        effect=Effect.KILL_SWITCH,
+        before=workload.replicas,
+        after=after,
+        write=after,
+        annotations={KILL_SWITCH: None} if workload.kill_switch else {},
+    )
+
+
+def remembered_replicas(workload: Workload) -> int | None:
+    """How many replicas there were before 0: as the switch says, else as the last act on them says."""
+    if workload.kill_switch and workload.kill_switch.replicas:
+        return workload.kill_switch.replicas
+    for entry in reversed(workload.ledger.entries):
+        if entry.effect in (Effect.SCALE, Effect.KILL_SWITCH) and (known := entry.after or entry.before):
+            return known
+    return None
+
+
+def pause(workload: Workload, operator: str, reason: str, length: timedelta, now: datetime) -> Change:
+    """Acts withheld for so long from now, whatever pause there was."""
+    held = workload.held_by(now)
+    return Change(
+        effect=Effect.PAUSE,
+        before=int((held.until - now).total_seconds()) if held else 0,
+        after=int(length.total_seconds()),
+        write=None,
+        annotations={PAUSE: encode_pause(Pause(reason=reason, author=operator, until=now + length))},
+    )
+
+
+def resume(workload: Workload, now: datetime) -> Change | None:
+    """Acts no longer withheld; None where no pause holds."""
+    held = workload.held_by(now)
+    if held is None and not workload.unbelievable(now).startswith(("the pause", "the annotation " + PAUSE)):
+        return None
+    left = int((held.until - now).total_seconds()) if held else 0
+    return Change(effect=Effect.PAUSE, before=left, after=0, write=None, annotations={PAUSE: None})
+
+
+def difference(seen: Workload, found: Workload) -> str:
+    """What somebody changed on a target between two reads, and who, or empty; status and ledger do not count."""
+    parts = {
+        "the flags": seen.env != found.env,
+        "the replicas": seen.replicas != found.replicas,
+        "the pause": seen.pause != found.pause,
+        "the kill switch": seen.kill_switch != found.kill_switch,
+        "the Deployment, which was made anew": seen.uid != found.uid,
+    }
+    changed = [part for part, differs in parts.items() if differs]
+    if not changed:
+        return ""
+    known = {entry.id for entry in seen.ledger.entries}
+    if new := [entry for entry in found.ledger.entries if entry.id not in known]:
+        last = new[-1]
+        said = f" ({last.reason})" if last.reason else ""
+        return f"{last.by} has meanwhile set {spell_change(last.effect, last.before, last.after)}{said}"
+    writes = [write for name, write in found.writers.items() if seen.writers.get(name) != write]
+    by = max(writes, key=lambda write: str(write.time), default=None)
+    return f"{by or 'somebody'} has meanwhile changed {' and '.join(changed)}"

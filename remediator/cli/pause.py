@@ -1,0 +1,128 @@
+"""`remediator pause` and `remediator resume`: acts withheld for a time that ends by itself."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from remediator.cli import options
+from remediator.cli.arguments import Duration, Reason
+from remediator.durations import format_duration
+from remediator.ledger import MAX_PAUSE
+
+if TYPE_CHECKING:
+    from remediator.changes import Change
+    from remediator.cli.site import Site
+    from remediator.policy import Target
+    from remediator.steering import Written
+    from remediator.workload import Workload
+
+
+@click.command()
+@click.argument("targets", nargs=-1, metavar="[TARGET]...")
+@click.option("--for", "length", type=Duration(MAX_PAUSE), required=True, help="How long, 24h at most: 30m, 2h.")
+@click.option("--reason", type=Reason(), required=True, help="Why; everybody who is withheld an act is told.")
+@options.dry_run()
+@options.api_server
+def pause(
+    *,
+    targets: tuple[str, ...],
+    length: timedelta,
+    reason: str,
+    dry_run: bool,
+    config_file: Path,
+    kubeconfig: Path | None,
+    context: str,
+) -> None:
+    """Withhold all automatic acts on the TARGETs (all of the file if none is named).
+
+    A pause ends by itself. A new one takes the place of the old. What people do is not withheld: `canary rollback`
+    works, raising the canary is refused.
+
+    \b
+    Exit codes: 0 paused, 1 failed, 2 usage, 3 somebody was first.
+    Examples:
+      remediator pause --for=2h --reason="load test"
+      remediator pause denis-workers --for=30m --reason="draining by hand"
+    """
+    from remediator.changes import pause as plan
+    from remediator.cli.site import open_site
+
+    with open_site(config_file, kubeconfig, context) as site:
+
+        def paused(workload: "Workload", operator: str) -> "Change":
+            return plan(workload, operator, reason, length, site.connection.now())
+
+        for name, written in _write(site, targets, paused, reason, dry_run):
+            before = written.entry.before if written.entry else 0
+            instead = f", instead of {format_duration(timedelta(seconds=before))} that were left" if before else ""
+            click.echo(f"{name}: paused for {format_duration(length)}{instead}{' (dry run)' if dry_run else ''}")
+
+
+@click.command()
+@click.argument("targets", nargs=-1, metavar="[TARGET]...")
+@click.option("--reason", type=Reason(), default="", help="Why; it goes into the history.")
+@options.dry_run()
+@options.api_server
+def resume(
+    *,
+    targets: tuple[str, ...],
+    reason: str,
+    dry_run: bool,
+    config_file: Path,
+    kubeconfig: Path | None,
+    context: str,
+) -> None:
+    """End the pause of the TARGETs (all of the file if none is named) before its time.
+
+    \b
+    Exit codes: 0 not paused, 1 failed, 2 usage, 3 somebody was first.
+    Example:
+      remediator resume --reason="load test is over"
+    """
+    from remediator.changes import resume as plan
+    from remediator.cli.site import open_site
+
+    with open_site(config_file, kubeconfig, context) as site:
+
+        def resumed(workload: "Workload", operator: str) -> "Change | None":
+            return plan(workload, site.connection.now())
+
+        for name, written in _write(site, targets, resumed, reason, dry_run):
+            left = written.entry.before if written.entry else None
+            text = "was not paused" if written.entry is None else "resumed"
+            text += f", {format_duration(timedelta(seconds=left))} before the end" if left else ""
+            click.echo(f"{name}: {text}{' (dry run)' if dry_run else ''}")
+
+
+def _write(
+    site: "Site",
+    names: tuple[str, ...],
+    plan: "Callable[[Workload, str], Change | None]",
+    reason: str,
+    dry_run: bool,
+) -> "list[tuple[str, Written]]":
+    """The plan on each of the named targets, or on all. Unknown names are refused before anything is written."""
+    known = {target.name: target for target in site.policy.targets}
+    if unknown := [name for name in names if name not in known]:
+        raise click.UsageError(f"{unknown[0]!r} is not one of the file's targets ({', '.join(known)})")
+    return [_write_one(site, name, known[name], plan, reason, dry_run) for name in names or known]
+
+
+def _write_one(
+    site: "Site",
+    name: str,
+    target: "Target",
+    plan: "Callable[[Workload, str], Change | None]",
+    reason: str,
+    dry_run: bool,
+) -> "tuple[str, Written]":
+    steering = site.steering(target)
+    seen = steering.read()
+
+    def planned(workload: "Workload") -> "Change | None":
+        return plan(workload, steering.operator)
+
+    return name, steering.write(planned, reason=reason, seen=seen, dry_run=dry_run)

@@ -1,0 +1,42 @@
+"""Who is doing this: the name that goes into the ledger beside what a person did."""
+
+import getpass
+import time
+
+from remediator.api_errors import ClusterError
+from remediator.connection import Apis, Connection, limits
+
+
+def operator_name(connection: Connection, timeout: float = 2.0) -> str:
+    """The person at this machine, and whom the API server takes them for, as `ada (kubernetes-admin)`.
+
+    Never raises: in an emergency, a name that cannot be told must not stop what it is for.
+    """
+    here, there = _person(), _user(connection, timeout)
+    if here and there and here != there:
+        return f"{here} ({there})"
+    return here or there or "unknown"
+
+
+def _person() -> str:
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        return ""  # A container's user often has no name.
+    return "".join(character for character in name if character.isprintable())
+
+
+def _user(connection: Connection, timeout: float) -> str:
+    ends = time.monotonic() + timeout
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+
+    def send(apis: Apis) -> object:
+        return apis.authentication.create_self_subject_review(
+            body, _preload_content=False, _request_timeout=limits(ends)
+        )
+
+    try:
+        review = connection.request("create", send)
+        return str(review["status"]["userInfo"]["username"])
+    except (ClusterError, KeyError, TypeError):
+        return ""  # Kubernetes before 1.28 does not know the question.
