@@ -98,7 +98,7 @@ def pause(workload: Workload, operator: str, reason: str, length: timedelta, now
     held = workload.held_by(now)
     return Change(
         effect=Effect.PAUSE,
-        before=int((held.until - now).total_seconds()) if held else 0,
+        before=round((held.until - now).total_seconds()) if held else 0,
         after=int(length.total_seconds()),
         write=None,
         annotations={PAUSE: encode_pause(Pause(reason=reason, author=operator, until=now + length))},
@@ -110,7 +110,7 @@ def resume(workload: Workload, now: datetime) -> Change | None:
     held = workload.held_by(now)
     if held is None and not workload.unbelievable(now).startswith(("the pause", "the annotation " + PAUSE)):
         return None
-    left = int((held.until - now).total_seconds()) if held else 0
+    left = round((held.until - now).total_seconds()) if held else 0
     return Change(effect=Effect.PAUSE, before=left, after=0, write=None, annotations={PAUSE: None})
 
 

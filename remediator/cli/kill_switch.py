@@ -16,11 +16,17 @@ def kill_switch() -> None:
 
 @kill_switch.command("on")
 @options.dry_run()
-@click.option("--reason", type=Reason(), default="", help="Why; it is shown wherever the switch is.")
+@click.option("--reason", type=Reason(), help="Why; it is shown wherever the switch is.")
 @options.target("worker Deployment")
 @options.api_server
 def on(
-    *, dry_run: bool, reason: str, target_name: str | None, config_file: Path, kubeconfig: Path | None, context: str
+    *,
+    dry_run: bool,
+    reason: str | None,
+    target_name: str | None,
+    config_file: Path,
+    kubeconfig: Path | None,
+    context: str,
 ) -> None:
     """Take the workers to 0 replicas and latch them there.
 
@@ -42,8 +48,8 @@ def on(
         steering = site.steering(target, within=1.0)
         with interruptible(steering):
             written = steering.write(
-                lambda workload: latch(workload, steering.operator, reason, site.connection.now()),
-                reason=reason,
+                lambda workload: latch(workload, steering.operator, reason or "", site.connection.now()),
+                reason=reason or "",
                 within=EMERGENCY_SECONDS,
                 dry_run=dry_run,
             )
@@ -60,7 +66,7 @@ def on(
 
 @kill_switch.command("off")
 @options.dry_run()
-@click.option("--reason", type=Reason(), default="", help="Why; it goes into the history.")
+@click.option("--reason", type=Reason(), help="Why; it goes into the history.")
 @click.option("--replicas", type=click.IntRange(min=1), help="How many replicas to return to, if not what there were.")
 @options.waiting
 @options.target("worker Deployment")
@@ -68,7 +74,7 @@ def on(
 def off(
     *,
     dry_run: bool,
-    reason: str,
+    reason: str | None,
     replicas: int | None,
     wait: bool,
     timeout: timedelta,
@@ -99,7 +105,7 @@ def off(
             raise click.UsageError(str(error)) from error
         with interruptible(steering):
             written = steering.write(
-                lambda workload: release(workload, replicas), reason=reason, seen=seen, dry_run=dry_run
+                lambda workload: release(workload, replicas), reason=reason or "", seen=seen, dry_run=dry_run
             )
         if written.entry is None:
             click.echo(f"{target.name}: the kill switch is off already; {written.workload.replicas} replicas")

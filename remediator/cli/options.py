@@ -1,7 +1,6 @@
 """Options that several commands share, spelled once."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,8 +53,8 @@ def waiting(command: Command) -> Command:
         click.option(
             "--timeout",
             type=Duration(),
-            default=timedelta(minutes=10),
-            show_default="10m",
+            default="10m",
+            show_default=True,
             help="Wait for no longer than this.",
         ),
         click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until all pods follow."),

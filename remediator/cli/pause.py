@@ -63,13 +63,13 @@ def pause(
 
 @click.command()
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
-@click.option("--reason", type=Reason(), default="", help="Why; it goes into the history.")
+@click.option("--reason", type=Reason(), help="Why; it goes into the history.")
 @options.dry_run()
 @options.api_server
 def resume(
     *,
     targets: tuple[str, ...],
-    reason: str,
+    reason: str | None,
     dry_run: bool,
     config_file: Path,
     kubeconfig: Path | None,
@@ -90,7 +90,7 @@ def resume(
         def resumed(workload: "Workload", operator: str) -> "Change | None":
             return plan(workload, site.connection.now())
 
-        for name, written in _write(site, targets, resumed, reason, dry_run):
+        for name, written in _write(site, targets, resumed, reason or "", dry_run):
             left = written.entry.before if written.entry else None
             text = "was not paused" if written.entry is None else "resumed"
             text += f", {format_duration(timedelta(seconds=left))} before the end" if left else ""

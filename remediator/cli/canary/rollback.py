@@ -11,14 +11,14 @@ from remediator.cli.arguments import Reason
 
 @click.command()
 @options.dry_run()
-@click.option("--reason", type=Reason(), default="", help="Why; it goes into the history.")
+@click.option("--reason", type=Reason(), help="Why; it goes into the history.")
 @options.waiting
 @options.target("canary")
 @options.api_server
 def rollback(
     *,
     dry_run: bool,
-    reason: str,
+    reason: str | None,
     wait: bool,
     timeout: timedelta,
     target_name: str | None,
@@ -41,5 +41,5 @@ def rollback(
     from remediator.cli.site import open_site
 
     with open_site(config_file, kubeconfig, context) as site:
-        order = Order(percentage=0, reason=reason, dry_run=dry_run, wait=wait, timeout=timeout, emergency=True)
+        order = Order(percentage=0, reason=reason or "", dry_run=dry_run, wait=wait, timeout=timeout, emergency=True)
         change(site, site.canary(target_name), order, None)

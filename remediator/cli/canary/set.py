@@ -12,7 +12,7 @@ from remediator.cli.arguments import Percentage, Reason
 @click.command("set")
 @click.argument("percentage", type=Percentage())
 @options.dry_run()
-@click.option("--reason", type=Reason(), default="", help="Why; it goes into the history.")
+@click.option("--reason", type=Reason(), help="Why; it goes into the history.")
 @click.option("--override", is_flag=True, help="Raise in spite of what stands against it. Needs --reason.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before raising.")
 @options.waiting
@@ -25,7 +25,7 @@ def set_command(
     *,
     percentage: int,
     dry_run: bool,
-    reason: str,
+    reason: str | None,
     override: bool,
     yes: bool,
     wait: bool,
@@ -62,7 +62,7 @@ def set_command(
         alarm = ask_alarm(site, target, prometheus_url, alertmanager_url, cluster)
         order = Order(
             percentage=percentage,
-            reason=reason,
+            reason=reason or "",
             override=override,
             dry_run=dry_run,
             yes=yes,
