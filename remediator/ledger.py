@@ -51,7 +51,8 @@ def spell_change(effect: str, before: int | None, after: int) -> str:
         return f"paused for {format_duration(timedelta(seconds=after))}" if after else "resumed"
     unit = " %" if effect == Effect.SET_PERCENTAGE else ""
     start = "unknown" if before is None else f"{before}{unit}"
-    return f"{start} -> {after}{unit or ' replicas'}"
+    change = f"{start} -> {after}{unit or ' replicas'}"
+    return f"kill switch {'off' if after else 'on'}, {change}" if effect == Effect.KILL_SWITCH else change
 
 
 def _in_utc(time: datetime) -> datetime:

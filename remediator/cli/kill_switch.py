@@ -94,6 +94,7 @@ def off(
     from remediator.changes import release
     from remediator.cli.canary.change import follow, interruptible
     from remediator.cli.site import open_site
+    from remediator.ownership import REPLICAS
 
     with open_site(config_file, kubeconfig, context) as site:
         target = site.workers(target_name)
@@ -114,4 +115,10 @@ def off(
         click.echo(f"{target.name}: switch off, {written.entry.before} -> {written.entry.after} replicas {done}")
         if wait and not dry_run:
             wanted = written.entry.after
-            follow(steering, target, lambda found: found.replicas == wanted, f"{wanted} replicas", timeout)
+            follow(
+                steering,
+                target,
+                lambda found: "" if found.replicas == wanted else REPLICAS,
+                f"{wanted} replicas",
+                timeout,
+            )

@@ -2,6 +2,7 @@
 
 import click
 
+from remediator.cli.canary.history import history
 from remediator.cli.canary.rollback import rollback
 from remediator.cli.canary.set import set_command
 
@@ -11,5 +12,6 @@ def canary() -> None:
     """Set, watch, promote and roll back the canary."""
 
 
+canary.add_command(history)
 canary.add_command(rollback)
 canary.add_command(set_command)

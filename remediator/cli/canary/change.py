@@ -109,23 +109,25 @@ def _write(
         follow(
             steering,
             target,
-            lambda workload: set_percentage(workload, profile) is None,
+            lambda workload: next((name for name, value in profile.items() if workload.flags().get(name) != value), ""),
             f"{order.percentage} %",
             order.timeout,
         )
 
 
 def follow(
-    steering: Steering, target: Target, stands: Callable[[Workload], bool], what: str, timeout: timedelta
+    steering: Steering, target: Target, changed: Callable[[Workload], str], what: str, timeout: timedelta
 ) -> None:
-    """Wait until the pods follow what was written, as long as it `stands`. Raises Withheld where they do not."""
+    """Wait until the pods follow what was written. Raises Withheld where they do not.
+
+    `changed` names the field that has another value by now, as Workload.writers does, or is empty.
+    """
     line = Line()
 
     def taken_back(workload: Workload) -> str:
-        if stands(workload):
+        if not (field := changed(workload)):
             return ""
-        by = max(map(str, workload.writers.values()), key=lambda write: write.rpartition(" ")[2], default="somebody")
-        return f"somebody has changed it since, by {by}"
+        return f"{field} has been changed since, by {workload.writers.get(field, 'somebody')}"
 
     try:
         converged, text = await_rollout(steering.read, taken_back, timeout=timeout, line=line)

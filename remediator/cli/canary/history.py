@@ -1,0 +1,45 @@
+"""`remediator canary history`."""
+
+from pathlib import Path
+
+import click
+
+from remediator.cli import options
+from remediator.durations import format_duration
+
+
+@click.command()
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many acts, newest first.")
+@options.output("table", "json", "yaml")
+@options.api_server
+def history(*, limit: int, output: str, config_file: Path, kubeconfig: Path | None, context: str) -> None:
+    """Show what people and the reflex did to the targets, and how long each act held.
+
+    The list comes from the ledgers on the Deployments. They keep the last 20 acts of each effect, and of people.
+
+    \b
+    Exit codes: 0 shown, 1 failed, 2 usage.
+    Examples:
+      remediator canary history
+      remediator canary history -o json | jq '.[] | select(.operator != "")'
+    """
+    from remediator.cli.output import print_data, print_table
+    from remediator.cli.site import open_site
+    from remediator.history import list_acts
+
+    with open_site(config_file, kubeconfig, context) as site:
+        workloads = {target.name: site.read(target) for target in site.policy.targets}
+        acts = list_acts(workloads, site.connection.now())[:limit]
+        for name, workload in workloads.items():
+            if problem := workload.ledger.problem:
+                click.echo(f"remediator: {name}: {problem}", err=True)
+    if output != "table":
+        print_data([act.as_data() for act in acts], output)
+        return
+    rows = []
+    for act in acts:
+        passed_over = f" (passed over {', '.join(act.entry.overrode)})" if act.entry.overrode else ""
+        held = format_duration(act.held) + (f", until {act.ended_by}" if act.ended_by else "")
+        at = act.entry.time.strftime("%Y-%m-%d %H:%M:%SZ")
+        rows.append((at, act.target, act.change, act.entry.by, held, f"{act.entry.reason}{passed_over}"))
+    print_table(("time", "target", "change", "by", "held", "reason"), rows)
