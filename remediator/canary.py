@@ -41,8 +41,7 @@ def read_setting(workload: Workload, profiles: Mapping[int, Mapping[str, str]]) 
             percentage=None, differing=tuple(_spell(flags, name) for name in (ENABLED_FLAG, PERCENTAGE_FLAG))
         )
     profile = profiles[percentage]
-    # A flag that is not there is off, to DENIS too.
-    differing = (name for name, value in profile.items() if flags.get(name, "false") != value)
+    differing = (name for name, value in profile.items() if flags.get(name) != value)
     return Setting(percentage=percentage, differing=tuple(_spell(flags, name) for name in differing))
 
 
