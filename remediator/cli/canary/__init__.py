@@ -3,8 +3,10 @@
 import click
 
 from remediator.cli.canary.history import history
+from remediator.cli.canary.promote import promote
 from remediator.cli.canary.rollback import rollback
 from remediator.cli.canary.set import set_command
+from remediator.cli.canary.status import status
 
 
 @click.group()
@@ -12,6 +14,5 @@ def canary() -> None:
     """Set, watch, promote and roll back the canary."""
 
 
-canary.add_command(history)
-canary.add_command(rollback)
-canary.add_command(set_command)
+for command in (history, promote, rollback, set_command, status):
+    canary.add_command(command)

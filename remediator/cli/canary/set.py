@@ -53,13 +53,17 @@ def set_command(
     """
     if override and not reason:
         raise click.UsageError("--override needs --reason: it is recorded for those who come after you")
-    from remediator.cli.canary.alarm import ask_alarm
     from remediator.cli.canary.change import Order, change
+    from remediator.cli.canary.situation import Sources, ask_alarm
     from remediator.cli.site import open_site
 
     with open_site(config_file, kubeconfig, context) as site:
         target = site.canary(target_name)
-        alarm = ask_alarm(site, target, prometheus_url, alertmanager_url, cluster)
+        alarm = ask_alarm(
+            site,
+            target,
+            Sources(prometheus_url=prometheus_url, alertmanager_url=alertmanager_url, cluster=cluster),
+        )
         order = Order(
             percentage=percentage,
             reason=reason or "",
