@@ -18,7 +18,9 @@ def print_data(value: Any, spelling: str) -> None:
         return
     import yaml
 
-    click.echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), nl=False)
+    # YAML knows no enums; JSON makes text of them.
+    plain = json.loads(json.dumps(value))
+    click.echo(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), nl=False)
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -20,14 +20,16 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(f"REMEDIATOR_{name}", raising=False)
 
 
-@pytest.fixture(params=["embedded", "real"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    """DENIS, and the controllers are done with it."""
-    if request.param == "embedded":
-        with EmbeddedCluster(step=0.02) as cluster:
-            yield embedded_place(cluster, cluster.kubeconfig, tmp_path)
-        return
-    control_plane: ControlPlane = request.getfixturevalue("control_plane")
+@pytest.fixture(params=["here", "real"], ids=["embedded", "real"])
+def place(request: pytest.FixtureRequest) -> Place:
+    """DENIS, and the controllers are done with it: on both clusters, one after the other."""
+    found: Place = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def real(control_plane: ControlPlane, tmp_path: Path) -> Iterator[Place]:
+    """DENIS on the real control plane alone."""
     namespace = control_plane.namespace("canary")
     seed_denis(control_plane.api, namespace)
     made = Place(api=control_plane.api, kubeconfig=control_plane.kubeconfig, namespace=namespace, directory=tmp_path)

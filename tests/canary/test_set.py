@@ -69,7 +69,7 @@ def test_the_api_servers_name_of_the_operator_is_recorded(place: Place, request:
     """Who the API server takes the person for stands beside who they are here, where the API server can tell."""
     place.run("canary", "set", "50", "--no-wait")
 
-    known = {"embedded": getpass.getuser(), "real": f"{getpass.getuser()} (admin)"}
+    known = {"here": getpass.getuser(), "real": f"{getpass.getuser()} (admin)"}
     assert place.acts()[0]["operator"] == known[request.node.callspec.params["place"]]
 
 

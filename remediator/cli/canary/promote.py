@@ -39,8 +39,8 @@ def promote(
     """Take the canary to its next step, if the verdict of `canary status` is promote.
 
     Otherwise nothing is written, and what is missing is shown. What cannot be told holds the canary, so a Prometheus
-    has to be given. With --auto, nothing to do is no failure: the canary is held until the phase was good from its first
-    to its last minute, and only a verdict of rollback, or evidence that is missing, ends with 3.
+    has to be given. With --auto, nothing to do is no failure: the canary is held until the phase was good from its
+    first to its last minute, and only a verdict of rollback, or evidence that is missing, ends with 3.
 
     \b
     Exit codes: 0 promoted (with --auto also: held), 1 failed, 2 usage, 3 not promoted.
