@@ -92,13 +92,12 @@ class Stage:
     ) -> Alerting:
         config = shipped.route(PACE, webhook=remediator.address, token_file=token_file)
         alertmanager = self._start(lambda: Alertmanager(for_routes.path, self.directory, config=config)).ready()
+        scrape = {"denis": denis, "remediator": remediator.internal_address, "alertmanager": alertmanager.address}
         prometheus = self._start(
             lambda: Prometheus(
                 for_rules.path,
                 self.directory,
-                pace=PACE,
-                scrape={"denis": denis},
-                alertmanagers=[alertmanager.address],
+                shipped.watch(PACE, scrape=scrape, alertmanagers=[alertmanager.address]),
             )
         ).ready()
         rules = f"rules/denis.rules.yaml in a copy with short durations (for: {PACE.hold})"

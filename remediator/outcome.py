@@ -20,6 +20,8 @@ class Outcome:
     before: int | None = None
     after: int | None = None
     action_id: str = ""
+    changed_at: datetime | None = None
+    """When the target was changed, as its ledger has it; None where it was not."""
     until: datetime | None = None
     """When the same alerts could lead to an act again, where that is known."""
     uid: str = ""

@@ -70,7 +70,9 @@ class Recorder:
         metrics.outcomes.labels(remediation=outcome.remediation_name, reason=outcome.reason).inc(len(outcome.alerts))
         if outcome.reason is Reason.APPLIED:
             metrics.action_duration.labels(effect=effect).observe((ended - began).total_seconds())
-            metrics.last_action.labels(target=target, effect=effect).set(ended.timestamp())
+        if outcome.changed_at:
+            # The ledger's time, which every replica shows from its next look on: one act has one time.
+            metrics.last_action.labels(target=target, effect=effect).set(outcome.changed_at.timestamp())
         self._write_audit_line(outcome, notification, began, ended)
         if outcome.remediation and outcome.uid and outcome.reason not in _WITHOUT_EVENT:
             self._enqueue(_event(outcome, outcome.remediation, ended))

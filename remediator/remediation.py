@@ -181,7 +181,7 @@ class Remediator:
             message = f"would have set {decision.message}; the API server accepted the dry run"
             return done(reason=Reason.DRY_RUN, message=message)
         state.remember(entry)
-        return done(reason=Reason.APPLIED, message=f"set {decision.message}")
+        return done(reason=Reason.APPLIED, message=f"set {decision.message}", changed_at=entry.time)
 
     def _state(self, remediation: Remediation) -> _TargetState:
         target, effect = remediation.target, remediation.action.effect
@@ -219,6 +219,7 @@ def _read_back(remediation: Remediation, alerts: Alerts, state: _TargetState, en
             before=entry.before,
             after=entry.after,
             action_id=entry.id,
+            changed_at=entry.time,
         )
     message = f"the API server gave no answer when {change} was to be set, and the record is not there"
     return outcome(reason=Reason.UNAVAILABLE, message=message)

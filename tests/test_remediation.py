@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -413,3 +413,25 @@ def test_an_outcome_is_counted_and_audited(service: Service) -> None:
         "DenisErrorRateHigh",
         "DenisMaterializerSuccessRateLow",
     ]
+
+
+class RunningClock(Clock):
+    """A clock that is a second further at every look."""
+
+    def __call__(self) -> datetime:
+        self.move(seconds=1)
+        return self.now
+
+
+@pytest.mark.parametrize("fault", [None, LoseAnswer()], ids=["answered", "answer lost"])
+def test_an_act_has_one_time(
+    api: FaultyApi, make_service: MakeService, embedded: EmbeddedCluster, fault: Fault | None
+) -> None:
+    """The gauge of the last act is the time in the ledger from the beginning, as every replica reads it later."""
+    service = make_service(clock=RunningClock())
+    if fault:
+        api.next("PATCH", fault)
+    assert service.reasons(alert()) == ["Applied"]
+    (act,) = acts(embedded)
+    shown = service.value("remediator_last_action_timestamp_seconds", target="denis", effect="SetPercentage")
+    assert shown == datetime.fromisoformat(act["time"]).timestamp()

@@ -60,6 +60,7 @@ SCHEMA: dict[str, tuple[dict[str, Any], str]] = {
     "name over 63 characters": ({"fullnameOverride": "n" * 64}, "fullnameOverride"),
     "name in capitals": ({"nameOverride": "Reflex"}, "nameOverride"),
     "label over 63 characters": ({"commonLabels": {"team": "t" * 64}}, "team"),
+    "dashboard's label as a number": ({"dashboard": {"labels": {"grafana_dashboard": 1}}}, "grafana_dashboard"),
     "short token": ({"auth": {"token": "secret"}}, "token"),
     "token in two lines": ({"auth": {"token": "0123456789abcdef\n0123456789abcdef"}}, "token"),
     "no key": ({"auth": {"keys": []}}, "keys"),
