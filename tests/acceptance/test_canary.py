@@ -96,13 +96,12 @@ def rehearsal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rehear
                 config=shipped.route(PACE, webhook=remediator.address, token_file=token),
             )
         ).ready()
+        scrape = {"denis": denis.address, "remediator": remediator.internal_address}
         prometheus = running.enter_context(
             Prometheus(
                 component("prometheus-newest", "prometheus"),
                 tmp_path,
-                pace=PACE,
-                scrape={"denis": denis.address, "remediator": remediator.internal_address},
-                alertmanagers=[alertmanager.address],
+                shipped.watch(PACE, scrape=scrape, alertmanagers=[alertmanager.address]),
             )
         ).ready()
         yield Rehearsal(place=place, denis=denis, prometheus=prometheus, alertmanager=alertmanager)
