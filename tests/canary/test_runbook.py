@@ -1,0 +1,89 @@
+"""docs/canary.md, word for word: each of its commands, by hand and by Remediator, in the order of the page."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.denis import Denis
+from demo.waiting import until
+from remediator.embedded import EmbeddedCluster
+from tests.canary.conftest import await_settled, embedded_place
+from tests.canary.place import Place, seed_denis
+from tests.components import component
+from tests.control_plane import ControlPlane
+
+ROOT = Path(__file__).parent.parent.parent
+PAGE = (ROOT / "docs" / "canary.md").read_text()
+SECONDS = 30.0
+
+
+def commands() -> Iterator[tuple[str, int]]:
+    """The commands of the page, with the exit codes that it names."""
+    for block in re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
+        for line in block.splitlines():
+            command, _, said = line.partition("  # exits with ")
+            yield command, int(said[:1] or 0)
+
+
+@pytest.fixture
+def denis_on_kubernetes(control_plane: ControlPlane, tmp_path: Path) -> Iterator[Place]:
+    """DENIS on the real control plane, in the namespace that the page names."""
+    made = lambda: control_plane.api.post("/api/v1/namespaces", {"metadata": {"name": "denis"}}).code == 201  # noqa: E731
+    until("the namespace of another test is gone", made, SECONDS)
+    seed_denis(control_plane.api, "denis")
+    place = Place(api=control_plane.api, kubeconfig=control_plane.kubeconfig, namespace="denis", directory=tmp_path)
+    await_settled(place)
+    yield place
+    control_plane.delete_namespace("denis")
+
+
+@pytest.fixture
+def denis_embedded(tmp_path: Path) -> Iterator[Place]:
+    """DENIS on the embedded cluster."""
+    with EmbeddedCluster(step=0.05) as cluster:
+        yield embedded_place(cluster, cluster.kubeconfig, tmp_path)
+
+
+@pytest.mark.parametrize("cluster", ["denis_embedded", "denis_on_kubernetes"])
+def test_the_runbook_works_word_for_word(cluster: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """Every command of the page ends as the page says."""
+    place: Place = request.getfixturevalue(cluster)
+    with EmbeddedCluster() as healthy, Denis(healthy.url) as denis:
+        environment = {
+            "PATH": f"{Path(sys.executable).parent}:{component('kubectl', 'kubectl').parent}:{os.environ['PATH']}",
+            "HOME": str(tmp_path),
+            "KUBECONFIG": str(place.kubeconfig),
+            "REMEDIATOR_CONFIG_FILE": str(place.config_file),
+            "REMEDIATOR_DENIS_URL": f"http://{denis.address}",
+        }
+        for command, code in commands():
+            ended = subprocess.run(
+                ["bash", "-c", command],
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=90,
+            )
+            assert ended.returncode == code, f"{command}\n{ended.stdout}{ended.stderr}"
+            assert "Traceback" not in ended.stderr
+
+
+def test_the_page_names_every_command() -> None:
+    """Each of the canary's commands stands on the page, by the name that the program has."""
+    from remediator.cli import main
+    from remediator.cli.canary import canary
+
+    named = {command for command, _ in commands()}
+    for name in canary.commands:
+        assert any(f"remediator canary {name}" in command for command in named), name
+    for name in ("pause", "resume", "kill-switch on", "kill-switch off", "explain"):
+        assert name.partition(" ")[0] in main.commands
+        assert any(f"remediator {name}" in command for command in named), name
