@@ -24,6 +24,7 @@ from remediator import __version__
 from remediator.cluster import Cluster
 from remediator.credentials import Credentials
 from remediator.listening import TLS, listening, spell_address, try_certificates
+from remediator.memory import Memory
 from remediator.metrics import Metrics
 from remediator.observation import Observer
 from remediator.recorder import Recorder
@@ -115,11 +116,20 @@ class _Service:
             emit_event=self._cluster.emit_event,
             cluster=settings.cluster,
         )
-        observer = Observer(policy=policy, cluster=self._cluster, metrics=self._metrics, recorder=recorder, now=_now)
+        memory = Memory()
+        observer = Observer(
+            policy=policy,
+            cluster=self._cluster,
+            metrics=self._metrics,
+            recorder=recorder,
+            memory=memory,
+            now=_now,
+        )
         remediator = Remediator(
             policy=policy,
             cluster=self._cluster,
             recorder=recorder,
+            memory=memory,
             fence=settings.cluster,
             dry_run=settings.dry_run,
             now=_now,

@@ -58,7 +58,10 @@ class Workload:
     """The HorizontalPodAutoscaler that owns the replicas, or the manager that last wrote them by itself, or empty."""
     rollout: Rollout = field(default_factory=Rollout)
     writers: Mapping[str, str] = field(default_factory=dict)
-    """Who last wrote the percentage's flag (by its name) and the replicas (`replicas`), as `manager at time`."""
+    """Who last wrote the percentage's flag (by its name) and the replicas (`replicas`), as `manager at time`.
+
+    The time is left out where the API server keeps none, which is so for writes through /scale.
+    """
     problems: tuple[str, ...] = ()
     """What is written on the target about holds and acts, and cannot be believed."""
 
@@ -182,9 +185,10 @@ def _writers(managed_fields: list[Mapping[str, Any]], target: Target) -> dict[st
         PERCENTAGE_FLAG: (*container, "f:env", f'k:{{"name":"{PERCENTAGE_FLAG}"}}', "f:value"),
         "replicas": ("f:spec", "f:replicas"),
     }
+    # Without a time comes last: such a write has just replaced whoever owned the replicas.
     return {
-        field: f"{entry.get('manager')} at {entry.get('time')}"
-        for entry in sorted(managed_fields, key=lambda entry: str(entry.get("time")))
+        field: " at ".join(filter(None, (str(entry.get("manager")), entry.get("time"))))
+        for entry in sorted(managed_fields, key=lambda entry: (entry.get("time") is None, str(entry.get("time"))))
         for field, place in places.items()
         if _owns(entry, *place)
     }
