@@ -17,10 +17,19 @@ from typing import Any
 import kubernetes.client
 import urllib3.exceptions
 from kubernetes.client.exceptions import ApiException
-from kubernetes.config import ConfigException
 
 from remediator import __version__
-from remediator.api_errors import Conflict, Forbidden, NotFound, Rejected, from_connection, from_status, unanswered
+from remediator.api_errors import (
+    ClusterError,
+    Conflict,
+    Forbidden,
+    NotFound,
+    Rejected,
+    certificate_problem,
+    from_connection,
+    from_status,
+    unanswered,
+)
 from remediator.kubeconfig import NoCluster, find_configuration
 from remediator.policy import Target
 from remediator.workload import KEDA, TargetInvalid, TargetMissing, Workload, autoscaler_of, read_workload
@@ -30,6 +39,10 @@ FIELD_MANAGER = "remediator"
 
 REQUEST_SECONDS = 3.0
 """For one read or write, however many requests it takes. With a read-back, three fit into a notification's 8 s."""
+
+
+_ANONYMOUS = 'User "system:anonymous"'
+"""Whom the API server takes for the sender of a request without a token, as from a token file that is empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,30 +194,47 @@ class Cluster:
 
     def _request(self, verb: str, send: Callable[[], Any], *, reconnected: bool = False) -> Any:
         try:
-            response = send()
+            response = _unmasked(send)
             body = response.data
         except ApiException as error:
             status = error.status or 0
             self._observe(verb, str(status) if status else "error")
-            if status == HTTPStatus.UNAUTHORIZED and not reconnected:
-                # A kubeconfig's token file is read once by the client; a rotated one needs a new connection.
-                try:
-                    self._connect()
-                except NoCluster as problem:
-                    raise Forbidden(f"{verb}: 401, and the credentials cannot be read again: {problem}") from error
+            failure = from_status(verb, status, error.body, error.reason)
+            refused = status == HTTPStatus.UNAUTHORIZED or _ANONYMOUS in str(failure)
+            if refused and not reconnected:
+                self._reconnect(failure)
                 return self._request(verb, send, reconnected=True)
-            raise from_status(verb, status, error.body, error.reason) from error
+            raise failure from error
         except urllib3.exceptions.HTTPError as error:
             self._observe(verb, "error")
-            raise from_connection(verb, error) from error
-        except ConfigException as error:
-            self._observe(verb, "error")
-            raise Forbidden(f"{verb}: the credentials cannot be read: {error}") from error
+            failure = from_connection(verb, error)
+            if certificate_problem(error) and not reconnected:
+                self._reconnect(failure)
+                return self._request(verb, send, reconnected=True)
+            raise failure from error
         self._observe(verb, str(response.status))
         try:
             return json.loads(body)
         except ValueError as error:
             raise unanswered(verb, f"{verb}: the API server's answer is not JSON") from error
+
+    def _reconnect(self, failure: ClusterError) -> None:
+        """Read token and certificate authority anew, for the client reads most files once. Raises Forbidden."""
+        try:
+            self._connect()
+        except NoCluster as problem:
+            raise Forbidden(f"{failure}, and the credentials cannot be read again: {problem}") from failure
+
+
+def _unmasked(send: Callable[[], Any]) -> Any:
+    """The answer. Raises ApiException for one that says no, and urllib3's HTTPError where there was none."""
+    try:
+        return send()
+    except ApiException as error:
+        # The client makes an answer out of what goes wrong with TLS.
+        if isinstance(error.__context__, urllib3.exceptions.SSLError):
+            raise error.__context__ from None
+        raise
 
 
 def _limits(ends: float) -> tuple[float, float]:

@@ -9,7 +9,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,11 @@ REMEDIATOR = Path(sys.executable).with_name("remediator")
 
 
 class Replica(Process):
-    """A running service."""
+    """A running service; `within` is a command that starts another one in surroundings of its own."""
 
-    def __init__(self, directory: Path, *flags: str) -> None:
+    def __init__(self, directory: Path, *flags: str, within: Sequence[str | Path] = ()) -> None:
         listening = ["--web.listen-address=127.0.0.1:0", "--web.internal-listen-address=127.0.0.1:0"]
-        super().__init__("remediator", [REMEDIATOR, "serve", *listening, *flags], directory)
+        super().__init__("remediator", [*within, REMEDIATOR, "serve", *listening, *flags], directory)
         started = self.says(r"msg=starting .*webhook=(\S+):(\d+) internal=(\S+)")
         self.address = (started[1], int(started[2]))
         self.internal = started[3]
