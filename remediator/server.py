@@ -88,6 +88,8 @@ class _Service:
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
         self._metrics = Metrics(registry)
+        # Here, so that a worker that starts later shows the age of the policy, and not its own.
+        policy_file.show(self._metrics, _now())
         self._credentials = self._read_credentials()
         self._cluster = Cluster(settings.kubeconfig, threads=THREADS, observe=self._count_request)
         self._stop = threading.Event()
@@ -148,8 +150,7 @@ class _Service:
         server.server_name, server.server_port = "internal", internal.getsockname()[1]
         server.setup_environ()
         server.set_app(create_internal_app(knowledge))
-        self._policy_file.show(self._metrics, _now())
-        # This may be a second worker: the file may have moved on since the master read it.
+        # This may be a second worker: the file may have moved on, for better or worse, since the master read it.
         self._policy_file.poll(self._metrics, _now())
         if credentials := self._credentials:
             self._run(lambda: credentials.watch(self._stop), "credentials")
