@@ -174,6 +174,7 @@ def test_a_worker_that_starts_on_a_bad_file_says_what_is_in_force(replica: Repli
     """A worker that replaces a killed one while the file is bad has the policy of the start, and shows its age."""
     replica.wait_until_ready()
     age, good = replica.value(LAST_READ), config.read_text()
+    assert age > 0
     config.write_text(good.replace("mode: act", "mode: observe"))
     until("the change is in force", lambda: '"observe"' in replica.get("/api/v1/status")[1], 10)
     assert replica.value(LAST_READ) > age
