@@ -10,6 +10,7 @@ ClusterError            carries the reason for the outcome
 """
 
 import json
+import ssl
 from http import HTTPStatus
 from typing import ClassVar
 
@@ -84,14 +85,23 @@ def from_status(verb: str, status: int, body: str | bytes | None, phrase: str | 
 
 def from_connection(verb: str, error: urllib3.exceptions.HTTPError) -> ClusterError:
     """The error that a request without an answer means."""
+    if problem := certificate_problem(error):
+        return Unavailable(f"{verb}: the API server's certificate is not trusted: {problem}")
     # A refused connection is a kind of timeout to urllib3.
     if isinstance(error, urllib3.exceptions.TimeoutError) and not isinstance(error, NewConnectionError):
         text = f"{verb}: the API server did not answer in time"
     else:
         text = f"{verb}: no connection to the API server: {error.__class__.__name__}"
+        text += f": {error}"[:200] if isinstance(error, urllib3.exceptions.SSLError) else ""
     if isinstance(error, NewConnectionError | ConnectTimeoutError):
         return Unavailable(text)
     return unanswered(verb, text)
+
+
+def certificate_problem(error: urllib3.exceptions.HTTPError) -> str:
+    """Why the API server's certificate was refused, before anything was sent to it, or empty."""
+    cause = error.args[0] if isinstance(error, urllib3.exceptions.SSLError) and error.args else None
+    return cause.verify_message if isinstance(cause, ssl.SSLCertVerificationError) else ""
 
 
 def unanswered(verb: str, text: str) -> ClusterError:

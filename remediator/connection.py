@@ -17,14 +17,17 @@ from typing import Any
 import kubernetes.client
 import urllib3.exceptions
 from kubernetes.client.exceptions import ApiException
-from kubernetes.config import ConfigException
 
 from remediator import __version__
-from remediator.api_errors import Forbidden, from_connection, from_status, unanswered
+from remediator.api_errors import ClusterError, Forbidden, certificate_problem, from_connection, from_status, unanswered
 from remediator.kubeconfig import NoCluster, find_configuration
 
 REQUEST_SECONDS = 3.0
 """For one read or write, however many requests it takes. With a read-back, three fit into a notification's 8 s."""
+
+
+_ANONYMOUS = 'User "system:anonymous"'
+"""Whom the API server takes for the sender of a request without a token, as from a token file that is empty."""
 
 
 class Connection:
@@ -74,28 +77,34 @@ class Connection:
     def send(self, verb: str, send: Callable[["Apis"], Any], *, reconnected: bool = False) -> bytes:
         """The body that the API server answers. Raises ClusterError."""
         try:
-            response = send(self.apis)
+            response = _unmasked(send, self.apis)
             body: bytes = response.data
         except ApiException as error:
             status = error.status or 0
             self._observe(verb, str(status) if status else "error")
-            if status == HTTPStatus.UNAUTHORIZED and not reconnected:
-                # A kubeconfig's token file is read once by the client; a rotated one needs a new connection.
-                try:
-                    self.apis = self._connect()
-                except NoCluster as problem:
-                    raise Forbidden(f"{verb}: 401, and the credentials cannot be read again: {problem}") from error
+            failure = from_status(verb, status, error.body, error.reason)
+            refused = status == HTTPStatus.UNAUTHORIZED or _ANONYMOUS in str(failure)
+            if refused and not reconnected:
+                self._reconnect(failure)
                 return self.send(verb, send, reconnected=True)
-            raise from_status(verb, status, error.body, error.reason) from error
+            raise failure from error
         except urllib3.exceptions.HTTPError as error:
             self._observe(verb, "error")
-            raise from_connection(verb, error) from error
-        except ConfigException as error:
-            self._observe(verb, "error")
-            raise Forbidden(f"{verb}: the credentials cannot be read: {error}") from error
+            failure = from_connection(verb, error)
+            if certificate_problem(error) and not reconnected:
+                self._reconnect(failure)
+                return self.send(verb, send, reconnected=True)
+            raise failure from error
         self._observe(verb, str(response.status))
         self._compare_clocks(response.headers.get("Date"))
         return body
+
+    def _reconnect(self, failure: ClusterError) -> None:
+        """Read token and certificate authority anew, for the client reads most files once. Raises Forbidden."""
+        try:
+            self.apis = self._connect()
+        except NoCluster as problem:
+            raise Forbidden(f"{failure}, and the credentials cannot be read again: {problem}") from failure
 
     def _compare_clocks(self, date: str | None) -> None:
         if date and (theirs := parsedate_to_datetime(date)).tzinfo:
@@ -134,6 +143,17 @@ class Apis:
     def events(self) -> Any:
         """Events."""
         return kubernetes.client.EventsV1Api(self._client)
+
+
+def _unmasked(send: Callable[[Apis], Any], apis: Apis) -> Any:
+    """The answer. Raises ApiException for one that says no, and urllib3's HTTPError where there was none."""
+    try:
+        return send(apis)
+    except ApiException as error:
+        # The client makes an answer out of what goes wrong with TLS.
+        if isinstance(error.__context__, urllib3.exceptions.SSLError):
+            raise error.__context__ from None
+        raise
 
 
 def json_of(verb: str, body: bytes) -> Any:

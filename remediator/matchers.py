@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
+from remediator.regular_expression import MAX_VALUE, compile_anchored
+
 Operator = Literal["=", "!=", "=~", "!~"]
 
 _CLASSIC = re.compile("[a-zA-Z_:][a-zA-Z0-9_:]*", re.ASCII)
@@ -19,11 +21,6 @@ _MATCHER = re.compile(
         (?: (?P<quoted>"(?:[^"\\]|\\.)*") | (?P<bare>[^\s",{}]*) ) \s*""",
     re.VERBOSE | re.ASCII | re.DOTALL,
 )
-
-
-# What Python's regular expressions know and Go's do not, or read as something else.
-_FOREIGN = re.compile(r"(?:[^\\]|\\.)*?(\(\?(?!:|P<|[imsU-]+[:)])|\\[1-9Z]|[*+?}]\+|\{,|\[:)", re.DOTALL)
-_FOLDS = re.compile(r"\(\?[ms]*i")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +34,10 @@ class Matcher:
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether the labels meet the condition."""
-        negated = self.operator[0] == "!"
-        return bool(self._holds(labels.get(self.name, ""))) is not negated
+        value, negated = labels.get(self.name, ""), self.operator[0] == "!"
+        if self.operator[1:] == "~" and len(value) > MAX_VALUE:
+            return False
+        return bool(self._holds(value)) is not negated
 
     def __str__(self) -> str:
         name = self.name if _CLASSIC.fullmatch(self.name) else _quote(self.name)
@@ -73,18 +72,7 @@ def _matcher(found: re.Match[str]) -> Matcher:
     operator = cast(Operator, found["operator"])
     if operator in ("=", "!="):
         return Matcher(name=name, operator=operator, value=value, _holds=value.__eq__)
-    if foreign := _FOREIGN.match(value):
-        raise ValueError(f"{_short(value)} is not a regular expression: Go does not know {foreign[1]!r}")
-    try:
-        # Go's classes \d and \w know ASCII only, and its (?i) knows all letters.
-        pattern = re.compile(value, 0 if _FOLDS.search(value) else re.ASCII)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"{_short(value)} is not a regular expression: {error}") from None
-    return Matcher(name=name, operator=operator, value=value, _holds=pattern.fullmatch)
-
-
-def _short(value: str) -> str:
-    return repr(value) if len(value) <= 60 else f"{value[:57]!r}..."
+    return Matcher(name=name, operator=operator, value=value, _holds=compile_anchored(value))
 
 
 def _unquote(text: str) -> str:

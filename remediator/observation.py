@@ -10,6 +10,7 @@ from datetime import datetime
 from remediator.api_errors import ClusterError
 from remediator.cluster import Cluster
 from remediator.decision import unusable
+from remediator.memory import Memory
 from remediator.metrics import Metrics
 from remediator.policy import Policy, Target
 from remediator.recorder import Recorder
@@ -44,12 +45,14 @@ class Observer:
         cluster: Cluster,
         metrics: Metrics,
         recorder: Recorder,
+        memory: Memory,
         now: Callable[[], datetime],
     ) -> None:
         self._policy = policy
         self._cluster = cluster
         self._metrics = metrics
         self._recorder = recorder
+        self._memory = memory
         self._said: set[tuple[str, Verdict]] = set()
         self._following = False
         self._now = now
@@ -73,6 +76,8 @@ class Observer:
         self.observations = {target.name: self._observe(target) for target in targets}
 
     def _observe(self, target: Target) -> Observation:
+        # Before the read: an act while it is under way is not in what it brings, and would look taken back.
+        recalled = self._memory.recall(target)
         try:
             snapshot = self._cluster.read(target)
         except ClusterError as error:
@@ -88,9 +93,10 @@ class Observer:
             case TargetInvalid(problem=problem):
                 return self._observation(target, None, problem)
             case Workload():
-                self._show(target, snapshot)
-                self._verify(target, snapshot)
-                return self._observation(target, snapshot, self._problem(target, snapshot))
+                workload = self._memory.complete(target, snapshot, recalled, self._now())
+                self._show(target, workload)
+                self._verify(target, workload)
+                return self._observation(target, workload, self._problem(target, workload))
 
     def _observation(self, target: Target, workload: Workload | None, problem: str) -> Observation:
         self._metrics.target_up.labels(target=target.name).set(not problem)

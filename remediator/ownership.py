@@ -22,20 +22,20 @@ OWN_MANAGERS = frozenset({"remediator", "remediator-cli"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """The last write of a field: the field manager, and when it last changed anything that it has."""
+    """The last write of a field: the field manager, and when it last changed anything that it has, if that is kept."""
 
     manager: str
     time: datetime | None
 
     def __str__(self) -> str:
-        at = self.time.isoformat().replace("+00:00", "Z") if self.time else "a time unknown"
-        return f"{self.manager} at {at}"
+        return f"{self.manager} at {self.time.isoformat().replace('+00:00', 'Z')}" if self.time else self.manager
 
 
 def last_writes(managed_fields: Sequence[Mapping[str, Any]], target: Target) -> dict[str, Write]:
     """The last write of each variable of the target's container, by its name, and of `replicas`."""
     writes: dict[str, Write] = {}
-    for entry in sorted(managed_fields, key=lambda entry: str(entry.get("time"))):
+    # Without a time comes last: a write through /scale has none, and has just replaced whoever owned the replicas.
+    for entry in sorted(managed_fields, key=lambda entry: (entry.get("time") is None, str(entry.get("time")))):
         write = Write(manager=str(entry.get("manager")), time=read_time(entry.get("time")))
         if _find(entry, "f:spec", "f:replicas") is not None:
             writes[REPLICAS] = write

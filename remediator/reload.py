@@ -1,4 +1,8 @@
-"""remediations.yaml while it changes: the last good policy stays in force until a better one can be read."""
+"""remediations.yaml while it changes: the last good policy stays in force until a better one can be read.
+
+Except for one: when gunicorn has to replace a worker that died while the file is bad, the new one has no more than what
+the service was started with. The metrics, the status and the log of the new worker say so.
+"""
 
 import logging
 import threading

@@ -1,8 +1,7 @@
 """The loop: read, decide, apply, record. One notification in, one outcome for each of its alerts out.
 
 The rule of this file: the change and its record are one write that holds only for what was read, so whoever loses a
-race reads and decides again. What this process did itself it also remembers, for `kubectl rollout undo` rewinds the
-annotations of a Deployment.
+race reads and decides again. Decisions rest on the target's ledger and on what this process remembers besides.
 """
 
 import logging
@@ -11,7 +10,6 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -20,7 +18,8 @@ from remediator.api_errors import ClusterError, Conflict, Unanswered
 from remediator.cluster import Cluster
 from remediator.connection import REQUEST_SECONDS
 from remediator.decision import Skip, decide, screen
-from remediator.ledger import MAX_FINGERPRINTS, Effect, Entry, Ledger, spell_change
+from remediator.ledger import MAX_FINGERPRINTS, Effect, Entry, spell_change
+from remediator.memory import Memory
 from remediator.outcome import Outcome
 from remediator.policy import Policy, Remediation, Target
 from remediator.reasons import Reason
@@ -41,17 +40,13 @@ Snapshot = Workload | TargetInvalid | TargetMissing
 
 
 class _TargetState:
-    """What this process holds for a target and an effect: the shared read, the right to write, its own acts."""
+    """What this process holds for a target and an effect: the shared read, the right to write."""
 
     def __init__(self, read: Callable[[float], Snapshot]) -> None:
         self.read = SingleFlight(read)
         self.write_lock = threading.Lock()
-        self.own_acts = Ledger()
         self.stale: Snapshot | None = None
         """The read on which a write was refused; whoever shares it need not try as well."""
-
-    def remember(self, entry: Entry) -> None:
-        self.own_acts = self.own_acts.with_entries((entry,))
 
 
 class _Unconfirmed(Exception):
@@ -71,6 +66,7 @@ class Remediator:
         policy: Callable[[], Policy],
         cluster: Cluster,
         recorder: Recorder,
+        memory: Memory,
         fence: str,
         dry_run: bool,
         now: Callable[[], datetime],
@@ -78,6 +74,7 @@ class Remediator:
         self._policy = policy
         self._cluster = cluster
         self._recorder = recorder
+        self._memory = memory
         self._fence = fence
         self._dry_run = dry_run
         self._now = now
@@ -137,7 +134,7 @@ class Remediator:
             except Conflict:
                 pass
             except _Unconfirmed as error:
-                return _read_back(remediation, alerts, state, error.entry, deadline)
+                return self._read_back(remediation, alerts, state, error.entry, deadline)
             finally:
                 state.write_lock.release()
             time.sleep(min(random.uniform(0, 0.05 * 2**attempt), _left(deadline)))  # noqa: S311 - jitter, no secret
@@ -146,10 +143,10 @@ class Remediator:
     def _decide_and_apply(
         self, remediation: Remediation, alerts: Alerts, snapshot: Snapshot, state: _TargetState, deadline: float
     ) -> Outcome:
-        """Decide on what was read and what this process did since. Raises ClusterError, _Unconfirmed."""
-        now, as_read = self._now(), snapshot
+        """Decide on what was read and what this process remembers. Raises ClusterError, _Unconfirmed."""
+        now, as_read, target = self._now(), snapshot, remediation.target
         if isinstance(snapshot, Workload):
-            snapshot = replace(snapshot, ledger=snapshot.ledger.as_of(now).with_entries(state.own_acts.entries))
+            snapshot = self._memory.complete(target, snapshot, self._memory.recall(target), now)
         outcome = partial(Outcome, alerts=alerts, remediation=remediation, uid=_uid(snapshot))
         decision = decide(remediation, snapshot, now)
         if isinstance(decision, Skip):
@@ -164,13 +161,13 @@ class Remediator:
             fingerprints=tuple(alert.fingerprint for alert in alerts[:MAX_FINGERPRINTS]),
         )
         acts = decision.workload.ledger.with_entries((entry,))
-        patch = write_patch(decision.workload, remediation.target, decision.change, acts)
+        patch = write_patch(decision.workload, target, decision.change, acts)
         # What is left has to do for reading back as well.
         timeout = min(REQUEST_SECONDS, _left(deadline) / 2)
         if as_read is state.stale:
             raise Conflict("the target has changed since it was read")
         try:
-            self._cluster.apply(remediation.target, patch, dry_run=self._dry_run, timeout=timeout)
+            self._cluster.apply(target, patch, dry_run=self._dry_run, timeout=timeout)
         except Conflict:
             state.stale = as_read
             raise
@@ -180,8 +177,40 @@ class Remediator:
         if self._dry_run:
             message = f"would have set {decision.message}; the API server accepted the dry run"
             return done(reason=Reason.DRY_RUN, message=message)
-        state.remember(entry)
+        self._memory.remember(target, entry)
         return done(reason=Reason.APPLIED, message=f"set {decision.message}", changed_at=entry.time)
+
+    def _read_back(
+        self, remediation: Remediation, alerts: Alerts, state: _TargetState, entry: Entry, deadline: float
+    ) -> Outcome:
+        """The outcome of a write whose answer was lost: its entry is there, or it is not, or who knows."""
+        change = spell_change(entry.effect, entry.before, entry.after)
+        try:
+            snapshot = state.read(_left(deadline))
+        except (ClusterError, TimeoutError):
+            message = f"{change} was sent and may hold: neither the answer nor a look came back in time"
+            return Outcome(
+                alerts=alerts,
+                remediation=remediation,
+                reason=Reason.UNAVAILABLE,
+                message=message,
+                before=entry.before,
+                after=entry.after,
+                action_id=entry.id,
+            )
+        outcome = partial(Outcome, alerts=alerts, remediation=remediation, uid=_uid(snapshot))
+        if isinstance(snapshot, Workload) and snapshot.ledger.holds(entry.id):
+            self._memory.remember(remediation.target, entry)
+            return outcome(
+                reason=Reason.APPLIED,
+                message=f"set {change}; the API server's answer was lost, and the record is there",
+                before=entry.before,
+                after=entry.after,
+                action_id=entry.id,
+                changed_at=entry.time,
+            )
+        message = f"the API server gave no answer when {change} was to be set, and the record is not there"
+        return outcome(reason=Reason.UNAVAILABLE, message=message)
 
     def _state(self, remediation: Remediation) -> _TargetState:
         target, effect = remediation.target, remediation.action.effect
@@ -192,37 +221,6 @@ class Remediator:
                     lambda left: self._cluster.read(target, autoscalers=scales, timeout=min(REQUEST_SECONDS, left))
                 )
             return self._states[target, effect]
-
-
-def _read_back(remediation: Remediation, alerts: Alerts, state: _TargetState, entry: Entry, deadline: float) -> Outcome:
-    """The outcome of a write whose answer was lost: its entry in the ledger is there, or it is not, or who knows."""
-    change = spell_change(entry.effect, entry.before, entry.after)
-    try:
-        snapshot = state.read(_left(deadline))
-    except (ClusterError, TimeoutError):
-        message = f"{change} was sent and may hold: neither the answer nor a look came back in time"
-        return Outcome(
-            alerts=alerts,
-            remediation=remediation,
-            reason=Reason.UNAVAILABLE,
-            message=message,
-            before=entry.before,
-            after=entry.after,
-            action_id=entry.id,
-        )
-    outcome = partial(Outcome, alerts=alerts, remediation=remediation, uid=_uid(snapshot))
-    if isinstance(snapshot, Workload) and snapshot.ledger.holds(entry.id):
-        state.remember(entry)
-        return outcome(
-            reason=Reason.APPLIED,
-            message=f"set {change}; the API server's answer was lost, and the record is there",
-            before=entry.before,
-            after=entry.after,
-            action_id=entry.id,
-            changed_at=entry.time,
-        )
-    message = f"the API server gave no answer when {change} was to be set, and the record is not there"
-    return outcome(reason=Reason.UNAVAILABLE, message=message)
 
 
 def _uid(snapshot: Snapshot) -> str:

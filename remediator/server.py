@@ -25,6 +25,7 @@ from remediator.cluster import Cluster
 from remediator.connection import Connection
 from remediator.credentials import Credentials
 from remediator.listening import TLS, listening, spell_address, try_certificates
+from remediator.memory import Memory
 from remediator.metrics import Metrics
 from remediator.observation import Observer
 from remediator.recorder import Recorder
@@ -88,6 +89,8 @@ class _Service:
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
         self._metrics = Metrics(registry)
+        # Here, so that a worker that starts later shows the age of the policy, and not its own.
+        policy_file.show(self._metrics, _now())
         self._credentials = self._read_credentials()
         self._cluster = Cluster(
             Connection(
@@ -123,11 +126,20 @@ class _Service:
             emit_event=self._cluster.emit_event,
             cluster=settings.cluster,
         )
-        observer = Observer(policy=policy, cluster=self._cluster, metrics=self._metrics, recorder=recorder, now=_now)
+        memory = Memory()
+        observer = Observer(
+            policy=policy,
+            cluster=self._cluster,
+            metrics=self._metrics,
+            recorder=recorder,
+            memory=memory,
+            now=_now,
+        )
         remediator = Remediator(
             policy=policy,
             cluster=self._cluster,
             recorder=recorder,
+            memory=memory,
             fence=settings.cluster,
             dry_run=settings.dry_run,
             now=_now,
@@ -146,8 +158,7 @@ class _Service:
         server.server_name, server.server_port = "internal", internal.getsockname()[1]
         server.setup_environ()
         server.set_app(create_internal_app(knowledge))
-        self._policy_file.show(self._metrics, _now())
-        # This may be a second worker: the file may have moved on since the master read it.
+        # This may be a second worker: the file may have moved on, for better or worse, since the master read it.
         self._policy_file.poll(self._metrics, _now())
         if credentials := self._credentials:
             self._run(lambda: credentials.watch(self._stop), "credentials")

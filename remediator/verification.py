@@ -1,13 +1,14 @@
 """Did it hold? What became of an act afterwards: the pods follow it, or not; the value is still ours, or somebody's.
 
-Pure, and computed from what stands on the Deployment alone: every replica comes to the same verdicts, also one that
-was started after the act. The rungs are those of `kubectl rollout status`, in its order, and the first that matches
+Pure, and computed from the act and the Deployment alone: every replica comes to the same verdicts, also one that was
+started after the act. The rungs are those of `kubectl rollout status`, in its order, and the first that matches
 wins.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 
 from remediator.durations import format_duration
 from remediator.ledger import Effect, Entry
@@ -16,6 +17,9 @@ from remediator.workload import Workload
 
 WATCHED = timedelta(minutes=30)
 """How long an act is looked after: longer than progressDeadlineSeconds (10 min) and a GitOps tool's round (3 min)."""
+
+LAST_LOOKS = timedelta(minutes=5)
+"""How much longer a look may come that ends with a verdict what is still open then."""
 
 
 class Verdict(StrEnum):
@@ -26,6 +30,7 @@ class Verdict(StrEnum):
     ROLLOUT_PAUSED = "RolloutPaused"
     REPLICA_FAILURE = "ReplicaFailure"
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+    NOT_CONVERGED = "NotConverged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,30 +45,32 @@ class Verification:
 def last_act(workload: Workload, remediation: Remediation, now: datetime) -> Entry | None:
     """The act of this remediation's effect that is to be looked after, or None: none, too old, or a person's since."""
     same = [entry for entry in workload.ledger.as_of(now).entries if entry.effect == remediation.action.effect]
-    if not same or not same[-1].remediation or now - same[-1].time > WATCHED:
+    if not same or not same[-1].remediation or now - same[-1].time > WATCHED + LAST_LOOKS:
         return None
     return same[-1]
 
 
 def verify(entry: Entry, workload: Workload, now: datetime) -> Verification | None:
     """The verdict on an act as far as there is one yet; None while its rollout is under way."""
-    rollout = workload.rollout
+    verdict, rollout = partial(Verification, entry=entry), workload.rollout
+    after = f"{format_duration(now - entry.time)} after the act"
     if message := _reverted(entry, workload):
-        return Verification(entry=entry, verdict=Verdict.REVERTED, message=message)
+        return verdict(verdict=Verdict.REVERTED, message=message)
     if rollout.paused:
         message = "the Deployment is paused, so no pod follows: kubectl rollout resume"
-        return Verification(entry=entry, verdict=Verdict.ROLLOUT_PAUSED, message=message)
-    if not rollout.seen:
+        return verdict(verdict=Verdict.ROLLOUT_PAUSED, message=message)
+    if rollout.seen:
+        if rollout.failure:
+            return verdict(verdict=Verdict.REPLICA_FAILURE, message=rollout.failure)
+        if rollout.deadline_exceeded:
+            return verdict(verdict=Verdict.PROGRESS_DEADLINE_EXCEEDED, message=rollout.spell(workload.replicas))
+        if rollout.converged(workload.replicas):
+            return verdict(verdict=Verdict.CONVERGED, message=f"all {workload.replicas} pods follow, {after}")
+    if now - entry.time <= WATCHED:
         return None
-    if rollout.failure:
-        return Verification(entry=entry, verdict=Verdict.REPLICA_FAILURE, message=rollout.failure)
-    if rollout.deadline_exceeded:
-        message = f"{rollout.updated} of {workload.replicas} pods follow, {rollout.available} are available"
-        return Verification(entry=entry, verdict=Verdict.PROGRESS_DEADLINE_EXCEEDED, message=message)
-    if not rollout.converged(workload.replicas):
-        return None
-    message = f"all {workload.replicas} pods follow, {format_duration(now - entry.time)} after the act"
-    return Verification(entry=entry, verdict=Verdict.CONVERGED, message=message)
+    unseen = "the Deployment controller has not seen the change: is kube-controller-manager at work?"
+    message = f"{rollout.spell(workload.replicas) if rollout.seen else unseen} ({after})"
+    return verdict(verdict=Verdict.NOT_CONVERGED, message=message)
 
 
 def _reverted(entry: Entry, workload: Workload) -> str:

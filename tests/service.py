@@ -13,7 +13,9 @@ from prometheus_client import CollectorRegistry
 from remediator.alerts import Notification, parse_notification
 from remediator.cluster import Cluster
 from remediator.connection import Connection
+from remediator.memory import Memory
 from remediator.metrics import Metrics
+from remediator.observation import Observer
 from remediator.outcome import Outcome
 from remediator.policy import Policy
 from remediator.policy_file import parse_policy
@@ -64,13 +66,23 @@ class Service:
         self.recorder = Recorder(
             metrics=self.metrics, audit=audit or self._audit, emit_event=self.cluster.emit_event, cluster=fence
         )
+        memory, now = Memory(), clock or Clock()
         self.remediator = Remediator(
             policy=lambda: self.policy,
             cluster=self.cluster,
             recorder=self.recorder,
+            memory=memory,
             fence=fence,
             dry_run=dry_run,
-            now=clock or Clock(),
+            now=now,
+        )
+        self.observer = Observer(
+            policy=lambda: self.policy,
+            cluster=self.cluster,
+            metrics=self.metrics,
+            recorder=self.recorder,
+            memory=memory,
+            now=now,
         )
 
     def _count(self, verb: str, code: str) -> None:

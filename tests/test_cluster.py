@@ -1,16 +1,20 @@
 """The way to the API server: whose credentials, which reasons, and what is sent."""
 
+import itertools
+from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from remediator.api_errors import Forbidden
 from remediator.cluster import Cluster
 from remediator.connection import Connection
-from remediator.kubeconfig import NoCluster
+from remediator.kubeconfig import NoCluster, find_configuration
 from remediator.policy import Target
 from remediator.workload import TargetMissing, Workload
 from tests.faults import Answer, FaultyApi
+from tests.service import NOON
 
 DENIS = Target(name="denis", namespace="denis", deployment="denis", container="denis")
 
@@ -33,6 +37,85 @@ def test_a_rotated_token_file_is_read_again(api: FaultyApi, tmp_path: Path) -> N
 
     assert isinstance(cluster.read(DENIS), Workload)
     assert api.authorizations[-2:] == ["Bearer old", "Bearer new"]
+
+
+def test_the_newline_of_a_token_file_is_not_sent(api: FaultyApi, tmp_path: Path) -> None:
+    """A file ends with a newline, which no header can hold; the token is what stands before it."""
+    token = tmp_path / "token"
+    token.write_text("t0ken\n")
+    cluster = Cluster(Connection(api.write_kubeconfig(tmp_path / "kubeconfig", token_file=token)))
+    assert isinstance(cluster.read(DENIS), Workload)
+    assert api.authorizations == ["Bearer t0ken"]
+
+
+def test_a_token_file_that_was_empty_is_read_again(api: FaultyApi, tmp_path: Path) -> None:
+    """Whoever sends no token is refused as nobody, with 403: that, too, is a reason to look at the file again."""
+    token = tmp_path / "token"
+    token.write_text("")
+    cluster = Cluster(Connection(api.write_kubeconfig(tmp_path / "kubeconfig", token_file=token)))
+    token.write_text("t0ken")
+    nobody = 'deployments.apps "denis" is forbidden: User "system:anonymous" cannot get resource "deployments"'
+    api.next("GET", Answer(status=403, message=nobody))
+    assert isinstance(cluster.read(DENIS), Workload)
+    assert api.authorizations == [None, "Bearer t0ken"]
+
+
+def test_a_missing_right_is_no_reason_to_ask_again(api: FaultyApi, tmp_path: Path) -> None:
+    """A 403 for somebody whom the API server knows is the answer."""
+    cluster = Cluster(Connection(api.write_kubeconfig(tmp_path / "kubeconfig")))
+    api.always("GET", Answer(status=403, message='User "system:serviceaccount:denis:remediator" cannot get'))
+    with pytest.raises(Forbidden):
+        cluster.read(DENIS)
+    assert len(api.authorizations) == 1
+
+
+@pytest.fixture
+def mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The token file of a Pod, elsewhere."""
+    token, authority = tmp_path / "token", tmp_path / "ca.crt"
+    token.write_text("first\n")
+    authority.write_text("an authority")
+    monkeypatch.setattr("remediator.kubeconfig.IN_CLUSTER_TOKEN", token)
+    monkeypatch.setattr("kubernetes.config.incluster_config.SERVICE_TOKEN_FILENAME", str(token))
+    monkeypatch.setattr("kubernetes.config.incluster_config.SERVICE_CERT_FILENAME", str(authority))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    return token
+
+
+def test_a_pods_token_is_read_again_and_kept_while_it_cannot_be(
+    mounted: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The next token is taken over; while the file has none the last one is sent on, and the log says so once."""
+
+    hours = itertools.count()
+    # The client reads the file again after a minute; here each look at the clock is an hour after the last.
+    clock = SimpleNamespace(now=lambda: NOON + timedelta(hours=next(hours)))
+    client = SimpleNamespace(datetime=clock, timedelta=timedelta)
+    monkeypatch.setattr("kubernetes.config.incluster_config.datetime", client)
+    configuration = find_configuration(None)
+
+    def sent() -> str:
+        (setting,) = configuration.auth_settings().values()
+        return str(setting["value"])
+
+    assert sent() == "bearer first"
+    mounted.write_text("second\n")
+    assert sent() == "bearer second"
+    mounted.write_text("")
+    assert [sent(), sent()] == ["bearer second", "bearer second"]
+    mounted.unlink()
+    assert sent() == "bearer second"
+    mounted.write_text("third")
+    assert sent() == "bearer third"
+    assert [record.message for record in caplog.records] == ["token not read again, the last one stays in use"]
+
+
+def test_an_unusable_pod_is_said_at_once(mounted: Path) -> None:
+    """The error names the folder, not a kubeconfig that nobody gave."""
+    mounted.write_text("")
+    with pytest.raises(NoCluster, match=f"empty.*looked at {mounted.parent}.*mount the service account's token"):
+        Cluster(Connection(None))
 
 
 def test_a_token_that_stays_wrong_is_forbidden(api: FaultyApi, tmp_path: Path) -> None:

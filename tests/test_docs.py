@@ -13,6 +13,7 @@ from remediator.cli.serve import serve
 from remediator.metrics import Metrics
 from remediator.policy_schema import json_schema
 from remediator.reasons import Reason
+from remediator.verification import Verdict
 from tests.service import shipped_policy
 
 ROOT = Path(__file__).parent.parent
@@ -59,6 +60,14 @@ def test_every_reasons_answer_is_what_is_documented() -> None:
 def test_the_readme_counts_the_reasons() -> None:
     """The number in the README is that of the list."""
     assert f"{len(Reason)} reasons" in page("README.md")
+
+
+def test_every_verdict_is_explained() -> None:
+    """docs/metrics.md has a row for each verdict in the order of the rungs, and the runbook a word for each bad one."""
+    assert [name for name in first_column(page("docs/metrics.md")) if name in set(Verdict)] == list(Verdict)
+    meaning = page("docs/runbooks/RemediatorActDidNotHold.md").partition("## Impact")[0]
+    explained = re.findall(r"^- `(\w+)`: ", meaning, re.MULTILINE)
+    assert explained == [verdict for verdict in Verdict if verdict is not Verdict.CONVERGED]
 
 
 def test_every_metric_is_documented_and_exists() -> None:

@@ -1,9 +1,10 @@
 """A matcher means what it means in an Alertmanager route."""
 
+import time
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remediator.matchers import parse_matchers
@@ -237,3 +238,84 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 
 def _escape(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"')
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "rollback",
+        "rollback|scale|.+-canary",
+        ".*denis.*canary.*",
+        "denis(-canary)?(-[a-z0-9]+)?",
+        "(eu|us|ap)-[a-z]+-[0-9]{1,2}",
+        "(?i)denis-(?P<zone>a|b)",
+        "(?:ab)*[(a|b)*]{2}",
+        r"\(a\+\)\++",
+        "(a|b){3}",
+        "|".join(f"pod-{number}-.*" for number in range(500)),
+    ],
+)
+def test_what_labels_need_is_accepted(pattern: str) -> None:
+    """Alternatives, optional parts and up to three repetitions are nothing to refuse."""
+    assert parse_matchers(f'label=~"{_escape(pattern)}"')
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        pytest.param("(a+)+b", id="repetition of a repetition"),
+        pytest.param("((a)*)*b", id="deeper"),
+        pytest.param("(?:a|a)*b", id="repetition of alternatives"),
+        pytest.param("(a?){40}a{40}", id="optional many times"),
+        pytest.param("a?" * 40 + "b", id="many optional letters"),
+        pytest.param("(a{1,9}){30}b", id="bounded repetition, many times"),
+        pytest.param("(a*?)*?b", id="lazy"),
+        pytest.param("(?P<x>a+)+b", id="named"),
+        pytest.param("(?i:a+){2,}b", id="with a flag"),
+        pytest.param(".*a.*b.*c.*", id="four repetitions"),
+        pytest.param("(.*|.*)(.*|.*)(.*|.*)b", id="alternatives that repeat"),
+        pytest.param("([)(]+)+b", id="brackets in a class"),
+        pytest.param("([]a]+)+b", id="a bracket first in a class"),
+    ],
+)
+def test_an_expression_that_could_hang_is_refused(pattern: str) -> None:
+    """An expression with more ways to match than there is time is refused, and the message says what to write."""
+    with pytest.raises(ValueError, match=r"can take too long: repeat no group that .* make several matchers"):
+        parse_matchers(f'label=~"{pattern}"')
+
+
+TIMES = ["", "*", "+", "?", "{2}", "{0,3}", "{2,}", "*?"]
+
+
+@given(
+    st.recursive(
+        st.sampled_from(["a", "b", ".", "[ab]", r"\w", ""]),
+        lambda inner: st.one_of(
+            st.tuples(inner, inner).map("".join),
+            st.tuples(inner, inner).map("|".join),
+            st.tuples(inner, st.sampled_from(["", "*", "+", "?", "{2}", "{0,3}", "{2,}", "*?"])).map(
+                "({0[0]}){0[1]}".format
+            ),
+        ),
+        max_leaves=12,
+    )
+)
+@settings(max_examples=200)
+def test_what_is_accepted_ends(pattern: str) -> None:
+    """Whatever is accepted is done in a moment with the longest value, even where it does not match."""
+    try:
+        (matcher,) = parse_matchers(f'label=~"{_escape(pattern)}"')
+    except ValueError:
+        return
+    began = time.process_time()
+    for value in ("a" * 256, "a" * 255 + "!", "ab" * 127 + "!"):
+        matcher.matches({"label": value})
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("operator", ["=~", "!~"])
+def test_a_value_too_long_meets_no_regular_expression(operator: str) -> None:
+    """A value of more than 256 characters is not compared: neither operator holds, so that it causes nothing."""
+    text = f'label{operator}"{"a+" if operator == "=~" else "b+"}"'
+    assert matches(text, {"label": "a" * 256})
+    assert not matches(text, {"label": "a" * 257})

@@ -59,6 +59,9 @@ BAD: Mapping[str, list[tuple[int, str, str]]] = {
     "matcher-bad": [(11, "remediations[0].matchers[1]", f"'severity' is not a matcher; {MATCHER}")],
     "matcher-bad-regex": [(9, "remediations[0].matchers[0]", "'(rollback' is not a regular expression: missing )")],
     "matcher-empty": [(9, "remediations[0].matchers[0]", f"the matcher is empty; {MATCHER}")],
+    "matcher-slow-regex": [
+        (9, "remediations[0].matchers[0]", "'(roll|back)+' can take too long: repeat no group that")
+    ],
     "matchers-empty": [(9, "remediations[0].matchers", "")],
     "matchers-match-everything": [
         (9, "remediations[0].matchers", 'matches alerts without any label too; add one like remediation="rollback"')

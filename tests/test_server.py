@@ -1,6 +1,9 @@
 """`remediator serve` as a process: gunicorn, both listeners, credentials, TLS, reload, stop."""
 
 import json
+import os
+import re
+import signal
 import socket
 import ssl
 import subprocess
@@ -9,7 +12,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -27,11 +30,11 @@ REMEDIATOR = Path(sys.executable).with_name("remediator")
 
 
 class Replica(Process):
-    """A running service."""
+    """A running service; `within` is a command that starts another one in surroundings of its own."""
 
-    def __init__(self, directory: Path, *flags: str) -> None:
+    def __init__(self, directory: Path, *flags: str, within: Sequence[str | Path] = ()) -> None:
         listening = ["--web.listen-address=127.0.0.1:0", "--web.internal-listen-address=127.0.0.1:0"]
-        super().__init__("remediator", [REMEDIATOR, "serve", *listening, *flags], directory)
+        super().__init__("remediator", [*within, REMEDIATOR, "serve", *listening, *flags], directory)
         started = self.says(r"msg=starting .*webhook=(\S+):(\d+) internal=(\S+)")
         self.address = (started[1], int(started[2]))
         self.internal = started[3]
@@ -65,6 +68,16 @@ class Replica(Process):
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, error.read().decode()
+
+    def value(self, series: str) -> float:
+        """A sample of the metrics, 0 where there is none."""
+        found = re.search(rf"^{re.escape(series)} (\S+)$", self.get("/metrics")[1], re.MULTILINE)
+        return float(found[1]) if found else 0
+
+    def workers(self) -> list[int]:
+        """The process ids of gunicorn's workers."""
+        master = self._child.pid
+        return [int(worker) for worker in Path(f"/proc/{master}/task/{master}/children").read_text().split()]
 
     def wait_until_ready(self) -> None:
         """Wait for the readiness probe."""
@@ -132,6 +145,7 @@ def test_an_act_in_flight_is_finished_on_sigterm(replica: Replica, api: FaultyAp
 
 
 RELOADED = "remediator_config_last_reload_successful"
+LAST_READ = "remediator_config_last_reload_success_timestamp_seconds"
 
 
 def _refused(address: tuple[str, int]) -> bool:
@@ -154,6 +168,31 @@ def test_changes_of_the_configuration_are_taken_over(replica: Replica, config: P
     config.write_text(good.replace("mode: act", "mode: observe"))
     until("the metric tells", lambda: f"\n{RELOADED} 1.0" in replica.get("/metrics")[1], 10)
     assert replica.post(body(alert("scale")))[1]["outcomes"][0]["reason"] == "Observing"
+
+
+def test_a_worker_that_starts_on_a_bad_file_says_what_is_in_force(replica: Replica, config: Path) -> None:
+    """A worker that replaces a killed one while the file is bad has the policy of the start, and shows its age."""
+    replica.wait_until_ready()
+    age, good = replica.value(LAST_READ), config.read_text()
+    assert age > 0
+    config.write_text(good.replace("mode: act", "mode: observe"))
+    until("the change is in force", lambda: '"observe"' in replica.get("/api/v1/status")[1], 10)
+    assert replica.value(LAST_READ) > age
+    config.write_text("bad")
+    until("the metric tells", lambda: f"\n{RELOADED} 0.0" in replica.get("/metrics")[1], 10)
+
+    (worker,) = replica.workers()
+    os.kill(worker, signal.SIGKILL)
+    until("another worker is there", lambda: replica.workers() not in ([], [worker]), 10)
+    replica.wait_until_ready()
+    status = json.loads(replica.get("/api/v1/status")[1])["data"]["config"]
+    assert {remediation["mode"] for remediation in status["remediations"]} == {"act"}
+    assert not status["reloadSuccessful"]
+    assert f"\n{RELOADED} 0.0" in replica.get("/metrics")[1]
+    assert replica.value(LAST_READ) == age
+
+    config.write_text(good.replace("mode: act", "mode: observe"))
+    until("the change is in force again", lambda: '"observe"' in replica.get("/api/v1/status")[1], 10)
 
 
 def test_tokens_rotate_without_a_restart(kubeconfig: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from werkzeug.test import Client
 
 from remediator.embedded import EmbeddedCluster
 from remediator.ledger import KILL_SWITCH, PAUSE
+from remediator.memory import Memory
 from remediator.observation import Observer
 from remediator.reload import PolicyFile
 from remediator.status import Knowledge, create_internal_app
@@ -27,6 +28,7 @@ class Internal:
             cluster=service.cluster,
             metrics=service.metrics,
             recorder=service.recorder,
+            memory=Memory(),
             now=clock,
         )
         knowledge = Knowledge(

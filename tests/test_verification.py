@@ -9,16 +9,15 @@ from typing import Any
 import pytest
 
 from remediator.embedded import EmbeddedCluster
-from remediator.ledger import Effect, Entry, Ledger
-from remediator.observation import Observer
+from remediator.ledger import LEDGER, Effect, Entry, Ledger
 from remediator.ownership import Write
 from remediator.policy import PERCENTAGE_FLAG
 from remediator.rollout import Rollout
-from remediator.verification import WATCHED, Verdict, last_act, verify
+from remediator.verification import LAST_LOOKS, WATCHED, Verdict, last_act, verify
 from remediator.workload import Workload
 from tests.conftest import MakeService
 from tests.kubectl import patch_deployment
-from tests.service import NOON, Clock, Service, alert, shipped_policy
+from tests.service import NOON, Service, alert, shipped_policy
 
 ROLLBACK, SCALE = shipped_policy().remediations
 DONE = Rollout(seen=True, updated=3, total=3, available=3)
@@ -59,6 +58,44 @@ def test_the_rungs_are_those_of_kubectl_rollout_status(rollout: Rollout, verdict
     assert (verification.verdict if verification else None) == verdict
 
 
+UNSEEN = replace(DONE, seen=False, updated=0)
+OPEN = replace(DONE, updated=1, total=4)
+
+
+@pytest.mark.parametrize(
+    ("rollout", "message"),
+    [
+        pytest.param(OPEN, "1 of 3 pods updated, 3 available, 3 old ones left (30m1s after the act)", id="open"),
+        pytest.param(UNSEEN, "the Deployment controller has not seen the change", id="never-seen"),
+    ],
+)
+def test_half_an_hour_is_a_deadline_too(rollout: Rollout, message: str) -> None:
+    """A rollout that nothing else ends has a verdict after 30 minutes, and none a moment before."""
+    found = workload(rollout=rollout)
+    assert verify(act(time=NOON - WATCHED), found, NOON) is None
+    verification = verify(act(time=NOON - WATCHED - timedelta(seconds=1)), found, NOON)
+    assert verification is not None
+    assert verification.verdict is Verdict.NOT_CONVERGED
+    assert message in verification.message
+
+
+@pytest.mark.parametrize(
+    ("rollout", "verdict"),
+    [
+        (DONE, "Converged"),
+        (replace(OPEN, paused=True), "RolloutPaused"),
+        (replace(OPEN, failure="exceeded quota"), "ReplicaFailure"),
+        (replace(OPEN, deadline_exceeded=True), "ProgressDeadlineExceeded"),
+    ],
+    ids=["converged", "paused", "quota", "deadline"],
+)
+def test_a_better_word_holds_after_half_an_hour(rollout: Rollout, verdict: str) -> None:
+    """What the controller says itself is said, however late it is."""
+    verification = verify(act(time=NOON - WATCHED - LAST_LOOKS), workload(rollout=rollout), NOON)
+    assert verification is not None
+    assert verification.verdict == verdict
+
+
 @pytest.mark.parametrize(
     ("entry", "found", "reverted"),
     [
@@ -92,8 +129,8 @@ def test_who_reverted_is_named() -> None:
     ("entries", "found"),
     [
         pytest.param((), False, id="none"),
-        pytest.param((act(time=NOON - WATCHED),), True, id="just-young-enough"),
-        pytest.param((act(time=NOON - WATCHED - timedelta(seconds=1)),), False, id="a-second-too-old"),
+        pytest.param((act(time=NOON - WATCHED - LAST_LOOKS),), True, id="just-young-enough"),
+        pytest.param((act(time=NOON - WATCHED - LAST_LOOKS - timedelta(seconds=1)),), False, id="a-second-too-old"),
         pytest.param((act(Effect.SCALE),), False, id="of-another-effect"),
         pytest.param((act(), act(id="2", remediation="", operator="ada", time=NOON)), False, id="a-person-since"),
         pytest.param((act(time=NOON + timedelta(hours=1)),), False, id="from-the-future"),
@@ -105,22 +142,6 @@ def test_only_a_fresh_act_of_ours_is_looked_after(entries: tuple[Entry, ...], fo
     assert (last_act(target, ROLLBACK, NOON) is not None) is found
 
 
-@pytest.fixture
-def observe(make_service: MakeService, clock: Clock) -> Callable[[Service], Observer]:
-    """Makes the observer of a replica."""
-
-    def make(service: Service) -> Observer:
-        return Observer(
-            policy=lambda: service.policy,
-            cluster=service.cluster,
-            metrics=service.metrics,
-            recorder=service.recorder,
-            now=clock,
-        )
-
-    return make
-
-
 def verdicts(service: Service) -> list[str]:
     """The verdicts of the audit lines so far."""
     return [line["verdict"] for line in service.audit_lines() if line["audit"] == "verification"]
@@ -128,7 +149,6 @@ def verdicts(service: Service) -> list[str]:
 
 def test_every_replica_says_it_once_and_writes_one_event(
     make_service: MakeService,
-    observe: Callable[[Service], Observer],
     embedded: EmbeddedCluster,
     events: Callable[[], list[dict[str, Any]]],
 ) -> None:
@@ -137,9 +157,8 @@ def test_every_replica_says_it_once_and_writes_one_event(
     replicas[0].reasons(alert())
     embedded.await_settled()
     for replica in replicas:
-        observer = observe(replica)
-        observer.look()
-        observer.look()
+        replica.observer.look()
+        replica.observer.look()
         replica.recorder.close(5)
 
     assert [verdicts(replica) for replica in replicas] == [["Converged"], ["Converged"]]
@@ -150,22 +169,54 @@ def test_every_replica_says_it_once_and_writes_one_event(
     assert "rollback: after 10 % -> 0 %: all 3 pods follow" in converged[0]["message"]
 
 
-def test_a_revert_after_convergence_is_said_too(
-    service: Service, observe: Callable[[Service], Observer], embedded: EmbeddedCluster
-) -> None:
+def test_a_revert_after_convergence_is_said_too(service: Service, embedded: EmbeddedCluster) -> None:
     """A GitOps tool that comes a minute later is found, named, and not fought."""
     service.reasons(alert())
     embedded.await_settled()
-    observer = observe(service)
-    observer.look()
+    service.observer.look()
     flags = [{"name": "DENIS_MATERIALIZERS_ENABLED", "value": "true"}, {"name": PERCENTAGE_FLAG, "value": "10"}]
     patch_deployment(embedded, {"spec": {"template": {"spec": {"containers": [{"name": "denis", "env": flags}]}}}})
-    observer.look()
+    service.observer.look()
 
     assert verdicts(service) == ["Converged", "Reverted"]
     (line,) = [line for line in service.audit_lines() if line.get("verdict") == "Reverted"]
     assert "set to 10 % by kubectl-patch at" in line["message"]
     assert service.reasons(alert()) == ["CoolingDown"]
+
+
+def undo(cluster: EmbeddedCluster) -> None:
+    """What `kubectl rollout undo` does: the flags and the annotations are those from before."""
+    flags = [{"name": "DENIS_MATERIALIZERS_ENABLED", "value": "true"}, {"name": PERCENTAGE_FLAG, "value": "10"}]
+    spec = {"template": {"spec": {"containers": [{"name": "denis", "env": flags}]}}}
+    patch_deployment(cluster, {"metadata": {"annotations": {LEDGER: None}}, "spec": spec})
+
+
+@pytest.mark.parametrize(("looked_before", "verdict"), [(True, ["Reverted"]), (False, [])], ids=["seen", "not-seen"])
+def test_an_act_that_was_seen_is_remembered(
+    make_service: MakeService, embedded: EmbeddedCluster, looked_before: bool, verdict: list[str]
+) -> None:
+    """An undo takes the record away: who acted and who had seen the act know of it; who was started since does not."""
+    acting, other = make_service(), make_service()
+    acting.reasons(alert())
+    if looked_before:
+        other.observer.look()
+    undo(embedded)
+    for replica in (acting, other):
+        replica.observer.look()
+
+    assert [verdicts(acting)[-1], verdicts(other)[-1:]] == ["Reverted", verdict]
+    assert acting.reasons(alert()) == ["CoolingDown"]
+    assert other.reasons(alert()) == (["CoolingDown"] if looked_before else ["Applied"])
+
+
+def test_what_is_remembered_shows_in_the_status(service: Service, embedded: EmbeddedCluster) -> None:
+    """The last acts that the status shows are those that the service counts, rewound or not."""
+    service.reasons(alert())
+    undo(embedded)
+    service.observer.look()
+    seen = service.observer.observations["denis"].workload
+    assert seen is not None
+    assert [act.after for act in seen.ledger.entries] == [0]
 
 
 def test_an_autoscaler_owns_the_replicas(make_service: MakeService, embedded: EmbeddedCluster) -> None:

@@ -241,6 +241,18 @@ def test_an_autoscaler_is_who_writes_replicas_through_scale(managers: list[dict[
     assert read(deployment(managed_fields=managers)).autoscaler == autoscaler
 
 
+def test_the_last_writer_of_the_replicas_is_known() -> None:
+    """The newest of several managers is named with its time; a write through /scale has none and is the newest."""
+    earlier = owner("argocd-controller", subresource="") | {"time": "2026-11-23T11:58:00Z"}
+    later = owner("remediator", subresource="") | {"time": "2026-11-23T11:59:00Z"}
+    scale = owner("kubectl")
+
+    by_version = read(deployment(managed_fields=[later, earlier])).writers
+    assert str(by_version["replicas"]) == "remediator at 2026-11-23T11:59:00Z"
+    by_scale = read(deployment(managed_fields=[scale, later])).writers
+    assert str(by_scale["replicas"]) == "kubectl"
+
+
 # The patch.
 
 

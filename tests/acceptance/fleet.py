@@ -43,9 +43,8 @@ class Member(Replica):
                 case Victim.MASTER:
                     os.kill(master, signal.SIGKILL)
                 case Victim.WORKER:
-                    workers = Path(f"/proc/{master}/task/{master}/children").read_text().split()
-                    for worker in workers:
-                        os.kill(int(worker), signal.SIGKILL)
+                    for worker in self.workers():
+                        os.kill(worker, signal.SIGKILL)
 
     def stop(self) -> int:
         """Kill what is left of it."""

@@ -1,72 +1,14 @@
 """The service's acts as a real API server and its controllers see them."""
 
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
-
-import pytest
+from collections.abc import Callable
 
 from remediator.ledger import PAUSE
-from remediator.policy_file import parse_policy
 from tests.acceptance.crossing import Crossing, Moment, Plan
-from tests.acceptance.incidents import Incident, canary, grant
+from tests.acceptance.incidents import Incident, canary
 from tests.contract.client import APPLY
-from tests.contract.workload import is_settled
 from tests.control_plane import ControlPlane
-from tests.service import SHIPPED, Clock, Service, alert, notification
-
-
-@pytest.fixture
-def namespace(control_plane: ControlPlane) -> Iterator[str]:
-    """The test's own namespace, with DENIS at 10 % and its workers at 4."""
-    name = control_plane.namespace("denis")
-    workers = canary("denis-workers")
-    workers["spec"]["replicas"] = 4
-    for manifest in (canary("denis"), workers):
-        assert control_plane.api.post(f"/apis/apps/v1/namespaces/{name}/deployments", manifest).code == 201
-    yield name
-    control_plane.delete_namespace(name)
-
-
-@pytest.fixture
-def denis(control_plane: ControlPlane, namespace: str) -> Incident:
-    """The canary, with which the controllers are done."""
-    incident = Incident(name="denis", namespace=namespace, api=control_plane.api)
-    control_plane.api.await_object(incident.path, is_settled)
-    return incident
-
-
-@pytest.fixture
-def crossing(control_plane: ControlPlane) -> Iterator[Crossing]:
-    """The service's way to the API server."""
-    with Crossing(control_plane.server.address, control_plane.server.trust()) as crossing:
-        yield crossing
-
-
-@pytest.fixture
-def make_service(
-    control_plane: ControlPlane, namespace: str, crossing: Crossing, tmp_path: Path
-) -> Iterator[Callable[..., Service]]:
-    """Makes replicas with the shipped policy, as the service account."""
-    token = grant(control_plane, namespace)
-    ours = control_plane.server.write_kubeconfig(tmp_path / "kubeconfig", token, url=crossing.url)
-    policy = parse_policy(SHIPPED.read_text().replace("namespace: denis", f"namespace: {namespace}"), str(SHIPPED))
-    made: list[Service] = []
-
-    def make(kubeconfig: Path = ours, **settings: Any) -> Service:
-        made.append(Service(kubeconfig, policy=policy, **settings))
-        return made[-1]
-
-    yield make
-    for service in made:
-        service.recorder.close(5)
-
-
-@pytest.fixture
-def service(make_service: Callable[..., Service]) -> Service:
-    """One replica."""
-    return make_service()
+from tests.service import Clock, Service, alert, notification
 
 
 def requests(service: Service, verb: str, code: int) -> float:

@@ -4,16 +4,15 @@ import base64
 import json
 import secrets
 import ssl
-import subprocess
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 from demo.waiting import until
 from tests.acceptance.stack import free_address
-from tests.components import component
 from tests.control_plane.daemon import Daemon
 from tests.control_plane.programs import find_program
+from tests.control_plane.service_account import new_key
 
 START_SECONDS = 90.0
 
@@ -36,9 +35,7 @@ class ApiServer:
     def start(self) -> None:
         """Start both and wait until the API is ready."""
         self._directory.mkdir(parents=True, exist_ok=True)
-        openssl = component("openssl", "openssl")
-        curve = [str(openssl), "ecparam", "-genkey", "-noout", "-name", "prime256v1"]
-        self.service_account_key.write_bytes(subprocess.run(curve, check=True, capture_output=True).stdout)
+        new_key(self.service_account_key)
         self._tokens.write_text(f'{self.admin_token},admin,1,"system:masters"\n')
         self._daemons.append(Daemon("etcd", self._etcd(), self._directory))
         self.start_again()

@@ -3,7 +3,8 @@
 import json
 import subprocess
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -31,6 +32,19 @@ SECONDS = 30.0
 
 class CommandFailed(Exception):
     """A command ended with another exit code than 0; the text is what it wrote to standard error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundToken:
+    """A token that lives no longer than the Secret that it is bound to."""
+
+    text: str
+    api: Client
+    path: str
+
+    def revoke(self) -> None:
+        """Delete the Secret; the API server takes the token for some seconds more."""
+        assert self.api.delete(self.path).code == 200
 
 
 class ControlPlane:
@@ -114,10 +128,24 @@ class ControlPlane:
             "rollout", "status", f"deployment/{deployment}", "--namespace", namespace, f"--timeout={SECONDS:.0f}s"
         )
 
-    def token(self, namespace: str, service_account: str, seconds: int = TOKEN_SECONDS) -> str:
+    def token(
+        self, namespace: str, service_account: str, seconds: int = TOKEN_SECONDS, audiences: Sequence[str] = ()
+    ) -> str:
         """A token of a service account, as the kubelet would mount it."""
+        return self._token(namespace, service_account, {"expirationSeconds": seconds, "audiences": [*audiences]})
+
+    def bound_token(self, namespace: str, service_account: str) -> "BoundToken":
+        """A token of a service account that can be revoked."""
+        secrets, name = f"/api/v1/namespaces/{namespace}/secrets", f"token-{uuid.uuid4().hex[:6]}"
+        made = self.api.post(secrets, {"metadata": {"name": name}})
+        assert made.code == 201, made
+        bound = {"apiVersion": "v1", "kind": "Secret", "name": name, "uid": made.body["metadata"]["uid"]}
+        text = self._token(namespace, service_account, {"boundObjectRef": bound})
+        return BoundToken(text=text, api=self.api, path=f"{secrets}/{name}")
+
+    def _token(self, namespace: str, service_account: str, spec: Mapping[str, Any]) -> str:
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{service_account}/token"
-        answer = self.api.post(path, {"spec": {"expirationSeconds": seconds}})
+        answer = self.api.post(path, {"spec": dict(spec)})
         assert answer.code == 201, answer
         return str(answer.body["status"]["token"])
 
