@@ -142,6 +142,20 @@ def test_alert_that_fires_takes_it_back(percentage: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("labels", "shown"),
+    [
+        ({"alertname": "\x1b[2J"}, "'\\x1b[2J' fire"),
+        ({"alertname": "A" * 200}, "A" * 100 + " fire"),
+        ({}, "an alert without a name fire"),
+    ],
+    ids=["control characters", "long", "none"],
+)
+def test_names_of_alerts_are_shown_safely(labels: Mapping[str, str], shown: str) -> None:
+    """Whatever an alert is called, its name cannot write to the terminal, nor fill it."""
+    assert next(check.found for check in judged(firing=(labels,)).missing) == shown
+
+
+@pytest.mark.parametrize(
     "bad",
     [{"success_rate": rate(0.99, recent=0.94)}, {"error_rate": rate(0.01, recent=0.04)}],
     ids=["too few successes", "too many errors"],
