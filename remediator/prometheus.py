@@ -72,7 +72,8 @@ class Prometheus:
             problem = f"the answer is not Prometheus's: {first_problem(error, 'answer')}"
             self._api.fail(expression, problem, "see that Prometheus itself listens at this URL")
         if answer.warnings:
-            self._api.fail(expression, f"the answer may be incomplete: {answer.warnings[0][:300]}", "mend that first")
+            problem = f"the answer may be incomplete: {self._api.quote(answer.warnings[0])}"
+            self._api.fail(expression, problem, "mend that first")
         match answer.data:
             case _Vector(result=result):
                 return tuple(Sample(labels=series.metric, value=series.value[1]) for series in result)
