@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from remediator.canary import read_setting
 from remediator.durations import format_duration
 from remediator.evidence import RECENT
 from remediator.ledger import MAX_ENTRIES, MAX_PAUSE, Effect, spell_change
@@ -68,20 +69,10 @@ def time_in_phase(canary: Workload, policy: Policy, now: datetime) -> Stay:
 
 def mixture(canary: Workload, policy: Policy) -> str:
     """Why the canary is not at any step, or empty: a flag is missing, unreadable, or not what the profile says."""
-    percentage = canary.percentage()
-    if percentage is None:
-        return "the flags do not tell the percentage"
-    profile = policy.profiles.get(percentage)
-    if profile is None:
-        return f"{percentage} % is not a step of the canary"
-    if problem := canary.env_problem(profile):
+    setting = read_setting(canary, policy.profiles)
+    if setting.percentage is not None and (problem := canary.env_problem(policy.profiles[setting.percentage])):
         return problem
-    flags = canary.flags()
-    for name, wanted in profile.items():
-        if flags.get(name) != wanted:
-            found = f"is {flags[name]!r}" if name in flags else "is missing"
-            return f"{name} {found}, and {percentage} % means {wanted!r}"
-    return ""
+    return "" if setting.is_profile else f"the flags are {setting}"
 
 
 def _behind(canary: Workload) -> str:

@@ -154,10 +154,16 @@ STOPPED = {
     "the Deployment is paused": (canary(rollout=replace(FOLLOWS, paused=True)), "kubectl rollout resume"),
     "there are no pods": (canary(replicas=0), "0 replicas"),
     "nothing tells since when": (canary(settled=None), "since when its pods follow"),
-    "a flag is another": (canary(flags={"RUNS_ENABLED": "true"}), "RUNS_ENABLED is 'true', and 10 % means 'false'"),
+    "a flag is another": (canary(flags={"RUNS_ENABLED": "true"}), "the flags are 10 %, but RUNS_ENABLED=true"),
     "a flag is elsewhere": (canary(flags={"ASYNC_ENABLED": None}), "valueFrom"),
-    "the percentage is none": (canary(flags={"DENIS_MATERIALIZERS_PCT": "many"}), "do not tell the percentage"),
-    "the percentage is no step": (canary(flags={"DENIS_MATERIALIZERS_PCT": "37"}), "37 % is not a step"),
+    "the percentage is none": (
+        canary(flags={"DENIS_MATERIALIZERS_PCT": "many"}),
+        "the flags are no step of the canary: DENIS_MATERIALIZERS_ENABLED=true, DENIS_MATERIALIZERS_PCT=many",
+    ),
+    "the percentage is no step": (
+        canary(flags={"DENIS_MATERIALIZERS_PCT": "37"}),
+        "the flags are no step of the canary",
+    ),
     "the ledger is unreadable": (replace(canary(), ledger=Ledger(problem="unreadable")), "unreadable"),
     "an act is of tomorrow": (canary(acts=(step(-DAY),)), "from the future"),
     "the pause is too long": (canary(pause=pause(2 * DAY)), "longer than 1d"),
@@ -176,7 +182,7 @@ def test_flag_that_is_missing_stops_the_clock() -> None:
     """A profile counts only where all of its flags are there."""
     made = canary()
     without = replace(made, env=tuple(pair for pair in made.env if pair[0] != "ASYNC_ENABLED"))
-    assert time_in_phase(without, POLICY, NOW).stopped == "ASYNC_ENABLED is missing, and 10 % means 'true'"
+    assert time_in_phase(without, POLICY, NOW).stopped == "the flags are 10 %, but ASYNC_ENABLED is not set"
 
 
 @pytest.mark.parametrize("percentage", [0, 100])

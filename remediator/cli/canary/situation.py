@@ -99,7 +99,7 @@ def look(site: Site, target: Target, sources: Sources) -> Situation:
         workers=workers,
         stay=stay,
         evidence=evidence,
-        judgement=judge(canary, workers, site.policy, stay, evidence, now),
+        judgement=judge(canary=canary, workers=workers, policy=site.policy, stay=stay, evidence=evidence, now=now),
         reflex=tuple(_reflex(answer, canary, workers, target, now) for answer in site.policy.remediations),
     )
 
