@@ -23,13 +23,14 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from remediator import __version__
 from remediator.cluster import Cluster
 from remediator.credentials import Credentials
+from remediator.internal import InternalRequestHandler, InternalServer, create_internal_app
 from remediator.listening import TLS, listening, spell_address, try_certificates
 from remediator.metrics import Metrics
 from remediator.observation import Observer
 from remediator.recorder import Recorder
 from remediator.reload import PolicyFile
 from remediator.remediation import Remediator
-from remediator.status import InternalRequestHandler, InternalServer, Knowledge, create_internal_app
+from remediator.status import Knowledge
 from remediator.web import create_app
 from remediator.worker import DeadlineWorker
 

@@ -60,10 +60,7 @@ def verify(entry: Entry, workload: Workload, now: datetime) -> Verification | No
     if rollout.deadline_exceeded:
         message = f"{rollout.updated} of {workload.replicas} pods follow, {rollout.available} are available"
         return Verification(entry=entry, verdict=Verdict.PROGRESS_DEADLINE_EXCEEDED, message=message)
-    behind = (
-        rollout.updated < workload.replicas or rollout.total > rollout.updated or rollout.available < rollout.updated
-    )
-    if behind:
+    if not rollout.complete(workload.replicas):
         return None
     message = f"all {workload.replicas} pods follow, {format_duration(now - entry.time)} after the act"
     return Verification(entry=entry, verdict=Verdict.CONVERGED, message=message)

@@ -41,6 +41,10 @@ class Rollout:
     failure: str = ""
     """Why pods could not even be created (a quota, an admission policy), or empty."""
 
+    def complete(self, replicas: int) -> bool:
+        """Whether all pods follow a specification with so many replicas, as `kubectl rollout status` has it."""
+        return self.seen and self.updated >= replicas and self.total <= self.updated <= self.available
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
