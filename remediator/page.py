@@ -49,7 +49,7 @@ def _ago(time: str, now: str) -> str:
 def _left(time: str, now: str) -> str:
     """How long until a moment, seconds rounded up."""
     left = datetime.fromisoformat(time) - datetime.fromisoformat(now)
-    return format_duration(-(-left // timedelta(seconds=1)) * timedelta(seconds=1)) if left > timedelta(0) else "0s"
+    return f"{format_duration(max(-(-left // timedelta(seconds=1)), 0) * timedelta(seconds=1))} left"
 
 
 _environment = Environment(

@@ -112,7 +112,7 @@ def _off(target: Target, workload: Workload) -> Answer:
     """At 0 %: safe once the pods know it too."""
     rollout = workload.rollout
     if rollout.complete(workload.replicas):
-        message = f"No traffic goes to it, and all {workload.replicas} pods know"
+        message = f"The flags say 0 %, and all {workload.replicas} pods run with them"
         return _canary(target, "good", "Safe at 0 %", message)
     if rollout.paused:
         message = "0 % is set, and the Deployment is paused, so no pod follows"

@@ -34,7 +34,7 @@
 
   function count() {
     for (const element of document.querySelectorAll("[data-until]")) {
-      write(element, spell(Math.ceil(Math.max(0, Date.parse(element.dataset.until) - now()) / 1000)));
+      write(element, `${spell(Math.ceil(Math.max(0, Date.parse(element.dataset.until) - now()) / 1000))} left`);
     }
     for (const element of document.querySelectorAll("[data-since]")) {
       write(element, `${spell(Math.floor(Math.max(0, now() - Date.parse(element.dataset.since)) / 1000))} ago`);
