@@ -1,10 +1,10 @@
 """The internal listener of a service, with the observer that feeds it, as server.py wires them."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 from werkzeug.test import Client
 
@@ -66,34 +66,35 @@ class Listening:
     def __init__(self, internal: Internal) -> None:
         self._app = internal.app
         self._port = 0
-        self._start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.go()
+        self._running: tuple[InternalServer, threading.Thread] | None = None
+        self.instead: bytes | None = None
+        """What is answered to everything in place of the truth, as a proxy would."""
 
     @property
     def url(self) -> str:
         """Where the page is."""
         return f"http://127.0.0.1:{self._port}/"
 
-    def go(self) -> None:
-        """Refuse connections from now on."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
     def come_back(self) -> None:
-        """Listen again."""
-        self._start()
+        """Listen, from now on or again."""
+        server = InternalServer(("127.0.0.1", self._port), InternalRequestHandler)
+        self._port = server.server_port
+        server.set_app(self._answer)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        self._running = (server, thread)
 
-    def _start(self) -> None:
-        self._server = InternalServer(("127.0.0.1", self._port), InternalRequestHandler)
-        self._port = self._server.server_port
-        self._server.set_app(self._app)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
-        self._thread.start()
+    def go(self) -> None:
+        """Refuse connections from now on, if that is not so already."""
+        if self._running:
+            server, thread = self._running
+            server.shutdown()
+            server.server_close()
+            thread.join()
+        self._running = None
+
+    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if self.instead is None:
+            return self._app(environ, start_response)
+        start_response("200 OK", [("Content-Type", "text/html")])
+        return [self.instead]

@@ -18,14 +18,6 @@ from tests.service import SHIPPED, Clock, Service, alert
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Path:
-    """A copy of the shipped remediations.yaml."""
-    path = tmp_path / "remediations.yaml"
-    path.write_text(SHIPPED.read_text())
-    return path
-
-
-@pytest.fixture
 def internal(service: Service, clock: Clock, config: Path) -> Internal:
     """The internal listener of the service."""
     return Internal(service, clock, PolicyFile(config))
