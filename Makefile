@@ -42,6 +42,12 @@ format: venv ## Format the code and mend what the linter can mend
 control-plane: ## Build the real Kubernetes that the tests use (Go; minutes, once)
 	.ci/control-plane
 
+browser: ## Install Chromium and axe-core, which the tests of the status page use (Debian)
+	.ci/browser
+
+screenshots: venv ## Renew the pictures of the status page in docs/images
+	$(BIN)/python -m tests.browser.screenshots
+
 chart-tools: ## Install Helm 4 and the schemas of Kubernetes that the chart's tests use
 	.ci/chart-tools
 
@@ -68,4 +74,4 @@ lock: venv ## Renew the lock files from pyproject.toml
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist build
 
-.PHONY: help venv demo test check format components control-plane chart-tools chart-docs image image-size lock clean
+.PHONY: help venv demo test check format components control-plane browser screenshots chart-tools chart-docs image image-size lock clean

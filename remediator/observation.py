@@ -31,8 +31,13 @@ class Observation:
     """What a target looked like at a moment, or why it could not be looked at."""
 
     at: datetime
-    workload: Workload | None
+    seen: Workload | TargetInvalid | TargetMissing | ClusterError
     problem: str = ""
+
+    @property
+    def workload(self) -> Workload | None:
+        """The Deployment, or None where there was none to be seen."""
+        return self.seen if isinstance(self.seen, Workload) else None
 
 
 class Observer:
@@ -84,23 +89,25 @@ class Observer:
             last = self.observations.get(target.name)
             if last is None or not last.problem:
                 log.warning("target not readable", extra={"target": target.name, "error": str(error)})
-            return self._observation(target, None, str(error))
+            return self._observation(target, error, str(error))
         self.answered = True
         match snapshot:
             case TargetMissing():
                 problem = f"there is no Deployment {target.deployment} in namespace {target.namespace}"
-                return self._observation(target, None, problem)
+                return self._observation(target, snapshot, problem)
             case TargetInvalid(problem=problem):
-                return self._observation(target, None, problem)
+                return self._observation(target, snapshot, problem)
             case Workload():
                 workload = self._memory.complete(target, snapshot, recalled, self._now())
                 self._show(target, workload)
                 self._verify(target, workload)
                 return self._observation(target, workload, self._problem(target, workload))
 
-    def _observation(self, target: Target, workload: Workload | None, problem: str) -> Observation:
+    def _observation(
+        self, target: Target, seen: Workload | TargetInvalid | TargetMissing | ClusterError, problem: str
+    ) -> Observation:
         self._metrics.target_up.labels(target=target.name).set(not problem)
-        return Observation(at=self._now(), workload=workload, problem=problem)
+        return Observation(at=self._now(), seen=seen, problem=problem)
 
     def _show(self, target: Target, workload: Workload) -> None:
         metrics, name = self._metrics, target.name

@@ -24,6 +24,7 @@ from remediator import __version__
 from remediator.cluster import Cluster
 from remediator.connection import Connection
 from remediator.credentials import Credentials
+from remediator.internal import InternalRequestHandler, InternalServer, create_internal_app
 from remediator.listening import TLS, listening, spell_address, try_certificates
 from remediator.memory import Memory
 from remediator.metrics import Metrics
@@ -31,7 +32,7 @@ from remediator.observation import Observer
 from remediator.recorder import Recorder
 from remediator.reload import PolicyFile
 from remediator.remediation import Remediator
-from remediator.status import InternalRequestHandler, InternalServer, Knowledge, create_internal_app
+from remediator.status import Knowledge
 from remediator.web import create_app
 from remediator.worker import DeadlineWorker
 

@@ -1,33 +1,23 @@
-"""The internal listener: metrics, health, readiness, and what the service knows, for people and for programs.
+"""What the service knows, as data: for programs at /api/v1/status, and for the page that people read."""
 
-It has threads of its own, so that webhook clients that stall cannot keep a probe or a scrape waiting.
-"""
-
-import json
-import logging
-import socketserver
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from flask import Flask, Response, render_template
-from prometheus_client import CollectorRegistry, make_wsgi_app
-from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from prometheus_client import CollectorRegistry
 
 from remediator import __version__
+from remediator.canary import read_setting
 from remediator.durations import format_duration
-from remediator.ledger import Entry
-from remediator.observation import Observer
+from remediator.forecast import Forecast, forecast
+from remediator.ledger import Entry, KillSwitch
+from remediator.observation import Observation, Observer
+from remediator.phases import Stay, time_in_phase
 from remediator.policy import Policy, Remediation, Target
 from remediator.reload import PolicyFile
+from remediator.summary import Answer, about_canary, about_reflex, about_withheld
 from remediator.workload import Workload
-
-log = logging.getLogger(__name__)
-
-CLIENT_TIMEOUT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,93 +33,129 @@ class Knowledge:
     now: Callable[[], datetime]
 
 
-def create_internal_app(knowledge: Knowledge) -> Callable[..., Iterable[bytes]]:
-    """The WSGI application of the internal listener."""
-    app = Flask("remediator", static_folder=None)
-
-    @app.after_request
-    def secure(response: Response) -> Response:
-        response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'self'; frame-ancestors 'none'"
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Cache-Control"] = "no-store"
-        return response
-
-    @app.get("/-/healthy")
-    def healthy() -> Response:
-        if not knowledge.alive():
-            return Response("Remediator has lost a thread; its log says why.\n", status=503, mimetype="text/plain")
-        return Response("Remediator is healthy.\n", mimetype="text/plain")
-
-    @app.get("/-/ready")
-    def ready() -> Response:
-        if knowledge.observer.answered:
-            return Response("Remediator is ready.\n", mimetype="text/plain")
-        problems = {observation.problem for observation in knowledge.observer.observations.values()}
-        text = "; ".join(sorted(filter(None, problems))) or "the API server has not been asked yet"
-        return Response(f"Remediator is not ready: {text}\n", status=503, mimetype="text/plain")
-
-    @app.get("/api/v1/status")
-    def status() -> Response:
-        body = {"status": "success", "data": _status(knowledge)}
-        return Response(f"{json.dumps(body)}\n", mimetype="application/json")
-
-    @app.get("/")
-    def page() -> str:
-        return render_template("status.html", status=_status(knowledge))
-
-    return DispatcherMiddleware(app, {"/metrics": make_wsgi_app(knowledge.registry)})
-
-
-def _status(knowledge: Knowledge) -> dict[str, Any]:
-    policy, now = knowledge.policy_file.current(), knowledge.now()
+def status(knowledge: Knowledge) -> dict[str, Any]:
+    """The `data` of /api/v1/status; docs/metrics.md says what each key means."""
+    # Each is replaced as a whole by another thread, so it is taken once.
+    policy, observations, now = knowledge.policy_file.current(), knowledge.observer.observations, knowledge.now()
+    problem = knowledge.policy_file.problem
+    forecasts = [
+        (remediation, forecast(remediation, look.seen if look else None, now, dry_run=knowledge.dry_run))
+        for remediation in policy.remediations
+        for look in (observations.get(remediation.target.name),)
+    ]
+    answers = [
+        *(
+            about_canary(target, observations.get(target.name), forecasts)
+            for target in policy.targets
+            if target.container
+        ),
+        about_reflex(
+            policy, observations, now, alive=knowledge.alive(), dry_run=knowledge.dry_run, config_problem=problem
+        ),
+        about_withheld(forecasts),
+    ]
     return {
         "version": __version__,
         "cluster": knowledge.cluster,
         "dryRun": knowledge.dry_run,
+        "time": now.isoformat(),
+        "summary": [_answer(answer) for answer in answers],
         "config": {
             "file": str(knowledge.policy_file.path),
-            "reloadSuccessful": not knowledge.policy_file.problem,
-            "problem": knowledge.policy_file.problem,
-            "remediations": [
-                {
-                    "name": remediation.name,
-                    "matchers": [str(matcher) for matcher in remediation.matchers],
-                    "target": remediation.target.name,
-                    "effect": remediation.action.effect,
-                    "cooldown": format_duration(remediation.cooldown),
-                    "mode": remediation.mode,
-                }
-                for remediation in policy.remediations
-            ],
+            "reloadSuccessful": not problem,
+            "problem": problem,
+            "remediations": [_remediation(remediation, told) for remediation, told in forecasts],
         },
-        "targets": [_target_status(target, knowledge, policy, now) for target in policy.targets],
+        "targets": [_target(target, observations.get(target.name), policy, now) for target in policy.targets],
     }
 
 
-def _target_status(target: Target, knowledge: Knowledge, policy: Policy, now: datetime) -> dict[str, Any]:
-    observation = knowledge.observer.observations.get(target.name)
+def _answer(answer: Answer) -> Mapping[str, str]:
+    return {
+        "about": answer.about,
+        "target": answer.target,
+        "standing": answer.standing,
+        "answer": answer.answer,
+        "message": answer.message,
+    }
+
+
+def _remediation(remediation: Remediation, told: Forecast) -> dict[str, Any]:
+    budget = remediation.budget
+    return {
+        "name": remediation.name,
+        "matchers": [str(matcher) for matcher in remediation.matchers],
+        "target": remediation.target.name,
+        "effect": remediation.action.effect,
+        "cooldown": format_duration(remediation.cooldown),
+        "budget": {"acts": budget.acts, "window": format_duration(budget.window)},
+        "mode": remediation.mode,
+        "now": {
+            "reason": told.reason,
+            "kind": told.reason.kind,
+            "message": told.message,
+            "until": _iso(told.until),
+            "nothingToDo": told.nothing_to_do,
+        },
+    }
+
+
+def _target(target: Target, observation: Observation | None, policy: Policy, now: datetime) -> dict[str, Any]:
     workload = observation.workload if observation else None
-    status: dict[str, Any] = {
+    known: dict[str, Any] = {
         "name": target.name,
         "namespace": target.namespace,
         "deployment": target.deployment,
         "observedAt": observation.at.isoformat() if observation else None,
         "problem": observation.problem if observation else "not looked at yet",
         "percentage": workload.percentage() if workload and target.container else None,
+        "differing": [],
+        "phase": None,
         "replicas": workload.replicas if workload else None,
+        "rollout": None,
         "killSwitch": bool(workload and (workload.kill_switch or workload.replicas == 0)),
+        "latched": None,
         "paused": None,
         "cooldowns": [],
         "lastActs": [],
     }
     if workload:
+        rollout = workload.rollout
+        known["rollout"] = {
+            "complete": rollout.converged(workload.replicas),
+            "updated": rollout.updated,
+            "available": rollout.available,
+        }
+        if target.container:
+            known["differing"] = list(read_setting(workload, policy.profiles).differing)
+            known["phase"] = _phase(time_in_phase(workload, policy, now), now)
+        if switch := workload.kill_switch:
+            known["latched"] = _latch(switch)
         if pause := workload.held_by(now):
-            status["paused"] = {"reason": pause.reason, "author": pause.author, "until": pause.until.isoformat()}
+            known["paused"] = {"reason": pause.reason, "author": pause.author, "until": pause.until.isoformat()}
         cooldowns = (_cooldown(remediation, workload, now) for remediation in policy.remediations)
         ours = zip(policy.remediations, cooldowns, strict=True)
-        status["cooldowns"] = [left for remediation, left in ours if left and remediation.target == target]
-        status["lastActs"] = [_act(entry) for entry in reversed(workload.ledger.entries)]
-    return status
+        known["cooldowns"] = [left for remediation, left in ours if left and remediation.target == target]
+        known["lastActs"] = [_act(entry) for entry in reversed(workload.ledger.entries)]
+    return known
+
+
+def _phase(stay: Stay, now: datetime) -> dict[str, Any] | None:
+    if stay.phase is None:
+        return None
+    return {
+        "percentage": stay.phase.percentage,
+        "since": _iso(stay.since),
+        "hold": format_duration(stay.phase.hold),
+        "counted": format_duration(stay.counted),
+        "timeLeft": format_duration(stay.left or timedelta(0)),
+        "until": _iso(now + stay.left) if stay.left and not stay.stopped else None,
+        "stopped": stay.stopped,
+    }
+
+
+def _latch(switch: KillSwitch) -> dict[str, Any]:
+    return {"reason": switch.reason, "author": switch.author, "since": _iso(switch.since)}
 
 
 def _cooldown(remediation: Remediation, workload: Workload, now: datetime) -> dict[str, Any] | None:
@@ -153,24 +179,11 @@ def _act(entry: Entry) -> dict[str, Any]:
         "effect": entry.effect,
         "from": entry.before,
         "to": entry.after,
-        "by": entry.remediation or entry.operator,
+        "by": entry.by,
+        "reason": entry.reason,
+        "overrode": list(entry.overrode),
     }
 
 
-class InternalServer(socketserver.ThreadingMixIn, WSGIServer):
-    """Serves the internal listener's application, a thread for each connection."""
-
-    daemon_threads = True
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that stalled or hung up is no news."""
-        log.debug("request not finished", extra={"error": repr(sys.exception())})
-
-
-class InternalRequestHandler(WSGIRequestHandler):
-    """A client that stalls is dropped, and a request is no log line."""
-
-    timeout = CLIENT_TIMEOUT_SECONDS
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Probes and scrapes come every few seconds; the metrics count what matters."""
+def _iso(time: datetime | None) -> str | None:
+    return time.isoformat() if time else None

@@ -13,7 +13,7 @@ from hypothesis import settings
 from remediator.embedded import EmbeddedCluster
 from tests.control_plane import ControlPlane
 from tests.faults import FaultyApi
-from tests.service import Clock, Service
+from tests.service import SHIPPED, Clock, Service
 
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.register_profile("here", deadline=None)
@@ -40,6 +40,14 @@ def api(embedded: EmbeddedCluster) -> Iterator[FaultyApi]:
 def clock() -> Clock:
     """A clock that stands at noon."""
     return Clock()
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A copy of the shipped remediations.yaml."""
+    path = tmp_path / "remediations.yaml"
+    path.write_text(SHIPPED.read_text())
+    return path
 
 
 @pytest.fixture

@@ -95,14 +95,6 @@ def kubeconfig(api: FaultyApi, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Path:
-    """A copy of the shipped remediations.yaml."""
-    path = tmp_path / "remediations.yaml"
-    path.write_text(SHIPPED.read_text())
-    return path
-
-
-@pytest.fixture
 def replica(kubeconfig: Path, config: Path, tmp_path: Path) -> Iterator[Replica]:
     """A service without credentials."""
     flags = (f"--config.file={config}", f"--kubeconfig={kubeconfig}", "--insecure-no-auth")

@@ -1,61 +1,20 @@
-"""The internal listener: probes, status and metrics, for programs and for people."""
+"""The internal listener: probes, status and metrics, for programs and for people. The page is in tests/browser."""
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
-from werkzeug.test import Client
+from flit_core.buildapi import build_wheel
 
 from remediator.embedded import EmbeddedCluster
 from remediator.ledger import KILL_SWITCH, PAUSE
-from remediator.memory import Memory
-from remediator.observation import Observer
 from remediator.reload import PolicyFile
-from remediator.status import Knowledge, create_internal_app
 from tests.faults import Answer, FaultyApi
+from tests.internal import Internal
 from tests.kubectl import patch_deployment
 from tests.service import SHIPPED, Clock, Service, alert
-
-
-class Internal:
-    """The internal listener of a service, and the observer that feeds it."""
-
-    def __init__(self, service: Service, clock: Clock, policy_file: PolicyFile) -> None:
-        self.alive = True
-        self.observer = Observer(
-            policy=policy_file.current,
-            cluster=service.cluster,
-            metrics=service.metrics,
-            recorder=service.recorder,
-            memory=Memory(),
-            now=clock,
-        )
-        knowledge = Knowledge(
-            policy_file=policy_file,
-            observer=self.observer,
-            registry=service.metrics.registry,
-            cluster="eu-1",
-            dry_run=False,
-            alive=lambda: self.alive,
-            now=clock,
-        )
-        self.client = Client(create_internal_app(knowledge))
-
-    def target(self, name: str) -> dict[str, Any]:
-        """A target's status after a fresh look."""
-        self.observer.look()
-        targets = self.client.get("/api/v1/status").get_json()["data"]["targets"]
-        found: dict[str, Any] = next(target for target in targets if target["name"] == name)
-        return found
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    """A copy of the shipped remediations.yaml."""
-    path = tmp_path / "remediations.yaml"
-    path.write_text(SHIPPED.read_text())
-    return path
 
 
 @pytest.fixture
@@ -126,6 +85,61 @@ def test_the_status_shows_holds(internal: Internal, service: Service, embedded: 
     assert service.value("remediator_kill_switch", target="denis-workers") == 1
 
 
+def test_the_status_says_why_the_kill_switch_is_on(internal: Internal, embedded: EmbeddedCluster) -> None:
+    """Who latched it and why; a target at 0 replicas by hand has nobody to name."""
+    assert internal.target("denis-workers")["latched"] is None
+    switch = json.dumps({"reason": "jobs are lost", "author": "ada", "since": "2026-11-23T11:00:00Z"})
+    patch_deployment(embedded, {"metadata": {"annotations": {KILL_SWITCH: switch}}}, "denis-workers")
+    latched = internal.target("denis-workers")["latched"]
+    assert latched == {"reason": "jobs are lost", "author": "ada", "since": "2026-11-23T11:00:00+00:00"}
+
+    patch_deployment(embedded, {"spec": {"replicas": 0}})
+    target = internal.target("denis")
+    assert (target["killSwitch"], target["latched"]) == (True, None)
+
+
+def test_the_status_says_what_each_alert_would_do(internal: Internal, service: Service, clock: Clock) -> None:
+    """The answer for each remediation is the one that an alert then gets, and after an act the end of the cooldown."""
+
+    def told() -> dict[str, Any]:
+        return {remediation["name"]: remediation["now"] for remediation in internal.status()["config"]["remediations"]}
+
+    assert told()["rollback"] == {
+        "reason": "Applied",
+        "kind": "acted",
+        "message": "would set 10 % -> 0 %",
+        "until": None,
+        "nothingToDo": False,
+    }
+    assert told()["scale-workers"]["message"].startswith("would set 4 -> 6 replicas, unless")
+
+    assert service.reasons(alert()) == ["Applied"]
+    clock.move(minutes=10)
+    rollback = told()["rollback"]
+    assert (rollback["reason"], rollback["until"]) == ("CoolingDown", "2026-11-23T12:30:00+00:00")
+    assert rollback["nothingToDo"] is True
+    assert service.reasons(alert()) == ["CoolingDown"]
+
+
+def test_the_summary_answers_three_questions(internal: Internal) -> None:
+    """For each canary whether it is safe, then whether the reflex works and whether an act is withheld."""
+    assert [(answer["about"], answer["standing"]) for answer in internal.status()["summary"]] == [
+        ("canary", "good"),
+        ("reflex", "good"),
+        ("withheld", "good"),
+    ]
+    internal.alive = False
+    assert internal.status()["summary"][1]["answer"] == "Broken"
+
+
+def test_before_the_first_look_nothing_is_claimed(internal: Internal) -> None:
+    """A service that has just started knows of no target, and says so in the status and on the page."""
+    data = internal.client.get("/api/v1/status").get_json()["data"]
+    assert {answer["standing"] for answer in data["summary"]} == {"bad"}
+    assert {remediation["now"]["reason"] for remediation in data["config"]["remediations"]} == {"Unavailable"}
+    assert "Not yet" in internal.client.get("/").get_data(as_text=True)
+
+
 def test_a_target_that_cannot_be_read_is_said(internal: Internal, service: Service, api: FaultyApi) -> None:
     """The problem stands in the status, and remediator_target_up is 0."""
     api.next("GET", Answer(status=404))
@@ -163,18 +177,28 @@ def test_a_target_that_is_gone_from_the_policy_has_no_gauges(service: Service, c
     assert service.value("remediator_target_up", target="denis-workers") == 1
 
 
-def test_the_page_escapes_everything(internal: Internal, embedded: EmbeddedCluster) -> None:
-    """Text from annotations is text, and nothing on the page may run."""
-    reason = "<script>alert(1)</script>"
-    pause = json.dumps({"reason": reason, "author": "ada", "until": "2026-11-23T12:30:00Z"})
-    patch_deployment(embedded, {"metadata": {"annotations": {PAUSE: pause}}})
+@pytest.mark.parametrize("path", ["/", "/static/status.css", "/static/status.js", "/static/icon.svg"])
+def test_the_page_and_its_parts_may_load_nothing_from_elsewhere(internal: Internal, path: str) -> None:
+    """Everything comes from the listener itself, with headers that forbid all else."""
     internal.observer.look()
-    answer = internal.client.get("/")
+    with internal.client.get(path) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["Content-Security-Policy"] == (
+            "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
+            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        )
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert answer.headers["Cache-Control"] == "no-store"
 
-    page = answer.get_data(as_text=True)
-    assert reason not in page
-    assert "&lt;script&gt;" in page
-    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+def test_the_wheel_holds_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Template, stylesheet, script and icon are installed with the code."""
+    monkeypatch.chdir(SHIPPED.parents[1])
+    with zipfile.ZipFile(tmp_path / build_wheel(str(tmp_path))) as wheel:
+        names = set(wheel.namelist())
+    files = ("templates/status.html", "static/status.css", "static/status.js", "static/icon.svg")
+    assert {f"remediator/{name}" for name in files} <= names
 
 
 def test_a_bad_file_shows_in_the_status(internal: Internal, service: Service, clock: Clock, config: Path) -> None:

@@ -10,12 +10,13 @@ from remediator.api_errors import ClusterError
 from remediator.canary import Alarm, Setting, read_setting
 from remediator.cli.output import check_data
 from remediator.cli.site import Site
-from remediator.decision import Act, decide
 from remediator.durations import format_duration
 from remediator.evidence import Evidence, Unknown, no_evidence
+from remediator.forecast import forecast
 from remediator.judgement import Judgement, judge
 from remediator.phases import Stay, time_in_phase, window
 from remediator.policy import PERCENTAGE_FLAG, Remediation, Target
+from remediator.reasons import Reason
 from remediator.steering import NotWritten
 from remediator.workload import Workload
 
@@ -145,11 +146,10 @@ def _reflex(
     workload = canary if answer.target == target else workers
     if not isinstance(workload, Workload):
         return answer.name, f"cannot be told: {workload.why if workload else 'its target was not read'}"
-    decision = decide(answer, workload, now)
-    if isinstance(decision, Act):
-        return answer.name, f"would set {decision.message}"
-    until = f", until {format_duration(decision.until - now)} from now" if decision.until else ""
-    return answer.name, f"{decision.reason}: {decision.message}{until}"
+    told = forecast(answer, workload, now, dry_run=False)
+    until = f", for another {format_duration(told.until - now)}" if told.until else ""
+    word = "" if told.reason is Reason.APPLIED else f"{told.reason}: "
+    return answer.name, f"{word}{told.message}{until}"
 
 
 def _number(value: float | Unknown) -> float | None:

@@ -1,0 +1,102 @@
+"""The internal listener of a service, with the observer that feeds it, as server.py wires them."""
+
+import threading
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+from werkzeug.test import Client
+
+from remediator.internal import InternalRequestHandler, InternalServer, create_internal_app
+from remediator.memory import Memory
+from remediator.observation import Observer
+from remediator.reload import PolicyFile
+from remediator.status import Knowledge
+from tests.service import Service
+
+
+class Internal:
+    """What is asked through `client`, without a socket. The targets are looked at when `look` or `target` is called."""
+
+    def __init__(
+        self,
+        service: Service,
+        clock: Callable[[], datetime],
+        policy_file: PolicyFile,
+        *,
+        cluster: str = "eu-1",
+        dry_run: bool = False,
+    ) -> None:
+        self.alive = True
+        self.observer = Observer(
+            policy=policy_file.current,
+            cluster=service.cluster,
+            metrics=service.metrics,
+            recorder=service.recorder,
+            memory=Memory(),
+            now=clock,
+        )
+        self.app = create_internal_app(
+            Knowledge(
+                policy_file=policy_file,
+                observer=self.observer,
+                registry=service.metrics.registry,
+                cluster=cluster,
+                dry_run=dry_run,
+                alive=lambda: self.alive,
+                now=clock,
+            )
+        )
+        self.client = Client(self.app)
+
+    def status(self) -> dict[str, Any]:
+        """The status after a fresh look."""
+        self.observer.look()
+        data: dict[str, Any] = self.client.get("/api/v1/status").get_json()["data"]
+        return data
+
+    def target(self, name: str) -> dict[str, Any]:
+        """A target's status after a fresh look."""
+        found: dict[str, Any] = next(target for target in self.status()["targets"] if target["name"] == name)
+        return found
+
+
+class Listening:
+    """The same on a port of loopback, which stays the same when it goes away and comes back."""
+
+    def __init__(self, internal: Internal) -> None:
+        self._app = internal.app
+        self._port = 0
+        self._running: tuple[InternalServer, threading.Thread] | None = None
+        self.instead: bytes | None = None
+        """What is answered to everything in place of the truth, as a proxy would."""
+
+    @property
+    def url(self) -> str:
+        """Where the page is."""
+        return f"http://127.0.0.1:{self._port}/"
+
+    def come_back(self) -> None:
+        """Listen, from now on or again."""
+        server = InternalServer(("127.0.0.1", self._port), InternalRequestHandler)
+        self._port = server.server_port
+        server.set_app(self._answer)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        self._running = (server, thread)
+
+    def go(self) -> None:
+        """Refuse connections from now on, if that is not so already."""
+        if self._running:
+            server, thread = self._running
+            server.shutdown()
+            server.server_close()
+            thread.join()
+        self._running = None
+
+    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if self.instead is None:
+            return self._app(environ, start_response)
+        start_response("200 OK", [("Content-Type", "text/html")])
+        return [self.instead]
