@@ -3,7 +3,8 @@
 Expressions, thresholds, labels, matchers and grouping stay as they are shipped: it is those that are shown and tested.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,21 @@ def rules(name: str, pace: Pace) -> str:
             if "for" in rule:
                 rule["for"] = pace.hold
     return yaml.safe_dump(document)
+
+
+def watch(pace: Pace, *, scrape: Mapping[str, str], alertmanagers: Sequence[str]) -> dict[str, str]:
+    """Prometheus's files at this pace: the shipped rules, and a configuration for these jobs and Alertmanagers."""
+    files = {name: rules(name, pace) for name in ("denis.rules.yaml", "remediator.rules.yaml")}
+    configuration = {
+        "global": {"scrape_interval": pace.interval, "scrape_timeout": pace.interval},
+        "rule_files": list(files),
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": list(alertmanagers)}]}]},
+        "scrape_configs": [
+            {"job_name": job, "static_configs": [{"targets": [address], "labels": {"namespace": "denis"}}]}
+            for job, address in scrape.items()
+        ],
+    }
+    return {**files, "prometheus.json": json.dumps(configuration)}
 
 
 def route(pace: Pace, *, webhook: str, token_file: Path, group_by: list[str] | None = None) -> str:

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from demo.denis import percentage
 from demo.loopback import get_json, get_text, send_json
 from demo.process import Process
-from demo.shipped import RULES, Pace, rules
+from demo.shipped import RULES
 
 ANY_PORT = "127.0.0.1:0"
 
@@ -125,26 +125,9 @@ class Alertmanager(Process):
 
 
 class Prometheus(Process):
-    """Prometheus with the shipped rules."""
+    """Prometheus with its files: prometheus.json, and the rules that it names."""
 
-    def __init__(
-        self, program: Path, directory: Path, *, pace: Pace, scrape: Mapping[str, str], alertmanagers: Sequence[str]
-    ) -> None:
-        files = {name: rules(name, pace) for name in ("denis.rules.yaml", "remediator.rules.yaml")}
-        files["prometheus.json"] = json.dumps(
-            {
-                "global": {"scrape_interval": pace.interval, "scrape_timeout": pace.interval},
-                "rule_files": list(files),
-                "alerting": {"alertmanagers": [{"static_configs": [{"targets": list(alertmanagers)}]}]},
-                "scrape_configs": [
-                    {
-                        "job_name": job,
-                        "static_configs": [{"targets": [address], "labels": {"namespace": "denis"}}],
-                    }
-                    for job, address in scrape.items()
-                ],
-            }
-        )
+    def __init__(self, program: Path, directory: Path, files: Mapping[str, str]) -> None:
         for name, text in files.items():
             (directory / name).write_text(text)
         command: list[str | Path] = [program, f"--config.file={directory / 'prometheus.json'}"]
@@ -171,8 +154,8 @@ class Prometheus(Process):
 class Deployments:
     """The two Deployments of DENIS, by the Kubernetes API."""
 
-    def __init__(self, api_url: str) -> None:
-        self._url = f"{api_url}/apis/apps/v1/namespaces/denis/deployments"
+    def __init__(self, api_url: str, *, namespace: str = "denis") -> None:
+        self._url = f"{api_url}/apis/apps/v1/namespaces/{namespace}/deployments"
 
     def get(self, name: str) -> dict[str, Any]:
         """A Deployment as it is now."""

@@ -96,9 +96,7 @@ class Stage:
             lambda: Prometheus(
                 for_rules.path,
                 self.directory,
-                pace=PACE,
-                scrape={"denis": denis},
-                alertmanagers=[alertmanager.address],
+                shipped.watch(PACE, scrape={"denis": denis}, alertmanagers=[alertmanager.address]),
             )
         ).ready()
         rules = f"rules/denis.rules.yaml in a copy with short durations (for: {PACE.hold})"

@@ -92,7 +92,7 @@ def _watch(stack: ExitStack, program: Path, directory: Path) -> Watch:
     denis = stack.enter_context(Denis("http://127.0.0.1:1"))
     alertmanagers, internal = [free_address(), free_address()], free_address()
     scrape = {"denis": denis.address, "remediator": internal}
-    prometheus = Prometheus(program, directory, pace=PACE, scrape=scrape, alertmanagers=alertmanagers)
+    prometheus = Prometheus(program, directory, shipped.watch(PACE, scrape=scrape, alertmanagers=alertmanagers))
     stack.enter_context(prometheus).ready()
     return Watch(denis=denis, prometheus=prometheus, alertmanager_addresses=alertmanagers, internal_address=internal)
 
