@@ -42,7 +42,7 @@ format: venv ## Format the code and mend what the linter can mend
 control-plane: ## Build the real Kubernetes that the tests use (Go; minutes, once)
 	.ci/control-plane
 
-chart-tools: ## Install Helm 4 and the schemas of Kubernetes that the chart's tests use
+chart-tools: ## Install Helm 4 and the schemas that the chart's tests use
 	.ci/chart-tools
 
 chart-docs: venv ## Renew what the chart copies: the rules, and its README's table of values
