@@ -48,7 +48,7 @@ browser: ## Install Chromium and axe-core, which the tests of the status page us
 screenshots: venv ## Renew the pictures of the status page in docs/images
 	$(BIN)/python -m tests.browser.screenshots
 
-chart-tools: ## Install Helm 4 and the schemas of Kubernetes that the chart's tests use
+chart-tools: ## Install Helm 4 and the schemas that the chart's tests use
 	.ci/chart-tools
 
 chart-docs: venv ## Renew what the chart copies: the rules, and its README's table of values

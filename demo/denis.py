@@ -55,8 +55,9 @@ class Cluster:
 class Denis(Collector):
     """Exports the gauges at `address`/metrics until it is stopped."""
 
-    def __init__(self, api_url: str, scenario: Scenario | None = None) -> None:
+    def __init__(self, api_url: str, scenario: Scenario | None = None, *, namespace: str = "denis") -> None:
         self.api_url = api_url
+        self._namespace = namespace
         self._scenario = scenario or Scenario()
         self._lock = threading.Lock()
         self._cluster = Cluster()
@@ -120,7 +121,7 @@ class Denis(Collector):
 
     def _look(self) -> Cluster:
         """The cluster now, or as it was last seen: pods run on without an API server."""
-        deployments = f"{self.api_url}/apis/apps/v1/namespaces/denis/deployments"
+        deployments = f"{self.api_url}/apis/apps/v1/namespaces/{self._namespace}/deployments"
         try:
             denis, workers = get_json(f"{deployments}/denis"), get_json(f"{deployments}/denis-workers")
         except OSError:

@@ -18,11 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from demo.process import Process
 from remediator import __version__
 from tests.components import CACHE, component
+from tests.isolation import Isolated, Isolation, need_isolation
 
 TREE = Path(__file__).parent.parent
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -38,30 +36,8 @@ BASE = [
     '--customize-hook=touch "$1"/usr/lib/python3.13/site-packages/pip/__init__.py "$1"/usr/local/bin/pip3',
 ]
 
-# What a kubelet does before it starts a container, for a Pod of the restricted profile with a read-only root.
-# Arguments: root, folder mounted at MOUNTED, kind of file system at /tmp or none, user, group, working directory,
-# NAME=value..., command.
 MOUNTED = "/mnt"
-KUBELET = f"""
-set -eu
-root=$1 mounted=$2 scratch=$3 user=$4 group=$5 directory=$6
-shift 6
-mount --bind "$root" "$root"
-mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
-[ "$scratch" = none ] || mount -t "$scratch" -o nosuid,nodev,size=64m "$scratch" "$root/tmp"
-mount -t tmpfs -o nosuid,mode=755 tmpfs "$root/dev"
-for device in null zero full random urandom; do
-  touch "$root/dev/$device"
-  mount --bind "/dev/$device" "$root/dev/$device"
-done
-mkdir "$root/dev/shm"
-mount -t tmpfs -o nosuid,nodev,size=64m tmpfs "$root/dev/shm"
-mount --bind "$mounted" "$root{MOUNTED}"
-mount -o remount,bind,ro "$root{MOUNTED}"
-mount -o remount,bind,ro "$root"
-exec chroot "$root" setpriv --reuid="$user" --regid="$group" --clear-groups --bounding-set=-all --inh-caps=-all \\
-  --no-new-privs env -i --chdir="$directory" "$@"
-"""
+"""Where a container finds the folder that it is given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,32 +57,24 @@ class Image:
         return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
     def _isolated(self, directory: Path, scratch: bool, command: Sequence[str | Path]) -> list[str | Path]:
-        namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
-        mounts = [self.root, directory, "tmpfs" if scratch else "none"]
-        settings = [*self.config["User"].split(":"), self.config["WorkingDir"], *self.config["Env"]]
-        return [*namespaces, "sh", "-c", KUBELET, "kubelet", *mounts, *settings, *command]
+        user, group = self.config["User"].split(":")
+        place = Isolation(
+            root=self.root,
+            mounts=[(directory, MOUNTED)],
+            user=user,
+            group=group,
+            directory=self.config["WorkingDir"],
+            environment=dict(setting.split("=", 1) for setting in self.config["Env"]),
+            scratch=scratch,
+        )
+        return place.command(command)
 
 
-class Container(Process):
-    """A running container. Stopping it sends SIGTERM to its process 1, as a kubelet does."""
+class Container(Isolated):
+    """A running container of an image."""
 
     def __init__(self, image: Image, directory: Path, mounted: Path, *arguments: str, scratch: bool = False) -> None:
         super().__init__("container", image.command(mounted, *arguments, scratch=scratch), directory)
-
-    @property
-    def pid(self) -> int:
-        """The container's process 1, by the number that it has outside."""
-        return int(Path(f"/proc/{self._child.pid}/task/{self._child.pid}/children").read_text())
-
-    def ask_to_stop(self) -> None:
-        """Send SIGTERM and do not wait."""
-        if self._child.poll() is None:
-            os.kill(self.pid, 15)
-
-    def status(self) -> dict[str, str]:
-        """What the kernel says of process 1."""
-        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
-        return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
 @contextmanager
@@ -115,8 +83,7 @@ def built_image(directory: Path) -> Iterator[Image]:
 
     Raises pytest's Skipped (or Failed in CI) on a machine that cannot.
     """
-    if sys.platform != "linux" or os.geteuid():
-        _cannot("building and running the image needs Linux, and root: for namespaces and for buildah's chroot")
+    need_isolation("building and running the image")
     buildah = _Buildah(directory)
     try:
         built = buildah.build(_base(directory))
@@ -202,9 +169,3 @@ def _base(directory: Path) -> Path:
             buildah.run("push", "--quiet", image, f"oci-archive:{fresh}")
             fresh.replace(archive)
     return archive
-
-
-def _cannot(reason: str) -> None:
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)

@@ -44,8 +44,10 @@ class Helm(ABC):
         """Manifests by template, unparsed. Raises Refused."""
 
     @abstractmethod
-    def install(self, name: str, namespace: str, values: Values, *, wait: bool = True, chart: Path = CHART) -> None:
-        """Install and wait. Raises Refused."""
+    def install(
+        self, name: str, namespace: str, values: Values, *, wait: bool = True, chart: Path = CHART, whole: bool = False
+    ) -> None:
+        """Install and wait; `whole` takes everything away again where something fails. Raises Refused."""
 
     @abstractmethod
     def upgrade(self, name: str, namespace: str, values: Values) -> None:
@@ -114,9 +116,12 @@ class Helm3(Helm):
         """The notes of a release that is installed."""
         return self._run("get", "notes", name, f"--namespace={namespace}", f"--kubeconfig={self._kubeconfig}")
 
-    def install(self, name: str, namespace: str, values: Values, *, wait: bool = True, chart: Path = CHART) -> None:
-        """Install and wait. Raises Refused."""
-        self._act("install", name, namespace, chart, *self._values(values), wait=wait)
+    def install(
+        self, name: str, namespace: str, values: Values, *, wait: bool = True, chart: Path = CHART, whole: bool = False
+    ) -> None:
+        """Install and wait; `whole` takes everything away again where something fails. Raises Refused."""
+        flags = ["--atomic"] if whole else []
+        self._act("install", name, namespace, chart, *self._values(values), *flags, wait=wait)
 
     def upgrade(self, name: str, namespace: str, values: Values) -> None:
         """Upgrade and wait. Raises Refused."""
@@ -174,9 +179,12 @@ class Helm4(Helm):
         manifests = self.template(values, name="remediator", namespace="denis", chart=CHART)
         return next(text for path, text in manifests.items() if path.endswith("NOTES.txt"))
 
-    def install(self, name: str, namespace: str, values: Values, *, wait: bool = True, chart: Path = CHART) -> None:
-        """Install and wait. Raises Refused."""
-        self._act("install", namespace, chart=chart, name=name, namespace=namespace, values=values, wait=wait)
+    def install(
+        self, name: str, namespace: str, values: Values, *, wait: bool = True, chart: Path = CHART, whole: bool = False
+    ) -> None:
+        """Install and wait; `whole` takes everything away again where something fails. Raises Refused."""
+        place = {"name": name, "namespace": namespace}
+        self._act("install", namespace, chart=chart, wait=wait, values=values, rollback_on_failure=whole, **place)
 
     def upgrade(self, name: str, namespace: str, values: Values) -> None:
         """Upgrade and wait. Raises Refused."""

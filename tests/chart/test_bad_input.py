@@ -67,6 +67,8 @@ SCHEMA: dict[str, tuple[dict[str, Any], str]] = {
     "key that is a path": ({"auth": {"keys": ["../token"]}}, "keys"),
     "unknown kind of credentials": ({"auth": {"type": "oauth"}}, "type"),
     "digest that is none": ({"image": {"digest": "latest"}}, "digest"),
+    "liveness that has to be seen twice": ({"livenessProbe": {"successThreshold": 2}}, "successThreshold"),
+    "readiness that kills": ({"readinessProbe": {"terminationGracePeriodSeconds": 9}}, "terminationGracePeriodSeconds"),
     "port 0": ({"service": {"port": 0}}, "port"),
     "everybody may post": ({"networkPolicy": {"alertmanager": []}}, "alertmanager"),
     "API server's address without a mask": (
@@ -84,6 +86,19 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "users without a Secret": ({"auth": {"type": "basic"}}, "auth.existingSecret: is needed"),
     "two Secrets": ({"auth": {"token": "0" * 16, "existingSecret": "s"}}, "auth.token: is for the Secret"),
     "client CA without TLS": ({"tls": {"clientCAKey": "ca.crt"}}, "tls.clientCAKey: needs tls.existingSecret"),
+    "one port for both": ({"service": {"port": 9090}}, "service.internalPort: 9090 is the webhook's port too"),
+    "a scrape longer than its interval": (
+        {"serviceMonitor": {"interval": "5s"}},
+        "serviceMonitor.scrapeTimeout: 10s is longer than the interval 5s",
+    ),
+    "a volume with the chart's own name": (
+        {"extraVolumes": [{"name": "config", "emptyDir": {}}]},
+        "extraVolumes: the chart has a volume config of its own",
+    ),
+    "a mount at the chart's own place": (
+        {"extraVolumeMounts": [{"name": "mine", "mountPath": "/etc/remediator/config"}]},
+        "extraVolumeMounts: the chart mounts something at /etc/remediator/config itself",
+    ),
     "too little time to stop": ({"preStopSleepSeconds": 10}, "terminationGracePeriodSeconds: 30 is too short"),
     "maximum below the minimum": (scale(min=9, max=8), "remediations.scale-workers.scale: max 8 is below min 9"),
     "nobody's service account": ({"serviceAccount": {"create": False}}, "serviceAccount.name: name a service account"),

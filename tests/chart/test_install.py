@@ -45,7 +45,8 @@ def found(plane: ControlPlane, kinds: str, namespace: str) -> set[str]:
 def of_cluster(plane: ControlPlane, namespace: str) -> set[str]:
     """Cluster-scoped objects of the releases in a namespace."""
     names = (plane.kubectl("get", kind, "--output=name").splitlines() for kind in CLUSTER_SCOPED)
-    return {name for name in itertools.chain(*names) if name.partition("/")[2].startswith(f"{namespace}-")}
+    beginning = f"{namespace}-"[:54]  # what is left of a long name
+    return {name for name in itertools.chain(*names) if name.partition("/")[2].startswith(beginning)}
 
 
 def token(plane: ControlPlane, namespace: str, key: str = "token") -> str:
@@ -147,8 +148,11 @@ def test_releases_with_one_name_and_releases_in_one_namespace(
         ({"targets": {"denis": {"namespace": "nowhere"}}}, "targets: there is no namespace nowhere"),
         ({"cluster": {"required": True}}, "cluster.name: is empty"),
         ({"replicaCount": 0}, "replicaCount"),
+        ({"replicaCount": "two"}, "replicaCount"),
+        ({"replicas": 2}, "replicas"),
+        ({"fullnameOverride": "n" * 64}, "fullnameOverride"),
     ],
-    ids=["Secret", "key", "certificate", "namespace", "fence", "replicas"],
+    ids=["Secret", "key", "certificate", "namespace", "fence", "replicas", "type", "unknown key", "long name"],
 )
 def test_a_refused_installation_leaves_nothing(
     cluster_helm: Helm,
@@ -166,6 +170,53 @@ def test_a_refused_installation_leaves_nothing(
     assert message in str(error.value)
     assert found(control_plane, NAMESPACED, namespace) == {"Secret/own"}
     assert of_cluster(control_plane, namespace) == set()
+
+
+def test_what_only_the_api_server_refuses_leaves_nothing_either(
+    cluster_helm: Helm, control_plane: ControlPlane, make_namespace: Callable[[], str]
+) -> None:
+    """With --atomic or --rollback-on-failure, what was made before the refusal is taken away again."""
+    namespace = make_namespace()
+    values = beside(namespace, {"tolerations": [{"operator": "Sometimes"}]})
+    with pytest.raises(Refused, match="Sometimes"):
+        cluster_helm.install(RELEASE, namespace, values, whole=True)
+    until("nothing is left", lambda: not found(control_plane, NAMESPACED, namespace), SECONDS)
+    assert of_cluster(control_plane, namespace) == set()
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["plain", "whole"])
+def test_who_may_not_make_the_policy_leaves_nothing_that_acts(
+    control_plane: ControlPlane, make_namespace: Callable[[], str], tmp_path: Path, whole: bool
+) -> None:
+    """An installer who cannot even see policies is stopped at once; one who can see them needs --atomic."""
+    namespace = make_namespace()
+    account = f"--serviceaccount={namespace}:installer"
+    name = f"{namespace}-installer"
+    for command in [
+        f"create serviceaccount installer --namespace={namespace}",
+        f"create rolebinding installer --clusterrole=admin {account} --namespace={namespace}",
+        f"create clusterrole {name} --verb=get,list,delete --resource={CLUSTER_SCOPED[0]},{CLUSTER_SCOPED[1]}",
+        *([f"create clusterrolebinding {name} --clusterrole={name} {account}"] if whole else []),
+    ]:
+        control_plane.kubectl(*command.split())
+    before = found(control_plane, NAMESPACED, namespace)
+    helm = Helm3(tmp_path, control_plane.service_account_kubeconfig(namespace, "installer"))
+    with pytest.raises(Refused, match="validatingadmissionpolicies"):
+        helm.install(RELEASE, namespace, beside(namespace), wait=False, whole=whole)
+    until("nothing is left", lambda: found(control_plane, NAMESPACED, namespace) == before, SECONDS)
+    control_plane.kubectl("delete", "clusterrole", name)
+
+
+def test_the_longest_names_are_installed(helm3_on_cluster: Helm3, control_plane: ControlPlane) -> None:
+    """A release of 53 characters in a namespace of 63 rolls out, and goes without a trace."""
+    namespace, name = control_plane.namespace("n" * 52), "r" * 53
+    helm3_on_cluster.install(name, namespace, beside(namespace, case("operator-values")))
+    assert control_plane.get("deployment", f"{name}-remediato", namespace)["status"]["readyReplicas"] == 2
+    assert len(of_cluster(control_plane, namespace)) == len(CLUSTER_SCOPED)
+    helm3_on_cluster.uninstall(name, namespace)
+    until("nothing is left", lambda: not found(control_plane, NAMESPACED, namespace), SECONDS)
+    assert of_cluster(control_plane, namespace) == set()
+    control_plane.delete_namespace(namespace)
 
 
 def test_a_token_is_rotated_by_two_upgrades(

@@ -193,7 +193,7 @@ class ControlPlane:
                 "--kube-api-burst=400",
             ],
             "kube-scheduler": ["--leader-elect=false", "--secure-port=0"],
-            "kwok": ["--manage-all-nodes=true", "--node-port=0", f"--config={stages}"],
+            "kwok": [f"--manage-single-node={NODE_NAME}", "--node-port=0", f"--config={stages}"],
         }
         return {name: [self._programs[name], kubeconfig, *flags] for name, flags in arguments.items()}
 

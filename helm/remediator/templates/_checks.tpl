@@ -16,6 +16,20 @@
 {{- if and $values.tls.clientCAKey (not $values.tls.existingSecret) -}}
   {{- fail "tls.clientCAKey: needs tls.existingSecret" -}}
 {{- end -}}
+{{- if eq (int $values.service.port) (int $values.service.internalPort) -}}
+  {{- fail (printf "service.internalPort: %v is the webhook's port too; give each its own" $values.service.internalPort) -}}
+{{- end -}}
+{{- with $values.serviceMonitor -}}
+  {{- if gt (include "remediator.milliseconds" .scrapeTimeout | int64) (include "remediator.milliseconds" .interval | int64) -}}
+    {{- fail (printf "serviceMonitor.scrapeTimeout: %s is longer than the interval %s, and the operator would ignore the ServiceMonitor without a word" .scrapeTimeout .interval) -}}
+  {{- end -}}
+{{- end -}}
+{{- range $values.extraVolumes -}}
+  {{- if has (get . "name") (list "config" "auth" "tls") }}{{ fail (printf "extraVolumes: the chart has a volume %s of its own; choose another name" .name) }}{{ end -}}
+{{- end -}}
+{{- range $values.extraVolumeMounts -}}
+  {{- if has (get . "mountPath") (list "/etc/remediator/config" "/etc/remediator/auth" "/etc/remediator/tls") }}{{ fail (printf "extraVolumeMounts: the chart mounts something at %s itself; choose another place" .mountPath) }}{{ end -}}
+{{- end -}}
 {{- $least := add $values.preStopSleepSeconds 25 -}}
 {{- if lt (int $values.terminationGracePeriodSeconds) (int $least) -}}
   {{- fail (printf "terminationGracePeriodSeconds: %v is too short; preStopSleepSeconds, 20 for requests in flight and 5 make %v" $values.terminationGracePeriodSeconds $least) -}}
