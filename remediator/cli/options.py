@@ -9,10 +9,9 @@ import click
 FILE = click.Path(path_type=Path)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-Decorator = Callable[[Command], Command]
 
 
-def config_file() -> Any:
+def config_file() -> Callable[[Command], Command]:
     """`--config.file`."""
     return click.option(
         "--config.file",
@@ -41,7 +40,7 @@ def api_server(command: Command) -> Command:
     return command
 
 
-def output(*spellings: str) -> Any:
+def output(*spellings: str) -> Callable[[Command], Command]:
     """`-o, --output`; table, json and yaml if nothing else is given. The first is the default."""
     choices = spellings or ("table", "json", "yaml")
     return click.option(
@@ -54,16 +53,16 @@ def output(*spellings: str) -> Any:
     )
 
 
-def target(kind: str) -> Any:
+def target(kind: str) -> Callable[[Command], Command]:
     """`--target`, for files that name more than one `kind`."""
     return click.option(
         "--target", "target_name", metavar="NAME", help=f"Which of the file's targets is the {kind}, if several are."
     )
 
 
-def prometheus_url() -> Any:
+def prometheus_url(command: Command) -> Command:
     """`--prometheus.url`."""
-    return click.option(
+    decorate = click.option(
         "--prometheus.url",
         "prometheus_url",
         metavar="URL",
@@ -71,11 +70,12 @@ def prometheus_url() -> Any:
         show_envvar=True,
         help="The Prometheus that evaluates the rules; asked for signals and firing alerts.",
     )
+    return decorate(command)
 
 
-def alertmanager_url() -> Any:
+def alertmanager_url(command: Command) -> Command:
     """`--alertmanager.url`."""
-    return click.option(
+    decorate = click.option(
         "--alertmanager.url",
         "alertmanager_url",
         metavar="URL",
@@ -83,11 +83,12 @@ def alertmanager_url() -> Any:
         show_envvar=True,
         help="The Alertmanager that the rules' alerts go to; asked for what fires and is not silenced.",
     )
+    return decorate(command)
 
 
-def fence() -> Any:
+def fence(command: Command) -> Command:
     """`--cluster`."""
-    return click.option(
+    decorate = click.option(
         "--cluster",
         default="",
         metavar="NAME",
@@ -95,3 +96,4 @@ def fence() -> Any:
         show_envvar=True,
         help="The fence: only series and alerts whose label cluster is this count.",
     )
+    return decorate(command)
