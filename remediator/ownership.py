@@ -16,6 +16,9 @@ _AUTOSCALERS = frozenset({"kube-controller-manager", KEDA})
 
 REPLICAS = "replicas"
 
+OWN_MANAGERS = frozenset({"remediator", "remediator-cli"})
+"""The names of the service and of its commands; what they write is in the ledger too."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:

@@ -1,0 +1,82 @@
+"""What a phase asks of the canary's rates.
+
+Pure. The thresholds are met where the rate is exactly as high or low as they say, as the alerts' are. An average over
+too few samples is no evidence, neither for the canary nor against it.
+"""
+
+from collections.abc import Iterator
+
+from remediator.checks import Check
+from remediator.durations import format_duration
+from remediator.evidence import RECENT, Evidence, Rate, Unknown, Value
+from remediator.policy import Phase
+
+ENOUGH = 0.9
+"""The share of the time in which there have to be samples."""
+
+
+def met(evidence: Evidence, measure: Phase) -> Iterator[Check]:
+    """Whether the rates are good enough: over the window, and now."""
+    span, recent = format_duration(evidence.window), format_duration(min(RECENT, evidence.window))
+    yield _samples(evidence, measure)
+    success, error = evidence.success_rate, evidence.error_rate
+    yield _at_least("success rate", success.average, measure.min_success_rate, f"in {span}")
+    yield _at_most("error rate", error.average, measure.max_error_rate, f"in {span}")
+    yield _at_least("success rate now", _recent(success), measure.min_success_rate, f"in {recent}")
+    yield _at_most("error rate now", _recent(error), measure.max_error_rate, f"in {recent}")
+
+
+def met_before(evidence: Evidence, measure: Phase) -> Iterator[Check]:
+    """Whether the rates were good enough at every time in the window."""
+    span = f"in the worst {format_duration(min(RECENT, evidence.window))} of {format_duration(evidence.window)}"
+    yield _at_least("success rate before", evidence.success_rate.worst, measure.min_success_rate, span)
+    yield _at_most("error rate before", evidence.error_rate.worst, measure.max_error_rate, span)
+
+
+def _samples(evidence: Evidence, measure: Phase) -> Check:
+    name, span = "samples", format_duration(evidence.window)
+    shares: list[float] = []
+    for rate in (evidence.success_rate, evidence.error_rate):
+        if isinstance(rate.coverage, Unknown):
+            return Check(
+                name=name, passed=None, found=rate.coverage.why, remedy="see docs/runbooks/DenisSignalMissing.md"
+            )
+        shares.append(rate.coverage)
+    found = f"in {min(shares):.0%} of {span}, and {ENOUGH:.0%} of {format_duration(measure.hold)} are enough"
+    passed = min(shares) >= ENOUGH and evidence.window >= measure.hold
+    return Check(name=name, passed=passed, found=found, remedy="wait; see docs/runbooks/DenisSignalMissing.md")
+
+
+def broken(evidence: Evidence, measure: Phase) -> bool:
+    """Whether the rates are known to be too bad now."""
+    success, error = _recent(evidence.success_rate), _recent(evidence.error_rate)
+    too_few = not isinstance(success, Unknown) and success < measure.min_success_rate
+    return too_few or (not isinstance(error, Unknown) and error > measure.max_error_rate)
+
+
+def _recent(rate: Rate) -> Value:
+    """The average of the last minutes, if it is one of enough samples."""
+    if isinstance(rate.recent, Unknown) or isinstance(rate.recent_coverage, Unknown):
+        return rate.recent if isinstance(rate.recent, Unknown) else rate.recent_coverage
+    if rate.recent_coverage < ENOUGH:
+        return Unknown(why=f"only {rate.recent_coverage:.0%} of the last minutes have samples")
+    return rate.recent
+
+
+def _at_least(name: str, value: Value, wanted: float, when: str) -> Check:
+    passed = None if isinstance(value, Unknown) else value >= wanted
+    return _compared(name, value, passed, f"at least {_percent(wanted)} {when}")
+
+
+def _at_most(name: str, value: Value, wanted: float, when: str) -> Check:
+    passed = None if isinstance(value, Unknown) else value <= wanted
+    return _compared(name, value, passed, f"at most {_percent(wanted)} {when}")
+
+
+def _compared(name: str, value: Value, passed: bool | None, wanted: str) -> Check:
+    found = value.why if isinstance(value, Unknown) else f"{_percent(value)}, wanted {wanted}"
+    return Check(name=name, passed=passed, found=found, remedy="see docs/phases.md")
+
+
+def _percent(ratio: float) -> str:
+    return f"{ratio * 100:.6g} %"
