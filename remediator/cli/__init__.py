@@ -9,6 +9,7 @@ import click
 from remediator import __version__
 from remediator.cli.canary import canary
 from remediator.cli.check import check
+from remediator.cli.completion import completion
 from remediator.cli.explain import explain
 from remediator.cli.serve import serve
 
@@ -25,5 +26,6 @@ def main() -> None:
 
 main.add_command(canary)
 main.add_command(check)
+main.add_command(completion)
 main.add_command(explain)
 main.add_command(serve)

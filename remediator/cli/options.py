@@ -60,6 +60,44 @@ def target(kind: str) -> Callable[[Command], Command]:
     )
 
 
+def percentage(*, envvar: str | None = None) -> Callable[[Command], Command]:
+    """`[PERCENTAGE]`, a step of the canary; None where it is not given."""
+
+    def read(context: click.Context, parameter: click.Parameter, text: str | None) -> int | None:
+        return None if text is None else int(text)
+
+    steps = click.Choice(["0", "1", "10", "50", "100"])
+    return click.argument(
+        "percentage", metavar="[PERCENTAGE]", type=steps, required=False, callback=read, envvar=envvar
+    )
+
+
+def denis(command: Command) -> Command:
+    """`--denis.url` and `--denis.unit`."""
+    for option in (
+        click.option(
+            "--denis.unit",
+            "unit",
+            type=click.Choice(["ratio", "percent"]),
+            default="ratio",
+            show_default=True,
+            help="What a rate of DENIS is at 100 %: 1 or 100. The rules have it in denis:hundred_percent.",
+        ),
+        click.option(
+            "--denis.url",
+            "denis_url",
+            metavar="URL",
+            default="http://localhost:8084",
+            show_default=True,
+            envvar="REMEDIATOR_DENIS_URL",
+            show_envvar=True,
+            help="Where DENIS exports /metrics.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def prometheus_url(command: Command) -> Command:
     """`--prometheus.url`."""
     decorate = click.option(

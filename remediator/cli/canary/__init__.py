@@ -2,7 +2,12 @@
 
 import click
 
+from remediator.cli.canary.verify import verify
+
 
 @click.group()
 def canary() -> None:
     """Set, watch, promote and roll back the canary."""
+
+
+canary.add_command(verify)
