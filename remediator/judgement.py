@@ -50,7 +50,13 @@ class Judgement:
 
 
 def judge(
-    canary: Workload, workers: Workload | Unknown | None, policy: Policy, stay: Stay, evidence: Evidence, now: datetime
+    *,
+    canary: Workload,
+    workers: Workload | Unknown | None,
+    policy: Policy,
+    stay: Stay,
+    evidence: Evidence,
+    now: datetime,
 ) -> Judgement:
     """The judgement on a canary whose time is `stay`; `workers` is None where the policy has none."""
     percentage = stay.percentage
@@ -63,7 +69,7 @@ def judge(
         _flags(canary, policy),
         _pause(canary, now),
         _kill_switch(canary, workers),
-        _acts(canary, evidence, now),
+        _acts(canary, max(evidence.window, measure.hold if measure else evidence.window), now),
         _alerts("alerts", evidence.firing, "fire"),
         *(thresholds.met(evidence, measure) if measure else ()),
     )
@@ -101,9 +107,9 @@ def _phase(stay: Stay, step: int | None) -> Check:
     name = "phase"
     match stay.percentage:
         case None:
-            return Check(name=name, passed=None, found="unknown", remedy="set the canary to a step: canary set")
+            return Check(name=name, passed=None, found="unknown", remedy="set it to a step: remediator canary set")
         case 0:
-            remedy = "a person starts it: canary set 1"
+            remedy = "a person starts it: remediator canary set 1"
             return Check(name=name, passed=False, found="0 %: not started", remedy=remedy)
         case _ if step is None:
             return Check(name=name, passed=False, found=f"{stay.percentage} %: nothing to promote to")
@@ -118,12 +124,12 @@ def _time(stay: Stay) -> Check:
     name = "time"
     if stay.since is None:
         return Check(name=name, passed=None, found=f"not running: {stay.stopped}", remedy="mend that first")
-    found = f"{format_duration(stay.counted)} since {stay.origin}"
-    if stay.phase is None or stay.left is None:
-        return Check(name=name, passed=True, found=found)
-    found = f"{format_duration(stay.counted)} of {format_duration(stay.phase.hold)} since {stay.origin}"
-    remedy = stay.stopped or f"wait for another {format_duration(stay.left)}"
-    return Check(name=name, passed=not stay.left, found=found, remedy=remedy)
+    hold = f" of {format_duration(stay.phase.hold)}" if stay.phase else ""
+    found = f"{format_duration(stay.counted)}{hold} since {stay.origin}"
+    if stay.stopped:
+        found += f"; it stands still: {stay.stopped}"
+    left = stay.left or timedelta(0)
+    return Check(name=name, passed=not left, found=found, remedy=f"wait for another {format_duration(left)}")
 
 
 def _rollout(canary: Workload) -> Check:
@@ -139,7 +145,7 @@ def _rollout(canary: Workload) -> Check:
 def _flags(canary: Workload, policy: Policy) -> Check:
     problem = mixture(canary, policy)
     found = problem or f"the profile {canary.percentage()}"
-    return Check(name="flags", passed=not problem, found=found, remedy="write the whole profile: canary set")
+    return Check(name="flags", passed=not problem, found=found, remedy="write a whole profile: remediator canary set")
 
 
 def _pause(canary: Workload, now: datetime) -> Check:
@@ -148,7 +154,7 @@ def _pause(canary: Workload, now: datetime) -> Check:
         return Check(name=name, passed=None, found=problem, remedy="mend or remove the annotation")
     if pause := canary.held_by(now):
         found = f"by {pause.author} for another {format_duration(pause.until - now)}: {pause.reason}"
-        return Check(name=name, passed=False, found=found, remedy="wait, or resume")
+        return Check(name=name, passed=False, found=found, remedy="wait, or: remediator resume")
     return Check(name=name, passed=True, found="none")
 
 
@@ -160,17 +166,17 @@ def _kill_switch(canary: Workload, workers: Workload | Unknown | None) -> Check:
     if switch:
         by = f" by {switch.author}" if switch.author else ""
         found = f"on{by}: {switch.reason or 'no reason given'}"
-        return Check(name=name, passed=False, found=found, remedy="kill-switch off")
+        return Check(name=name, passed=False, found=found, remedy="remediator kill-switch off")
     if workers and workers.replicas == 0:
         return Check(name=name, passed=False, found="the workers are at 0 replicas by hand", remedy="scale them up")
     return Check(name=name, passed=True, found="off")
 
 
-def _acts(canary: Workload, evidence: Evidence, now: datetime) -> Check:
-    name, span = "acts", format_duration(evidence.window)
+def _acts(canary: Workload, window: timedelta, now: datetime) -> Check:
+    name, span = "acts", format_duration(window)
     if problem := canary.unbelievable(now):
         return Check(name=name, passed=None, found=problem, remedy="mend or remove the annotation")
-    acts = [entry for entry in canary.ledger.entries if entry.remediation and entry.time > now - evidence.window]
+    acts = [entry for entry in canary.ledger.entries if entry.remediation and entry.time > now - window]
     if not acts:
         return Check(name=name, passed=True, found=f"none in the last {span}")
     ago = format_duration(max(now - acts[-1].time, timedelta(0)))
@@ -180,7 +186,9 @@ def _acts(canary: Workload, evidence: Evidence, now: datetime) -> Check:
 
 def _alerts(name: str, alerts: Alerts, when: str) -> Check:
     if isinstance(alerts, Unknown):
-        return Check(name=name, passed=None, found=alerts.why, remedy="nobody promotes in the dark: mend that first")
+        return Check(
+            name=name, passed=None, found=alerts.why, remedy="nothing is promoted in the dark: mend that first"
+        )
     if not alerts:
         return Check(name=name, passed=True, found=f"none that ask for a rollback {when}")
     names = ", ".join(sorted({labels.get("alertname", "an alert without a name") for labels in alerts}))

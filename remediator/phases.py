@@ -110,7 +110,7 @@ def _changes(canary: Workload, policy: Policy, now: datetime) -> Iterator[tuple[
     """The last change of each kind, with the words for it."""
     entries = canary.ledger.as_of(now).entries
     if settled := canary.rollout.settled:
-        yield settled, "all pods followed"
+        yield settled, "all pods follow"
     acts = [entry for entry in entries if entry.effect == Effect.SET_PERCENTAGE]
     if acts:
         last = acts[-1]

@@ -74,8 +74,10 @@ def _at_most(name: str, value: Value, wanted: float, when: str) -> Check:
 
 
 def _compared(name: str, value: Value, passed: bool | None, wanted: str) -> Check:
-    found = value.why if isinstance(value, Unknown) else f"{_percent(value)}, wanted {wanted}"
-    return Check(name=name, passed=passed, found=found, remedy="see docs/phases.md")
+    if isinstance(value, Unknown):
+        return Check(name=name, passed=None, found=value.why, remedy="docs/phases.md says what is asked for")
+    remedy = "find the cause, or take it back: remediator canary rollback"
+    return Check(name=name, passed=passed, found=f"{_percent(value)}, wanted {wanted}", remedy=remedy)
 
 
 def _percent(ratio: float) -> str:

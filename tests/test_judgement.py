@@ -1,0 +1,282 @@
+"""The verdict on a canary: what it takes to be promoted, what takes it back, and that the unknown does neither."""
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remediator.evidence import Evidence, Rate, Unknown, no_evidence
+from remediator.judgement import Judgement, Verdict, judge
+from remediator.ledger import KillSwitch, Pause
+from remediator.phases import time_in_phase, window
+from remediator.policy import Policy
+from remediator.workload import Workload
+from tests.builders import HOUR, MINUTE, NOW, SECOND, entry, pause, workload
+from tests.canaries import LONG, canary, healthy, paused, rate
+from tests.service import shipped_policy
+
+POLICY = shipped_policy()
+WORKING = workload()
+UNKNOWN = Unknown(why="nobody knows")
+FIRING = ({"alertname": "DenisErrorRateHigh", "remediation": "rollback"},)
+
+
+def judged(
+    made: Workload | None = None,
+    evidence: Evidence | None = None,
+    *,
+    workers: Workload | Unknown | None = WORKING,
+    policy: Policy = POLICY,
+    **changed: Any,
+) -> Judgement:
+    """The judgement on a canary at 10 % that is ready, but for what is given; `changed` are fields of the evidence."""
+    made = made or canary()
+    stay = time_in_phase(made, policy, NOW)
+    known = evidence or healthy(window(stay, policy, NOW))
+    return judge(canary=made, workers=workers, policy=policy, stay=stay, evidence=replace(known, **changed), now=NOW)
+
+
+def missing(judgement: Judgement) -> list[str]:
+    """The names of the checks that stand against a promotion."""
+    return [check.name for check in judgement.missing]
+
+
+@pytest.mark.parametrize(("percentage", "step"), [(1, 10), (10, 50), (50, 100)])
+def test_canary_that_is_ready_is_promoted_to_the_next_step(percentage: int, step: int) -> None:
+    """Where every check passes, the verdict is promote, to the next profile, and no person is needed."""
+    judgement = judged(canary(percentage=percentage))
+    assert (judgement.verdict, judgement.next, judgement.missing) == (Verdict.PROMOTE, step, ())
+    assert judgement.unattended
+
+
+def test_promotion_waits_for_the_last_second() -> None:
+    """A second before the hold is over it is a hold, and says how long still."""
+    early = judged(canary(settled=24 * HOUR - SECOND))
+    assert (early.verdict, missing(early)) == (Verdict.HOLD, ["time", "samples"])
+    assert early.missing[0].remedy == "wait for another 1s"
+    assert judged(canary(settled=24 * HOUR)).verdict is Verdict.PROMOTE
+
+
+HOLDS: Mapping[str, tuple[Mapping[str, Any], list[str]]] = {
+    "rollout": ({"made": canary(rollout=replace(canary().rollout, available=3))}, ["time", "rollout"]),
+    "0 replicas": ({"made": canary(replicas=0)}, ["time", "rollout"]),
+    "flags": ({"made": canary(flags={"RUNS_ENABLED": "true"})}, ["time", "flags"]),
+    "percentage": ({"made": canary(flags={"DENIS_MATERIALIZERS_PCT": "x"})}, ["phase", "time", "flags"]),
+    "no step": ({"made": canary(flags={"DENIS_MATERIALIZERS_PCT": "37"})}, ["phase", "time", "flags"]),
+    "no phase": ({"policy": replace(POLICY, phases=POLICY.phases[::2])}, ["phase"]),
+    "pause": ({"made": canary(acts=(paused(HOUR, 2 * HOUR),), pause=pause(HOUR))}, ["pause"]),
+    "pause unreadable": ({"made": replace(canary(), problems=("unreadable",))}, ["time", "pause", "acts"]),
+    "kill switch": ({"workers": workload(kill_switch=KillSwitch(reason="fire"))}, ["kill switch"]),
+    "kill switch on the canary": ({"made": replace(canary(), kill_switch=KillSwitch())}, ["kill switch"]),
+    "workers at 0": ({"workers": workload(replicas=0)}, ["kill switch"]),
+    "workers unknown": ({"workers": UNKNOWN}, ["kill switch"]),
+    "act": ({"made": canary(acts=(entry(23 * HOUR, before=10, after=10),))}, ["time", "acts", "samples"]),
+    "alerts unknown": ({"firing": UNKNOWN}, ["alerts"]),
+    "success rate": ({"success_rate": rate(0.99, average=0.92)}, ["success rate"]),
+    "success rate unknown": ({"success_rate": rate(0.99, average=UNKNOWN)}, ["success rate"]),
+    "success rate now unknown": ({"success_rate": rate(0.99, recent=UNKNOWN)}, ["success rate now"]),
+    "error rate": ({"error_rate": rate(0.01, average=0.04)}, ["error rate"]),
+    "error rate unknown": ({"error_rate": rate(0.01, average=UNKNOWN)}, ["error rate"]),
+    "error rate now unknown": ({"error_rate": rate(0.01, recent=UNKNOWN)}, ["error rate now"]),
+    "few samples": ({"success_rate": rate(0.99, coverage=0.89)}, ["samples"]),
+    "few samples of errors": ({"error_rate": rate(0.01, coverage=0.89)}, ["samples"]),
+    "samples unknown": ({"success_rate": rate(0.99, coverage=UNKNOWN)}, ["samples"]),
+    "few samples now": ({"error_rate": rate(0.01, recent_coverage=0.89)}, ["error rate now"]),
+    "evidence of too short a time": ({"evidence": healthy(23 * HOUR)}, ["samples"]),
+    "nobody was asked": (
+        {"evidence": no_evidence(24 * HOUR, "no --prometheus.url")},
+        ["alerts", "samples", "success rate", "error rate", "success rate now", "error rate now"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("given_that", "expected"), HOLDS.values(), ids=HOLDS)
+def test_each_thing_that_is_missing_holds_the_canary(given_that: Mapping[str, Any], expected: list[str]) -> None:
+    """One thing that is not as it should be, or not known, is a hold, and it is named."""
+    judgement = judged(**given_that)
+    assert (judgement.verdict, missing(judgement)) == (Verdict.HOLD, expected)
+    assert not judgement.unattended
+    assert all(check.found for check in judgement.checks)
+
+
+def test_what_is_unknown_is_told_once() -> None:
+    """A Prometheus that is down explains itself in one check, and the others refer to it."""
+    judgement = judged(evidence=no_evidence(24 * HOUR, "Prometheus is down"))
+    assert [check.found for check in judgement.missing].count("Prometheus is down") == 1
+    assert {check.found for check in judgement.missing[1:]} == {"unknown, for the same reason"}
+
+
+def test_policy_without_workers_needs_no_kill_switch() -> None:
+    """Where nothing is scaled there is no kill switch that could be on."""
+    assert judged(workers=None).verdict is Verdict.PROMOTE
+
+
+THRESHOLDS = [(1, 0.90, 0.05), (10, 0.93, 0.03), (50, 0.95, 0.03)]
+
+
+@pytest.mark.parametrize("value", ["average", "recent", "worst"])
+@pytest.mark.parametrize(("percentage", "success", "error"), THRESHOLDS)
+def test_thresholds_of_each_phase(percentage: int, success: float, error: float, value: str) -> None:
+    """Exactly at a threshold is good enough, on average, now and at the worst; a millionth beyond is not."""
+    made = canary(percentage=percentage)
+    exact = judged(made, success_rate=rate(0.99, **{value: success}), error_rate=rate(0.01, **{value: error}))
+    assert exact.unattended
+    low = judged(made, success_rate=rate(0.99, **{value: success - 1e-6}))
+    high = judged(made, error_rate=rate(0.01, **{value: error + 1e-6}))
+    verdict = {"average": Verdict.HOLD, "recent": Verdict.ROLLBACK, "worst": Verdict.PROMOTE}[value]
+    assert (low.verdict, high.verdict) == (verdict, verdict)
+    assert not low.unattended
+    assert not high.unattended
+
+
+@pytest.mark.parametrize("percentage", [1, 10, 50, 100])
+def test_alert_that_fires_takes_it_back(percentage: int) -> None:
+    """An alert that asks for a rollback is the verdict rollback at every percentage, and is named."""
+    judgement = judged(canary(percentage=percentage), firing=FIRING)
+    assert judgement.verdict is Verdict.ROLLBACK
+    assert any("DenisErrorRateHigh fire" in check.found for check in judgement.missing)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"success_rate": rate(0.99, recent=0.94)}, {"error_rate": rate(0.01, recent=0.04)}],
+    ids=["too few successes", "too many errors"],
+)
+def test_bad_minutes_take_it_back(bad: Mapping[str, Any]) -> None:
+    """Five bad minutes are the verdict rollback in a phase, and after the last one by its thresholds."""
+    for percentage in (50, 100):
+        assert judged(canary(percentage=percentage), **bad).verdict is Verdict.ROLLBACK
+        assert judged(canary(percentage=percentage, settled=MINUTE), **bad).verdict is Verdict.ROLLBACK
+
+
+def test_bad_minutes_with_few_samples_prove_nothing() -> None:
+    """An average over too few samples neither promotes nor takes back; with enough of them it does."""
+    few, enough = (rate(0.99, recent=0.5, recent_coverage=share) for share in (0.89, 0.9))
+    assert judged(success_rate=few).verdict is Verdict.HOLD
+    assert judged(success_rate=enough).verdict is Verdict.ROLLBACK
+
+
+def test_unknown_flags_do_not_hide_an_alert() -> None:
+    """Where the percentage cannot be told, an alert that fires is still the verdict rollback."""
+    assert judged(canary(flags={"DENIS_MATERIALIZERS_PCT": "x"}), firing=FIRING).verdict is Verdict.ROLLBACK
+
+
+def test_canary_at_0_is_not_started() -> None:
+    """At 0 % there is nothing to take back, and only a person takes the first step."""
+    for judgement in (judged(canary(percentage=0)), judged(canary(percentage=0), firing=FIRING)):
+        assert judgement.verdict is Verdict.HOLD
+        assert judgement.missing[0].found == "0 %: not started"
+        assert judgement.missing[0].remedy == "a person starts it: remediator canary set 1"
+
+
+def test_canary_at_100_has_nowhere_to_go() -> None:
+    """After the last step everything may be well, and still there is nothing to promote to."""
+    judgement = judged(canary(percentage=100))
+    assert (judgement.verdict, judgement.next) == (Verdict.HOLD, None)
+    assert [check.found for check in judgement.missing] == ["100 %: nothing to promote to"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"fired": FIRING},
+        {"fired": UNKNOWN},
+        {"success_rate": rate(0.99, worst=UNKNOWN)},
+        {"error_rate": rate(0.01, worst=UNKNOWN)},
+    ],
+    ids=["an alert fired", "unknown whether", "worst success unknown", "worst errors unknown"],
+)
+def test_without_a_person_it_must_have_been_good_all_the_time(changed: Mapping[str, Any]) -> None:
+    """What was bad or unknown once in the phase leaves the promotion to a person."""
+    judgement = judged(**changed)
+    assert judgement.verdict is Verdict.PROMOTE
+    assert not judgement.unattended
+
+
+def test_act_before_the_window_is_forgotten() -> None:
+    """An act of a remediation holds the canary for as long as the phase's hold, to the second."""
+    acts = [entry(24 * HOUR - SECOND, before=10, after=10), entry(24 * HOUR, before=10, after=10)]
+    found = [judged(canary(acts=(act,))).missing for act in acts]
+    assert ["acts" in [check.name for check in checks] for checks in found] == [True, False]
+
+
+RATE_FIELDS = [field.name for field in fields(Rate) if field.name not in ("current",)]
+JUDGED = [(name, value) for name in ("success_rate", "error_rate") for value in RATE_FIELDS]
+alerts = st.sampled_from([(), (), (), FIRING, UNKNOWN])
+shares = st.sampled_from([1.0, 1.0, 0.9, 0.89, UNKNOWN])
+successes = st.sampled_from([1.0, 0.99, 0.95, 0.94, 0.5, UNKNOWN])
+errors = st.sampled_from([0.0, 0.01, 0.03, 0.04, 0.5, UNKNOWN])
+
+
+def rates(numbers: st.SearchStrategy[Any]) -> st.SearchStrategy[Rate]:
+    """A rate with any of these numbers."""
+    same = dict.fromkeys(("current", "recent", "average", "worst"), numbers)
+    return st.builds(Rate, **same, coverage=shares, recent_coverage=shares)
+
+
+@given(st.sets(st.sampled_from([*JUDGED, ("firing", ""), ("fired", "")]), min_size=1))
+def test_unknown_evidence_never_promotes_nor_takes_back(unknown: set[tuple[str, str]]) -> None:
+    """Whatever part of good evidence is unknown: no promotion without a person, and one with a person only where all
+    that is asked of now and on average is known. And never a rollback."""
+    evidence: dict[str, Any] = {"success_rate": rate(0.99), "error_rate": rate(0.01)}
+    for name, value in unknown:
+        evidence[name] = replace(evidence[name], **{value: UNKNOWN}) if value else UNKNOWN
+    judgement = judged(**evidence)
+    steady = {("success_rate", "worst"), ("error_rate", "worst"), ("fired", "")}
+    assert judgement.verdict is (Verdict.PROMOTE if unknown <= steady else Verdict.HOLD)
+    assert not judgement.unattended
+
+
+@given(
+    rates(successes),
+    rates(errors),
+    alerts,
+    alerts,
+    st.sampled_from([0, 1, 10, 50, 100]),
+    st.sampled_from([MINUTE, 5 * HOUR, LONG]),
+)
+def test_promotion_needs_every_piece_of_evidence(
+    success: Rate, error: Rate, firing: Any, fired: Any, percentage: int, settled: timedelta
+) -> None:
+    """A promotion means that each rate and alert is known and good; a rollback, that something is known to be bad."""
+    made = canary(percentage=percentage, settled=settled)
+    judgement = judged(made, success_rate=success, error_rate=error, firing=firing, fired=fired)
+    if judgement.verdict is Verdict.PROMOTE:
+        judged_values = (getattr(each, name) for each in (success, error) for name in RATE_FIELDS if name != "worst")
+        assert not any(isinstance(value, Unknown) for value in (*judged_values, firing))
+        assert firing == ()
+        assert settled >= 5 * HOUR
+    if judgement.verdict is Verdict.ROLLBACK:
+        assert percentage
+        assert firing == FIRING or not (isinstance(success.recent, Unknown) and isinstance(error.recent, Unknown))
+
+
+@given(
+    rates(successes),
+    rates(errors),
+    alerts,
+    st.tuples(st.sampled_from([1, 10, 50]), st.sampled_from([1, 10, 50])),
+    st.integers(0, 60).map(lambda number: number * HOUR),
+)
+def test_higher_percentage_asks_no_less(
+    success: Rate, error: Rate, firing: Any, percentages: tuple[int, int], age: timedelta
+) -> None:
+    """What is enough for a promotion at a higher percentage would have been enough at a lower one."""
+    lower, higher = (
+        judged(
+            canary(percentage=percentage, settled=age), success_rate=success, error_rate=error, firing=firing
+        ).verdict
+        for percentage in sorted(percentages)
+    )
+    assert higher is not Verdict.PROMOTE or lower is Verdict.PROMOTE
+
+
+def test_held_by_a_pause_says_by_whom() -> None:
+    """A pause stands in the checks with its author, its end and its reason."""
+    held = Pause(reason="migration", author="grace", until=NOW + HOUR)
+    found = next(check for check in judged(canary(pause=held)).checks if check.name == "pause").found
+    assert found == "by grace for another 1h: migration"
