@@ -145,10 +145,12 @@ def check_pods(running: Running, percentage: int, profile: Mapping[str, str], ta
     old = [pod.name for pod in running.pods if pod not in running.current()]
     if not running.replica_set:
         found = "there is no ReplicaSet of the Deployment's template yet"
+    elif not running.pods:
+        found = f"{running.replica_set} has no pod"
     elif old:
-        found = f"{len(old)} of {len(running.pods)} pods are of another template: {_names(old)}"
+        found = f"{len(old)} of {len(running.pods)} are of another template: {_names(old)}"
     else:
-        found = f"{running.replica_set} has all {len(running.pods)} pods"
+        found = f"every pod is of {running.replica_set} ({len(running.pods)})"
     template = Check(
         name="template", passed=bool(running.pods and running.replica_set and not old), found=found, remedy=look
     )
@@ -161,7 +163,7 @@ def check_pods(running: Running, percentage: int, profile: Mapping[str, str], ta
     elif wrong:
         found = " / ".join(f"{text} ({_names(names)})" for text, names in wrong.items())
     else:
-        found = f"all {len(running.pods)} pods carry the flags of {percentage} %"
+        found = f"every pod carries the flags of {percentage} % ({len(running.pods)})"
     return template, Check(name="pods", passed=bool(running.pods and not wrong), found=found, remedy=look)
 
 

@@ -1,10 +1,14 @@
 """A program on loopback that answers what a test tells it to: for what the real one does only on a bad day."""
 
 import threading
-from collections.abc import Mapping
+import urllib.parse
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
+
+Answer = bytes | str | tuple[int, bytes]
+"""A body, or a status and a body."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -15,12 +19,12 @@ class _Server(ThreadingHTTPServer):
 
 
 class StandIn:
-    """Answers GETs by their path; a path that nobody named is 404.
+    """Answers GETs by their path, or by what a function makes of the parameters; a path that nobody named is 404.
 
     With `silent` it takes requests and never answers them, with `dripping` it never comes to the end of an answer.
     """
 
-    def __init__(self, answers: Mapping[str, bytes | str | tuple[int, bytes]] | None = None) -> None:
+    def __init__(self, answers: Mapping[str, Answer | Callable[[Mapping[str, str]], Answer]] | None = None) -> None:
         self.answers = dict(answers or {})
         self.silent = self.dripping = False
         self.paths: list[str] = []
@@ -55,13 +59,15 @@ class StandIn:
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         """Answer one request; called on a thread of the server."""
-        path = request.path.partition("?")[0]
+        path, _, fields = request.path.partition("?")
         self.paths.append(request.path)
         if self.silent:
             self._closing.wait()
             request.close_connection = True
             return
         found = self.answers.get(path, (404, b"not found"))
+        if callable(found):
+            found = found(dict(urllib.parse.parse_qsl(fields)))
         status, body = found if isinstance(found, tuple) else (200, found.encode() if isinstance(found, str) else found)
         request.send_response(status)
         request.send_header("Content-Type", "text/plain")

@@ -89,15 +89,15 @@ def checks(pods: list[Any], sets: list[Any] | None = None) -> list[tuple[bool | 
 def test_pods_as_they_should_be() -> None:
     """All pods of the template, with its flags."""
     assert checks([pod("a", "new"), pod("b", "new")]) == [
-        (True, "denis-new has all 2 pods"),
-        (True, "all 2 pods carry the flags of 10 %"),
+        (True, "every pod is of denis-new (2)"),
+        (True, "every pod carries the flags of 10 % (2)"),
     ]
 
 
 def test_old_pods_are_named() -> None:
     """A pod of an older template is a cross, and so are its flags where they differ."""
     assert checks([pod("a", "new"), pod("b", "old", {"DENIS_MATERIALIZERS_PCT": "1"})]) == [
-        (False, "1 of 2 pods are of another template: b"),
+        (False, "1 of 2 are of another template: b"),
         (False, "DENIS_MATERIALIZERS_PCT is 1, wanted is 10 (b)"),
     ]
 
@@ -105,7 +105,7 @@ def test_old_pods_are_named() -> None:
 def test_a_pod_that_was_changed_on_its_way_is_found() -> None:
     """What counts is the pod's own specification: an admission webhook may have changed it."""
     assert checks([pod("a", "new"), pod("b", "new", {"RUNS_ENABLED": "true"})]) == [
-        (True, "denis-new has all 2 pods"),
+        (True, "every pod is of denis-new (2)"),
         (False, "RUNS_ENABLED is true, wanted is false (b)"),
     ]
 
@@ -118,7 +118,7 @@ def test_many_names_are_cut_short() -> None:
 
 def test_without_pods_nothing_is_verified() -> None:
     """No pod and no ReplicaSet are no success."""
-    assert checks([]) == [(False, "denis-new has all 0 pods"), (False, "no pod runs")]
+    assert checks([]) == [(False, "denis-new has no pod"), (False, "no pod runs")]
     assert checks([], []) == [
         (False, "there is no ReplicaSet of the Deployment's template yet"),
         (False, "no pod runs"),

@@ -72,9 +72,9 @@ def percentage(*, envvar: str | None = None) -> Callable[[Command], Command]:
     )
 
 
-def denis(command: Command) -> Command:
-    """`--denis.url` and `--denis.unit`."""
-    for option in (
+def denis(default: str | None) -> Callable[[Command], Command]:
+    """`--denis.url`, `--denis.via-pods`, `--denis.port` and `--denis.unit`."""
+    decorators = (
         click.option(
             "--denis.unit",
             "unit",
@@ -84,18 +84,47 @@ def denis(command: Command) -> Command:
             help="What a rate of DENIS is at 100 %: 1 or 100. The rules have it in denis:hundred_percent.",
         ),
         click.option(
+            "--denis.port",
+            "port",
+            type=click.IntRange(1, 65535),
+            default=8084,
+            show_default=True,
+            help="Where pods export /metrics, for --denis.via-pods.",
+        ),
+        click.option(
+            "--denis.via-pods", "via_pods", is_flag=True, help="Ask every ready pod, through the API server's proxy."
+        ),
+        click.option(
             "--denis.url",
             "denis_url",
             metavar="URL",
-            default="http://localhost:8084",
-            show_default=True,
+            default=default,
+            show_default=bool(default),
             envvar="REMEDIATOR_DENIS_URL",
             show_envvar=True,
             help="Where DENIS exports /metrics.",
         ),
-    ):
-        command = option(command)
-    return command
+    )
+
+    def decorate(command: Command) -> Command:
+        for decorator in decorators:
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+def remediator_url(command: Command) -> Command:
+    """`--remediator.url`."""
+    decorate = click.option(
+        "--remediator.url",
+        "remediator_url",
+        metavar="URL",
+        envvar="REMEDIATOR_URL",
+        show_envvar=True,
+        help="The internal listener of the running Remediator; asked whether it would act.",
+    )
+    return decorate(command)
 
 
 def prometheus_url(command: Command) -> Command:

@@ -2,6 +2,7 @@
 
 import click
 
+from remediator.cli.canary.preflight import preflight
 from remediator.cli.canary.verify import verify
 
 
@@ -10,4 +11,5 @@ def canary() -> None:
     """Set, watch, promote and roll back the canary."""
 
 
+canary.add_command(preflight)
 canary.add_command(verify)

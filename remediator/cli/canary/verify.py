@@ -1,33 +1,25 @@
 """`remediator canary verify`: is the canary really what it should be?"""
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import click
 
 from remediator.checks import Check
 from remediator.cli import options
+from remediator.cli.canary.exports import check_denis, scrape, scrape_pods
 from remediator.cli.canary.report import report
 
 if TYPE_CHECKING:
     from remediator.cli.site import Site
-    from remediator.denis import Scrape, Unit
+    from remediator.denis import Unit
     from remediator.policy import Target
     from remediator.running import Running
-
-SCRAPES_SECONDS = 20.0
-"""For the metrics of all pods together."""
 
 
 @click.command()
 @options.percentage()
-@options.denis
-@click.option("--denis.via-pods", "via_pods", is_flag=True, help="Ask every ready pod, through the API server's proxy.")
-@click.option(
-    "--denis.port", "port", type=click.IntRange(1, 65535), default=8084, show_default=True, help="Of --denis.via-pods."
-)
+@options.denis("http://localhost:8084")
 @options.target("canary")
 @options.api_server
 @options.output()
@@ -79,8 +71,8 @@ def verify(
             checks = [check_flags(workload, wanted, profile), check_rollout(workload, target)]
             pods, running = _pods(site, target, wanted, profile)
             checks += pods
-            asked = _through_pods(site, target, running, port) if via_pods else _at(denis_url)
-            checks += _gauges(*asked, unit, wanted)
+            asked = scrape_pods(site, target, running, port) if via_pods else scrape(denis_url)
+            checks += check_denis(*asked, unit, wanted)
     report(checks, output, target=target.name, percentage=wanted)
 
 
@@ -94,55 +86,3 @@ def _pods(site: "Site", target: "Target", wanted: int, profile: Any) -> "tuple[l
     except ClusterError as error:
         return [Check(name="pods", passed=False, found=str(error), remedy="see that they may be listed")], None
     return list(check_pods(running, wanted, profile, target)), running
-
-
-def _gauges(scrapes: "list[Scrape]", problems: list[str], unit: "Unit", wanted: int) -> list[Check]:
-    from remediator.denis import check_gauges
-
-    if problems:
-        found = "; ".join(problems[:3]) + (f" and {len(problems) - 3} more" if len(problems) > 3 else "")
-        remedy = "kubectl port-forward deploy/denis 8084, or --denis.via-pods, or --denis.url"
-        answers = Check(name="metrics", passed=False, found=found, remedy=remedy)
-    else:
-        answers = Check(name="metrics", passed=True, found=", ".join(scrape.source for scrape in scrapes))
-    return [answers, *(check_gauges(scrapes, unit, wanted) if scrapes else ())]
-
-
-def _at(url: str) -> "tuple[list[Scrape], list[str]]":
-    """What DENIS exports at a URL, or why that is not known."""
-    from remediator.denis import NotMetrics, read_scrape
-    from remediator.json_api import JsonApi, NoAnswer
-
-    try:
-        text = JsonApi("DENIS", url.removesuffix("/metrics"), timeout=5.0).text("/metrics", asked="its metrics")
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--denis.url") from error
-    except NoAnswer as error:
-        return [], [str(error)]
-    try:
-        return [read_scrape(urlsplit(url).netloc.rpartition("@")[2], text)], []
-    except NotMetrics as error:
-        return [], [f"what DENIS exports is {error}"]
-
-
-def _through_pods(
-    site: "Site", target: "Target", running: "Running | None", port: int
-) -> "tuple[list[Scrape], list[str]]":
-    """What each ready pod exports, and why that is not known of some."""
-    from remediator.api_errors import ClusterError, Unavailable
-    from remediator.denis import NotMetrics, read_scrape
-    from remediator.pods import Pods
-
-    ready = [pod.name for pod in running.current() if pod.ready] if running else []
-    scrapes: list[Scrape] = []
-    problems = [] if ready else ["no pod is ready to be asked"]
-    reasons: dict[str, list[str]] = {}
-    ends = time.monotonic() + SCRAPES_SECONDS
-    for name in ready:
-        try:
-            if time.monotonic() > ends:
-                raise Unavailable(f"not asked within {SCRAPES_SECONDS:g} s")
-            scrapes.append(read_scrape(name, Pods(site.connection).metrics(target, name, port)))
-        except (ClusterError, NotMetrics) as error:
-            reasons.setdefault(str(error), []).append(name)
-    return scrapes, problems + [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]
