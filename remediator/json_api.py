@@ -48,16 +48,16 @@ class JsonApi:
         """The JSON at a path below the URL; `asked` is the question in words. Raises NoAnswer."""
         status, kind, body, location = self._request(path, fields, asked)
         if 300 <= status < 400:
-            problem = f"{status}, a redirect to {self._quote(location)}, which is not followed"
+            problem = f"{status}, a redirect to {self.quote(location)}, which is not followed"
             self.fail(asked, problem, "give the URL that it leads to")
         try:
             value = json.loads(body)
         except (ValueError, RecursionError):
             value = None
             if status == HTTPStatus.OK:
-                self.fail(asked, f"the answer is not JSON but {self._quote(kind) or 'of no type'}", self._look())
+                self.fail(asked, f"the answer is not JSON but {self.quote(kind) or 'of no type'}", self._look())
         if status != HTTPStatus.OK:
-            self.fail(asked, f"{status}: {self._quote(_words(value) or _phrase(status))}", self._remedy(status, value))
+            self.fail(asked, f"{status}: {self.quote(_words(value) or _phrase(status))}", self._remedy(status, value))
         return value
 
     def text(self, path: str, *, asked: str) -> str:
@@ -123,7 +123,7 @@ class JsonApi:
             case _:
                 return f"{self._look()}; it ends before /api"
 
-    def _quote(self, text: str) -> str:
+    def quote(self, text: str) -> str:
         """What somebody else wrote, as it can be shown: short, printable, without our secrets."""
         for secret in self._secrets:
             text = text.replace(secret, "***")

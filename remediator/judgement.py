@@ -4,7 +4,7 @@ Pure. Each question is a check of its own, and all of them are answered, so that
 known holds the canary: it never promotes it, and never takes it back.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -191,5 +191,11 @@ def _alerts(name: str, alerts: Alerts, when: str) -> Check:
         )
     if not alerts:
         return Check(name=name, passed=True, found=f"none that ask for a rollback {when}")
-    names = ", ".join(sorted({labels.get("alertname", "an alert without a name") for labels in alerts}))
+    names = ", ".join(sorted({_name(labels) for labels in alerts}))
     return Check(name=name, passed=False, found=f"{names} {when}", remedy="find the cause: docs/runbooks")
+
+
+def _name(labels: Mapping[str, str]) -> str:
+    """An alert's name as it can be shown: whoever may post alerts can call one as they like."""
+    name = labels.get("alertname") or "an alert without a name"
+    return (name if name.isprintable() else ascii(name))[:100]

@@ -7,17 +7,16 @@ nobody has paused it. What cannot be told does not count.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import zip_longest
 
 from remediator.durations import format_duration
 from remediator.evidence import RECENT
-from remediator.ledger import MAX_ENTRIES, MAX_PAUSE, Effect, spell_change
+from remediator.ledger import MAX_ENTRIES, MAX_PAUSE, Effect, Entry, spell_change
 from remediator.ownership import OWN_MANAGERS
 from remediator.policy import Phase, Policy
 from remediator.workload import Workload
 
 _ZERO = timedelta(0)
-_ROUNDING = timedelta(seconds=1)
-"""Ledger and pause spell times with different precision."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,14 +54,14 @@ def time_in_phase(canary: Workload, policy: Policy, now: datetime) -> Stay:
     if why:
         return Stay(percentage=stay.percentage, phase=stay.phase, stopped=why)
     since, origin = max(_changes(canary, policy, now), key=lambda change: change[0])
-    pauses = [(max(start, since), min(end, now)) for start, end in _pauses(canary, since, now)]
+    paused = sum((max(end - start, _ZERO) for start, end in _pauses(canary, since, now)), _ZERO)
     return Stay(
         percentage=stay.percentage,
         phase=stay.phase,
         since=since,
         origin=origin,
-        counted=max(now - since - _total(pauses), _ZERO),
-        stopped=_stopped(canary, pauses, now),
+        counted=max(now - since - paused, _ZERO),
+        stopped=_stopped(canary, now),
     )
 
 
@@ -125,18 +124,21 @@ def _changes(canary: Workload, policy: Policy, now: datetime) -> Iterator[tuple[
 
 
 def _pauses(canary: Workload, since: datetime, now: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """When acts were withheld, as far as it lies after `since`."""
-    entries = [entry for entry in canary.ledger.as_of(now).entries if entry.effect == Effect.PAUSE]
-    # A later entry ends the pause before: it is another pause, or the end of this one.
-    ends = [entry.time + _length(entry.after) for entry in entries]
-    for index, (entry, end) in enumerate(zip(entries, ends, strict=True)):
-        later = entries[index + 1].time if index + 1 < len(entries) else end
-        if min(end, later) > since:
-            yield entry.time, min(end, later)
-    pause = canary.pause
-    if pause and pause.until > since and not (ends and abs(ends[-1] - pause.until) <= _ROUNDING):
+    """When acts were withheld since then, as spans of which none covers another."""
+    entries = _pause_entries(canary, now)
+    reached = since
+    for entry, later in zip_longest(entries, entries[1:]):
+        # A later entry ends the pause before: it is another pause, or the end of this one.
+        end = min(entry.time + _length(entry.after), later.time if later else now)
+        yield max(entry.time, since), end
+        reached = max(end, since)
+    if canary.pause and canary.pause.until > reached:
         # Written by hand. When is not known, but after the last entry, and no pause is longer than MAX_PAUSE.
-        yield max([pause.until - MAX_PAUSE, *(entry.time for entry in entries[-1:])]), pause.until
+        yield max(canary.pause.until - MAX_PAUSE, reached), min(canary.pause.until, now)
+
+
+def _pause_entries(canary: Workload, now: datetime) -> list[Entry]:
+    return [entry for entry in canary.ledger.as_of(now).entries if entry.effect == Effect.PAUSE]
 
 
 def _length(seconds: int) -> timedelta:
@@ -144,19 +146,9 @@ def _length(seconds: int) -> timedelta:
     return timedelta(seconds=min(max(seconds, 0), MAX_PAUSE.total_seconds()))
 
 
-def _total(spans: list[tuple[datetime, datetime]]) -> timedelta:
-    """The time that is in any of the spans."""
-    total, reached = _ZERO, None
-    for start, end in sorted(spans):
-        begin = max(start, reached) if reached else start
-        total += max(end - begin, _ZERO)
-        reached = max(end, reached) if reached else end
-    return total
-
-
-def _stopped(canary: Workload, pauses: list[tuple[datetime, datetime]], now: datetime) -> str:
+def _stopped(canary: Workload, now: datetime) -> str:
     if pause := canary.held_by(now):
         return f"paused by {pause.author} for another {format_duration(pause.until - now)}: {pause.reason}"
-    if any(end == now > start for start, end in pauses):
+    if any(entry.time + _length(entry.after) > now for entry in _pause_entries(canary, now)[-1:]):
         return "the ledger says that it is paused, although the pause was removed by hand"
     return ""

@@ -119,7 +119,8 @@ class Prometheus:
         fields = {"query": expression, "timeout": f"{self._timeout:g}"}
         answer = self._ask(_PATH, fields, expression, _answer)
         if answer.warnings:
-            self._api.fail(expression, f"the answer may be incomplete: {answer.warnings[0][:300]}", "mend that first")
+            problem = f"the answer may be incomplete: {self._api.quote(answer.warnings[0])}"
+            self._api.fail(expression, problem, "mend that first")
         match answer.data:
             case _Vector(result=result):
                 return tuple(Sample(labels=series.metric, value=series.value[1]) for series in result)

@@ -216,8 +216,8 @@ def _number(answer: Answer, expression: str, *, ratio: bool = False) -> Value:
 
 
 def _labels(sample: Sample) -> str:
-    labels = ", ".join(f"{name}={json.dumps(value)}" for name, value in sorted(sample.labels.items()))
-    return f"{{{labels}}}"[:300]
+    labels = (f"{name}={json.dumps(value)}" for name, value in sorted(sample.labels.items()) if name != "__name__")
+    return f"{{{', '.join(labels)}}}"[:300]
 
 
 def _or_none(value: str) -> str:

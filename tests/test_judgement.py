@@ -142,6 +142,20 @@ def test_alert_that_fires_takes_it_back(percentage: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("labels", "shown"),
+    [
+        ({"alertname": "\x1b[2J"}, "'\\x1b[2J' fire"),
+        ({"alertname": "A" * 200}, "A" * 100 + " fire"),
+        ({}, "an alert without a name fire"),
+    ],
+    ids=["control characters", "long", "none"],
+)
+def test_names_of_alerts_are_shown_safely(labels: Mapping[str, str], shown: str) -> None:
+    """Whatever an alert is called, its name cannot write to the terminal, nor fill it."""
+    assert next(check.found for check in judged(firing=(labels,)).missing) == shown
+
+
+@pytest.mark.parametrize(
     "bad",
     [{"success_rate": rate(0.99, recent=0.94)}, {"error_rate": rate(0.01, recent=0.04)}],
     ids=["too few successes", "too many errors"],
@@ -200,8 +214,7 @@ def test_without_a_person_it_must_have_been_good_all_the_time(changed: Mapping[s
 def test_act_before_the_window_is_forgotten() -> None:
     """An act of a remediation holds the canary for as long as the phase's hold, to the second."""
     acts = [entry(24 * HOUR - SECOND, before=10, after=10), entry(24 * HOUR, before=10, after=10)]
-    found = [judged(canary(acts=(act,))).missing for act in acts]
-    assert ["acts" in [check.name for check in checks] for checks in found] == [True, False]
+    assert ["acts" in missing(judged(canary(acts=(act,)))) for act in acts] == [True, False]
 
 
 RATE_FIELDS = [field.name for field in fields(Rate) if field.name not in ("current",)]
@@ -275,8 +288,26 @@ def test_higher_percentage_asks_no_less(
     assert higher is not Verdict.PROMOTE or lower is Verdict.PROMOTE
 
 
+def found(name: str, judgement: Judgement) -> str:
+    """What a check found."""
+    return next(check.found for check in judgement.checks if check.name == name)
+
+
+def test_last_act_is_the_one_that_is_told() -> None:
+    """Of several acts in the window the last is named with its age, even if its clock is ahead of ours."""
+    acts = (entry(3 * HOUR, before=10, after=10), entry(2 * HOUR, before=10, after=10))
+    assert found("acts", judged(canary(acts=acts))) == "a-remediation acted 2h ago"
+    assert found("acts", judged(canary(acts=(entry(-MINUTE),)))) == "a-remediation acted 0s ago"
+
+
+def test_kill_switch_is_told_with_its_reason() -> None:
+    """Whose kill switch it is, and why it is on, stands in the check, as far as it is known."""
+    switches = (KillSwitch(author="ada", reason="fire"), KillSwitch())
+    told = [found("kill switch", judged(workers=workload(kill_switch=switch))) for switch in switches]
+    assert told == ["on by ada: fire", "on: no reason given"]
+
+
 def test_held_by_a_pause_says_by_whom() -> None:
     """A pause stands in the checks with its author, its end and its reason."""
     held = Pause(reason="migration", author="grace", until=NOW + HOUR)
-    found = next(check for check in judged(canary(pause=held)).checks if check.name == "pause").found
-    assert found == "by grace for another 1h: migration"
+    assert found("pause", judged(canary(pause=held))) == "by grace for another 1h: migration"

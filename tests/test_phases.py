@@ -126,6 +126,10 @@ PAUSES = {
     "by hand, over": ((), pause(-2 * HOUR), 2 * HOUR),
     "by hand, over before": ((), pause(-10 * HOUR), 10 * HOUR),
     "by hand, after one in the ledger": ((paused(5 * HOUR, HOUR),), pause(HOUR), 5 * HOUR),
+    "by hand, after two in the ledger": ((paused(9 * HOUR, HOUR), paused(5 * HOUR, HOUR)), pause(HOUR), 4 * HOUR),
+    "by hand, longer than the ledger says": ((paused(HOUR, HOUR / 2),), pause(HOUR), 9 * HOUR),
+    "by hand, shorter than the ledger says": ((paused(5 * HOUR, 4 * HOUR),), pause(-3 * HOUR), 6 * HOUR),
+    "by hand, more than a day after the ledger's": ((paused(40 * HOUR, HOUR),), pause(-9 * HOUR), 9 * HOUR),
     "by hand, over before the last in the ledger": ((paused(3 * HOUR, HOUR),), pause(-4 * HOUR), 9 * HOUR),
 }
 
@@ -143,6 +147,17 @@ def test_clock_stands_still_while_paused() -> None:
     removed = canary(settled=10 * HOUR, acts=(paused(HOUR, 2 * HOUR),))
     assert "removed by hand" in time_in_phase(removed, POLICY, NOW).stopped
     assert counted(removed) == 9 * HOUR
+
+
+def test_clock_runs_again_from_the_moment_of_the_resume() -> None:
+    """Right after the pause was taken off, nothing stops the clock."""
+    acts = (paused(HOUR, 2 * HOUR), paused(0 * HOUR, 0 * HOUR))
+    assert time_in_phase(canary(settled=10 * HOUR, acts=acts), POLICY, NOW).stopped == ""
+
+
+def test_longest_pause_by_hand_reaches_back_a_day() -> None:
+    """A pause without an entry may have begun 24 h before its end, and what was before that counts."""
+    assert counted(canary(settled=40 * HOUR, pause=pause(-HOUR))) == 16 * HOUR
 
 
 FOLLOWS = canary().rollout
