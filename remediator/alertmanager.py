@@ -16,7 +16,18 @@ class _Alert:
     labels: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Config:
+    original: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Status:
+    config: _Config
+
+
 _alerts = TypeAdapter(list[_Alert])
+_status = TypeAdapter(_Status)
 
 
 class Alertmanager:
@@ -35,6 +46,16 @@ class Alertmanager:
         value = self._api.get(_PATH, fields, asked=asked)
         try:
             return tuple(alert.labels for alert in _alerts.validate_python(value))
+        except ValidationError as error:
+            problem = f"the answer is not Alertmanager's: {first_problem(error, 'answer')}"
+            self._api.fail(asked, problem, "see that Alertmanager itself listens at this URL")
+
+    def config(self) -> str:
+        """The YAML of its configuration as it is loaded; it shows no secrets. Raises NoAnswer."""
+        asked = "its configuration"
+        value = self._api.get("/api/v2/status", {}, asked=asked)
+        try:
+            return _status.validate_python(value).config.original
         except ValidationError as error:
             problem = f"the answer is not Alertmanager's: {first_problem(error, 'answer')}"
             self._api.fail(asked, problem, "see that Alertmanager itself listens at this URL")

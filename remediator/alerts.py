@@ -22,6 +22,9 @@ from remediator.problems import first_problem
 
 VERSION = "4"
 
+MAX_BODY_BYTES = 10 * 1024 * 1024
+"""10,000 alerts with ten labels and a description each are 8 MB."""
+
 
 class NotANotification(ValueError):
     """The body is not a notification that this service understands; the text says why."""

@@ -60,6 +60,13 @@ class JsonApi:
             self.fail(asked, f"{status}: {self.quote(_words(value) or _phrase(status))}", self._remedy(status, value))
         return value
 
+    def text(self, path: str, *, asked: str) -> str:
+        """The text at a path below the URL. Raises NoAnswer."""
+        status, _, body, _ = self._request(path, {}, asked)
+        if status != HTTPStatus.OK:
+            self.fail(asked, f"{status}: {_phrase(status)}", self._look())
+        return body.decode(errors="replace")
+
     def fail(self, asked: str, problem: str, remedy: str) -> NoReturn:
         """Raise the NoAnswer for a question."""
         raise NoAnswer(f"{self._program} at {self._base}, asked for {asked}: {problem}; {remedy}")

@@ -69,7 +69,11 @@ def _matcher(found: re.Match[str]) -> Matcher:
     quoted_name, quoted, bare = found["quoted_name"], found["quoted"], found["bare"]
     name = _unquote(quoted_name) if quoted_name else found["name"]
     value = _unquote(quoted) if quoted is not None else bare
-    operator = cast(Operator, found["operator"])
+    return make_matcher(name, cast(Operator, found["operator"]), value)
+
+
+def make_matcher(name: str, operator: Operator, value: str) -> Matcher:
+    """The matcher of these parts. Raises ValueError where the value is no regular expression and has to be one."""
     if operator in ("=", "!="):
         return Matcher(name=name, operator=operator, value=value, _holds=value.__eq__)
     return Matcher(name=name, operator=operator, value=value, _holds=compile_anchored(value))

@@ -21,15 +21,12 @@ from werkzeug.exceptions import (
     UnsupportedMediaType,
 )
 
-from remediator.alerts import NotANotification, Notification, parse_notification
+from remediator.alerts import MAX_BODY_BYTES, NotANotification, Notification, parse_notification
 from remediator.credentials import Credentials
 from remediator.metrics import Metrics
 from remediator.outcome import Outcome
 
 log = logging.getLogger(__name__)
-
-MAX_BODY_BYTES = 10 * 1024 * 1024
-"""10,000 alerts with ten labels and a description each are 8 MB."""
 
 Handle = Callable[[Notification], list[Outcome]]
 

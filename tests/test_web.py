@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from remediator.alerts import MAX_BODY_BYTES
 from remediator.credentials import Credentials
-from remediator.web import MAX_BODY_BYTES, create_app
+from remediator.web import create_app
 from tests.faults import Answer, FaultyApi
 from tests.service import Service, alert, body
 

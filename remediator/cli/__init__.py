@@ -9,6 +9,8 @@ import click
 from remediator import __version__
 from remediator.cli.canary import canary
 from remediator.cli.check import check
+from remediator.cli.completion import completion
+from remediator.cli.explain import explain
 from remediator.cli.kill_switch import kill_switch
 from remediator.cli.pause import pause, resume
 from remediator.cli.serve import serve
@@ -29,4 +31,6 @@ main.add_command(check)
 main.add_command(kill_switch)
 main.add_command(pause)
 main.add_command(resume)
+main.add_command(completion)
+main.add_command(explain)
 main.add_command(serve)

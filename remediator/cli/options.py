@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from remediator.cli.arguments import Duration
+from remediator.cli.arguments import Duration, Percentage
 
 FILE = click.Path(path_type=Path)
 
@@ -42,9 +42,10 @@ def api_server(command: Command) -> Command:
     return command
 
 
-def dry_run() -> Callable[[Command], Command]:
+def dry_run(command: Command) -> Command:
     """`--dry-run`."""
-    return click.option("--dry-run", is_flag=True, help="Let the API server validate the write, and write nothing.")
+    decorate = click.option("--dry-run", is_flag=True, help="Let the API server validate the write, and write nothing.")
+    return decorate(command)
 
 
 def waiting(command: Command) -> Command:
@@ -84,9 +85,69 @@ def target(kind: str) -> Callable[[Command], Command]:
     )
 
 
-def prometheus_url() -> Callable[[Command], Command]:
+def percentage(*, envvar: str | None = None) -> Callable[[Command], Command]:
+    """`[PERCENTAGE]`, a step of the canary; None where it is not given."""
+    return click.argument("percentage", metavar="[PERCENTAGE]", type=Percentage(), required=False, envvar=envvar)
+
+
+def denis(default: str | None) -> Callable[[Command], Command]:
+    """`--denis.url`, `--denis.via-pods`, `--denis.port` and `--denis.unit`."""
+    decorators = (
+        click.option(
+            "--denis.unit",
+            "unit",
+            type=click.Choice(["ratio", "percent"]),
+            default="ratio",
+            show_default=True,
+            help="What a rate of DENIS is at 100 %: 1 or 100. The rules have it in denis:hundred_percent.",
+        ),
+        click.option(
+            "--denis.port",
+            "port",
+            type=click.IntRange(1, 65535),
+            default=8084,
+            show_default=True,
+            help="Where pods export /metrics, for --denis.via-pods.",
+        ),
+        click.option(
+            "--denis.via-pods", "via_pods", is_flag=True, help="Ask every ready pod, through the API server's proxy."
+        ),
+        click.option(
+            "--denis.url",
+            "denis_url",
+            metavar="URL",
+            default=default,
+            show_default=bool(default),
+            envvar="REMEDIATOR_DENIS_URL",
+            show_envvar=True,
+            help="Where DENIS exports /metrics.",
+        ),
+    )
+
+    def decorate(command: Command) -> Command:
+        for decorator in decorators:
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+def remediator_url(command: Command) -> Command:
+    """`--remediator.url`."""
+    decorate = click.option(
+        "--remediator.url",
+        "remediator_url",
+        metavar="URL",
+        envvar="REMEDIATOR_URL",
+        show_envvar=True,
+        help="The internal listener of the running Remediator; asked whether it would act.",
+    )
+    return decorate(command)
+
+
+def prometheus_url(command: Command) -> Command:
     """`--prometheus.url`."""
-    return click.option(
+    decorate = click.option(
         "--prometheus.url",
         "prometheus_url",
         metavar="URL",
@@ -94,11 +155,12 @@ def prometheus_url() -> Callable[[Command], Command]:
         show_envvar=True,
         help="The Prometheus that evaluates the rules; asked for signals and firing alerts.",
     )
+    return decorate(command)
 
 
-def alertmanager_url() -> Callable[[Command], Command]:
+def alertmanager_url(command: Command) -> Command:
     """`--alertmanager.url`."""
-    return click.option(
+    decorate = click.option(
         "--alertmanager.url",
         "alertmanager_url",
         metavar="URL",
@@ -106,11 +168,12 @@ def alertmanager_url() -> Callable[[Command], Command]:
         show_envvar=True,
         help="The Alertmanager that the rules' alerts go to; asked for what fires and is not silenced.",
     )
+    return decorate(command)
 
 
-def fence() -> Callable[[Command], Command]:
+def fence(command: Command) -> Command:
     """`--cluster`."""
-    return click.option(
+    decorate = click.option(
         "--cluster",
         default="",
         metavar="NAME",
@@ -118,3 +181,4 @@ def fence() -> Callable[[Command], Command]:
         show_envvar=True,
         help="The fence: only series and alerts whose label cluster is this count.",
     )
+    return decorate(command)

@@ -10,7 +10,7 @@ from remediator.cli.arguments import Reason
 
 
 @click.command()
-@options.dry_run()
+@options.dry_run
 @click.option("--reason", type=Reason(), help="Why; it goes into the history.")
 @options.waiting
 @options.target("canary")

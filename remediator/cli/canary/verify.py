@@ -1,0 +1,88 @@
+"""`remediator canary verify`: is the canary really what it should be?"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from remediator.checks import Check
+from remediator.cli import options
+from remediator.cli.canary.exports import check_denis, scrape, scrape_pods
+from remediator.cli.canary.report import report
+
+if TYPE_CHECKING:
+    from remediator.cli.site import Site
+    from remediator.denis import Unit
+    from remediator.policy import Target
+    from remediator.running import Running
+
+
+@click.command()
+@options.percentage()
+@options.denis("http://localhost:8084")
+@options.target("canary")
+@options.api_server
+@options.output()
+def verify(
+    percentage: int | None,
+    denis_url: str,
+    unit: "Unit",
+    via_pods: bool,
+    port: int,
+    target_name: str | None,
+    config_file: Path,
+    kubeconfig: Path | None,
+    context: str,
+    output: str,
+) -> None:
+    """Hold the running canary against PERCENTAGE, or against the percentage that its own flags say.
+
+    Looks at the Deployment's flags and who wrote the wrong ones, at the rollout, at the pods (all of the present
+    template, with these flags in their own specs; nothing is executed in them), and at what DENIS exports: all four
+    gauges are there, and each value is one that its unit allows. Nothing is written.
+
+    Use it after `canary set` or `promote`, and whenever a dashboard and the flags disagree. DENIS is asked at
+    --denis.url, which after `kubectl port-forward deploy/denis 8084` is the default; --denis.via-pods asks every pod
+    instead, and needs the right `get` on pods/proxy. To see the pods takes `list` on replicasets and pods.
+
+    \b
+    Exit codes: 0 everything is as it should be; 1 the API server did not tell; 2 usage or configuration;
+    3 a check failed, or could not be made.
+    Examples:
+      remediator canary verify
+      remediator canary verify 10 --denis.via-pods
+      remediator canary verify 10 --denis.url=http://denis.denis.svc:8084 --denis.unit=percent
+    """
+    from remediator.cli.site import open_site
+    from remediator.running import check_flags, check_rollout
+
+    with open_site(config_file, kubeconfig, context) as site:
+        target = site.canary(target_name)
+        workload = site.read(target)
+        wanted = workload.percentage() if percentage is None else percentage
+        profile = None if wanted is None else site.policy.profiles.get(wanted)
+        if wanted is None or profile is None:
+            if percentage is not None:
+                raise click.UsageError(f"{config_file} has no profile {percentage}")
+            said = "do not tell the percentage" if wanted is None else f"say {wanted} %, which is no profile"
+            checks = [Check(name="flags", passed=False, found=f"the flags {said}", remedy="give the PERCENTAGE")]
+            checks.append(check_rollout(workload, target))
+        else:
+            checks = [check_flags(workload, wanted, profile), check_rollout(workload, target)]
+            pods, running = _pods(site, target, wanted, profile)
+            checks += pods
+            asked = scrape_pods(site, target, running, port) if via_pods else scrape(denis_url)
+            checks += check_denis(*asked, unit, wanted)
+    report(checks, output, target=target.name, percentage=wanted)
+
+
+def _pods(site: "Site", target: "Target", wanted: int, profile: Any) -> "tuple[list[Check], Running | None]":
+    from remediator.api_errors import ClusterError
+    from remediator.pods import Pods
+    from remediator.running import check_pods
+
+    try:
+        running = Pods(site.connection).running(target)
+    except ClusterError as error:
+        return [Check(name="pods", passed=False, found=str(error), remedy="see that they may be listed")], None
+    return list(check_pods(running, wanted, profile, target)), running

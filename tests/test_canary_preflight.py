@@ -1,0 +1,318 @@
+"""`remediator canary preflight`: each link of the chain, and what a broken one looks like."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.shipped import RULES
+from demo.waiting import until
+from remediator.embedded import EmbeddedCluster
+from remediator.ledger import KILL_SWITCH, PAUSE
+from tests.acceptance.incidents import canary
+from tests.commands import run
+from tests.control_plane import ControlPlane
+from tests.faults import Answer, FaultyApi
+from tests.kubectl import patch_deployment
+from tests.service import SHIPPED
+from tests.stand_in import StandIn
+from tests.test_canary_verify import GAUGES, HEALTHY, VIEWER
+from tests.test_serving import STATUS
+from tests.watching_prometheus import ALERTS, WatchingPrometheus, rule
+
+Preflight = Callable[..., tuple[int, dict[str, Any]]]
+
+CLUSTER = ["deployment", "flags", "step", "pause", "kill switch", "cooldown", "reflex", "denis-workers"]
+LINKS = ["unit", *ALERTS, "alertmanagers", "route", "ready", "service"]
+
+
+@pytest.fixture
+def prometheus() -> Iterator[WatchingPrometheus]:
+    """A Prometheus that says that all is well."""
+    with WatchingPrometheus() as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def alertmanager() -> Iterator[StandIn]:
+    """An Alertmanager with the shipped route."""
+    config = json.dumps({"config": {"original": (RULES / "alertmanager.yaml").read_text()}})
+    with StandIn({"/api/v2/status": config}) as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def service() -> Iterator[StandIn]:
+    """A Remediator that would act."""
+    status = json.dumps(STATUS)
+    with StandIn({"/-/ready": "Remediator is ready.\n", "/api/v1/status": status}) as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def denis() -> Iterator[StandIn]:
+    """A DENIS that exports what it should."""
+    with StandIn({"/metrics": HEALTHY}) as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """The shipped remediations, in a folder of their own."""
+    return Path(shutil.copy(SHIPPED, tmp_path))
+
+
+@pytest.fixture
+def preflight(
+    api: FaultyApi,
+    prometheus: StandIn,
+    alertmanager: StandIn,
+    service: StandIn,
+    denis: StandIn,
+    config: Path,
+    tmp_path: Path,
+) -> Preflight:
+    """Runs the command with all links; its exit code, and its checks by name."""
+    kubeconfig = api.write_kubeconfig(tmp_path / "kubeconfig", token="s3cret-t0ken")
+    links = {
+        "--prometheus.url": prometheus.url,
+        "--alertmanager.url": alertmanager.url,
+        "--remediator.url": service.url,
+        "--denis.url": denis.url,
+        "--kubeconfig": kubeconfig,
+    }
+
+    def call(*arguments: str, without: tuple[str, ...] = (), **other: str) -> tuple[int, dict[str, Any]]:
+        given = {f"--{name.replace('_', '.')}": url for name, url in other.items()}
+        flags = [f"{flag}={value}" for flag, value in {**links, **given}.items() if flag not in without]
+        result = run("canary", "preflight", "-o", "json", *flags, *arguments, config=config)
+        assert "s3cret" not in result.output
+        if not result.stdout:
+            return result.exit_code, {"output": result.output}
+        answer = json.loads(result.stdout)
+        assert answer["passed"] is (result.exit_code == 0)
+        return result.exit_code, {check["name"]: check for check in answer["checks"]}
+
+    return call
+
+
+def failed(checks: Mapping[str, Any]) -> set[str]:
+    """The names of the checks that have not passed."""
+    return {name for name, check in checks.items() if not check["passed"]}
+
+
+def test_every_link_is_looked_at(preflight: Preflight) -> None:
+    """With all flags every check is a tick, and --require-all agrees."""
+    code, checks = preflight("--require-all")
+
+    assert code == 0
+    assert list(checks) == [*CLUSTER, "metrics", *GAUGES, *(f"signal {name}" for name in GAUGES), *LINKS]
+
+
+def test_what_was_not_given_is_a_question(preflight: Preflight) -> None:
+    """Without a flag its link is `?` with the flag to give; only --require-all makes that a failure."""
+    links = ("--prometheus.url", "--alertmanager.url", "--remediator.url", "--denis.url")
+    code, checks = preflight(without=links)
+
+    assert code == 0
+    assert list(checks) == [*CLUSTER, "denis", "prometheus", "route", "service"]
+    assert {name: check["remedy"] for name, check in checks.items() if check["passed"] is None} == {
+        "denis": "give --denis.url or --denis.via-pods",
+        "prometheus": "give --prometheus.url",
+        "route": "give --alertmanager.url",
+        "service": "give --remediator.url",
+    }
+    assert preflight("--require-all", without=links)[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable", "step"),
+    [((), "", "10 % -> 50 %"), ((), "100", "10 % -> 100 %, passing over 50 %"), (("50",), "100", "10 % -> 50 %")],
+    ids=["next", "variable", "argument"],
+)
+def test_the_percentage(
+    preflight: Preflight, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], variable: str, step: str
+) -> None:
+    """The argument wins over $DENIS_MATERIALIZERS_PCT, and without either it is the next step."""
+    monkeypatch.setenv("DENIS_MATERIALIZERS_PCT", variable)
+    code, checks = preflight(*arguments)
+
+    assert (code, checks["step"]["found"]) == (0, step)
+    assert "% -> 0 %" in checks["reflex"]["found"]
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value", "bad"),
+    [
+        ("denis", PAUSE, '{"reason": "x", "author": "ada", "until": "2026-11-24T23:59:00Z"}', {"pause", "reflex"}),
+        ("denis", KILL_SWITCH, "{}", {"kill switch"}),
+        ("denis-workers", KILL_SWITCH, "{}", {"denis-workers"}),
+    ],
+    ids=["pause", "kill-switch", "workers"],
+)
+def test_what_people_hold_back(
+    embedded: EmbeddedCluster, preflight: Preflight, name: str, key: str, value: str, bad: set[str]
+) -> None:
+    """A pause and a kill switch on either Deployment stand against raising."""
+    soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
+    value = value.replace("2026-11-24T23:59:00Z", soon)
+    patch_deployment(embedded, {"metadata": {"annotations": {key: value}}}, name)
+    code, checks = preflight()
+
+    assert (code, failed(checks)) == (3, bad)
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        ((503, b"starting"), "503: Service Unavailable"),
+        ("<html>login</html>", "the answer is not JSON"),
+        ("{}", "the answer is not Prometheus's: data"),
+        ('{"status": "error", "error": "no"}', "the answer is not Prometheus's"),
+    ],
+    ids=["503", "html", "empty", "error"],
+)
+def test_a_prometheus_that_does_not_answer(
+    preflight: Preflight, prometheus: WatchingPrometheus, answer: Any, problem: str
+) -> None:
+    """What is no answer is one cross, and the other links are still looked at."""
+    prometheus.answers["/api/v1/rules"] = answer
+    code, checks = preflight()
+
+    assert (code, failed(checks)) == (3, {"prometheus"})
+    assert problem in checks["prometheus"]["found"]
+    assert checks["route"]["passed"]
+
+
+def test_a_prometheus_that_is_slow(preflight: Preflight, prometheus: WatchingPrometheus) -> None:
+    """A Prometheus that takes the request and says nothing costs five seconds."""
+    prometheus.silent = True
+    code, checks = preflight()
+
+    assert (code, failed(checks)) == (3, {"prometheus"})
+    assert "no complete answer in 5 s" in checks["prometheus"]["found"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        ((404, b""), "404: Not Found"),
+        ('{"config": 7}', "the answer is not Alertmanager's"),
+        ('{"config": {"original": "route: {receiver: nobody}"}}', "goes to nobody, and no webhook is there"),
+    ],
+    ids=["404", "form", "route"],
+)
+def test_an_alertmanager_that_leads_nowhere(
+    preflight: Preflight, alertmanager: StandIn, answer: Any, problem: str
+) -> None:
+    """A route without a webhook, or an answer without a route, is a cross."""
+    alertmanager.answers["/api/v2/status"] = answer
+    code, checks = preflight()
+
+    assert (code, failed(checks)) == (3, {"route"})
+    assert problem in checks["route"]["found"]
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "problem"),
+    [
+        ("/-/ready", (503, b"not ready"), "503: Service Unavailable"),
+        ("/api/v1/status", "[]", "the answer is not the status of a Remediator"),
+        ("/api/v1/status", json.dumps(STATUS).replace('"dryRun": false', '"dryRun": true'), "--dry-run"),
+    ],
+    ids=["not-ready", "form", "dry-run"],
+)
+def test_a_service_that_would_not_act(
+    preflight: Preflight, service: StandIn, path: str, answer: Any, problem: str
+) -> None:
+    """A Remediator that is not ready, or is something else, or runs dry, is a cross."""
+    service.answers[path] = answer
+    code, checks = preflight()
+
+    assert (code, failed(checks)) == (3, {"service"})
+    assert problem in checks["service"]["found"]
+
+
+def test_the_fence_has_to_be_the_services(preflight: Preflight) -> None:
+    """A service behind another fence would pass over the alerts of this cluster."""
+    code, checks = preflight(cluster="eu-2")
+
+    assert (code, failed(checks)) == (3, {"service"})
+    assert checks["service"]["found"] == "its fence is cluster 'eu-1', wanted is 'eu-2'"
+    assert checks["route"]["found"].startswith("alertname=DenisErrorRateHigh, cluster=eu-2, namespace=denis")
+
+
+def test_an_alert_of_the_files_that_is_not_loaded(
+    preflight: Preflight, prometheus: WatchingPrometheus, config: Path
+) -> None:
+    """The rules that lie beside remediations.yaml say which alerts there have to be."""
+    prometheus.rules = [rule(ALERTS[0], "q")]
+    assert preflight()[0] == 0
+    shutil.copy(RULES / "denis.rules.yaml", config.parent)
+    code, checks = preflight()
+
+    assert (code, failed(checks)) == (3, {ALERTS[1]})
+
+
+def test_a_denis_that_has_measured_nothing(preflight: Preflight, denis: StandIn) -> None:
+    """A canary that is on and has had no traffic has shown nothing yet: that is no reason to give it more."""
+    denis.answers["/metrics"] = HEALTHY.replace("0.99", "0").replace("0.2", "0")
+    code, checks = preflight()
+
+    assert code == 3
+    assert checks["materializer_success_rate"]["found"].startswith("nothing is measured yet on 127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("7",), "'7' is not one of '0', '1', '10', '50', '100'"),
+        (("0",), "0 % needs no preflight: remediator canary rollback"),
+        (("--prometheus.url=prometheus",), "'prometheus' is not the URL of Prometheus"),
+        (("--alertmanager.url=http://",), "'http://' is not the URL of Alertmanager"),
+        (("--remediator.url=ftp://u:s3cret@x",), "'x' is not the URL of Remediator"),
+        (("--target=nobody",), "'nobody' is not a canary among the file's targets"),
+        (("--context=staging",), "staging"),
+    ],
+)
+def test_wrong_usage_is_2(preflight: Preflight, arguments: tuple[str, ...], problem: str) -> None:
+    """What is wrong is said, and no credentials are shown."""
+    code, found = preflight(*arguments)
+
+    assert code == 2
+    assert problem in found["output"]
+
+
+def test_an_api_server_that_refuses_is_1(preflight: Preflight, api: FaultyApi) -> None:
+    """Without the Deployment there is nothing to check."""
+    api.always("GET", Answer(status=403, message='User "x" cannot get resource "deployments"'))
+    code, found = preflight()
+
+    assert code == 1
+    assert 'get: 403: User "x" cannot get resource "deployments"' in found["output"]
+
+
+def test_on_a_real_control_plane(control_plane: ControlPlane, tmp_path: Path) -> None:
+    """With the right to look at the two Deployments it checks a real cluster; without it, it says which is missing."""
+    namespace = control_plane.namespace("preflight")
+    config = tmp_path / "remediations.yaml"
+    config.write_text(SHIPPED.read_text().replace("namespace: denis", f"namespace: {namespace}"))
+    for manifest in (canary("denis"), canary("denis-workers")):
+        assert control_plane.api.post(f"/apis/apps/v1/namespaces/{namespace}/deployments", manifest).code == 201
+    control_plane.await_rollout("denis", namespace)
+    kubeconfig = control_plane.service_account_kubeconfig(namespace, "default")
+    call = ("canary", "preflight", "50", "--kubeconfig", kubeconfig)
+
+    refused = run(*call, config=config)
+    assert refused.exit_code == 1
+    assert 'cannot get resource "deployments" in API group "apps"' in refused.output
+    control_plane.apply(VIEWER, namespace)
+    until("the account has its rights", lambda: run(*call, config=config).exit_code != 1, 10)
+    passed = run(*call, config=config)
+    assert passed.exit_code == 0, passed.output
+    assert "✓ reflex         a rollback alert would set 50 % -> 0 %" in passed.output
+    control_plane.delete_namespace(namespace)

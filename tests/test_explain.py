@@ -1,0 +1,421 @@
+"""`remediator explain`: what it is given, what it prints, and how it ends."""
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from remediator.embedded import EmbeddedCluster
+from remediator.ledger import KILL_SWITCH, LEDGER, PAUSE
+from tests.acceptance.incidents import canary, grant
+from tests.commands import run
+from tests.control_plane import ControlPlane
+from tests.faults import Answer, BlackHole, FaultyApi
+from tests.kubectl import patch_deployment
+from tests.service import SHIPPED, alert, body
+
+ROLLBACK = ("explain", "--label", "remediation=rollback")
+SCALE = ("explain", "--label", "remediation=scale")
+SECRET = "s3cret-t0ken"
+PAYLOADS = Path(__file__).parent / "payloads"
+
+
+@pytest.fixture
+def live(api: FaultyApi, tmp_path: Path) -> tuple[str, ...]:
+    """The options for the embedded cluster."""
+    return ("--kubeconfig", str(api.write_kubeconfig(tmp_path / "kubeconfig", token=SECRET)))
+
+
+def deployments(cluster: EmbeddedCluster) -> dict[str, Any]:
+    """What `kubectl get deployments -n denis -o json` prints."""
+    with urllib.request.urlopen(f"{cluster.url}/apis/apps/v1/namespaces/denis/deployments") as response:
+        listing = json.load(response)
+    items = [{"apiVersion": "apps/v1", "kind": "Deployment", **item} for item in listing["items"]]
+    return {"apiVersion": "v1", "kind": "List", "items": items}
+
+
+def annotate(cluster: EmbeddedCluster, name: str, key: str, value: Any) -> None:
+    """Write an annotation as an operator does."""
+    patch_deployment(cluster, {"metadata": {"annotations": {key: json.dumps(value)}}}, name)
+
+
+def test_an_alert_that_would_be_acted_on(live: tuple[str, ...]) -> None:
+    """Every rung is shown with what it looked at, then what would be done; that is exit code 0."""
+    result = run(*ROLLBACK, "--label", "alertname=DenisErrorRateHigh", *live)
+
+    assert result.exit_code == 0
+    assert result.output == (
+        "DenisErrorRateHigh -> rollback of denis\n"
+        "RUNG              RESULT           LOOKED AT\n"
+        "MalformedAlert    passed           the alert can be read\n"
+        "NotFiring         passed           it fires\n"
+        'NoRemediation     passed           rollback: remediation="rollback"\n'
+        "ForeignCluster    passed           no fence: alerts of every cluster count\n"
+        "TargetNotFound    passed           Deployment denis in namespace denis\n"
+        "TargetInvalid     passed           container denis and its flags can be written\n"
+        "Paused            passed           no pause\n"
+        "KillSwitchOn      does not apply   only for Scale\n"
+        "AlreadySafe       passed           at 10 %, wanted is 0 %\n"
+        "AtLimit           does not apply   only for Scale\n"
+        "AutoscalerOwned   does not apply   only for Scale\n"
+        "CoolingDown       passed           no act yet, cooldown 30m\n"
+        "BudgetSpent       passed           0 of 3 acts in 1d\n"
+        "Observing         passed           mode is act\n"
+        "It would act: set 10 % -> 0 %.\n"
+    )
+
+
+def test_nothing_is_written(embedded: EmbeddedCluster, api: FaultyApi, live: tuple[str, ...]) -> None:
+    """It sends no writing request at all, so that a read-only account can use it."""
+    api.always("PATCH", Answer(status=500))
+    api.always("POST", Answer(status=500))
+    before = deployments(embedded)
+
+    assert run(*ROLLBACK, *live).exit_code == run(*SCALE, *live).exit_code == 0
+    assert deployments(embedded) == before
+
+
+def test_what_is_withheld_is_3_and_says_until_when(embedded: EmbeddedCluster, live: tuple[str, ...]) -> None:
+    """The rung that stops is marked, those below are not reached, and the pause's end is named."""
+    annotate(embedded, "denis", PAUSE, {"reason": "load test", "author": "ada", "until": "2026-11-24T14:00:00Z"})
+    result = run(*ROLLBACK, "--time", "2026-11-24T13:30:00+00:00", *live)
+
+    assert result.exit_code == 3
+    assert "\nPaused            stopped here     paused by ada for another 30m: load test\n" in result.output
+    assert "\nCoolingDown       not reached\n" in result.output
+    assert result.output.endswith(
+        "It would not act (Paused): paused by ada for another 30m: load test. At 2026-11-24T14:00:00Z, in 30m, it would"
+        " act again, if it is delivered then: set 10 % -> 0 %.\n"
+    )
+
+
+def test_the_kill_switch_stops_workers_alone(embedded: EmbeddedCluster, live: tuple[str, ...]) -> None:
+    """A latched target gets no workers, and the canary is still taken back."""
+    annotate(embedded, "denis-workers", KILL_SWITCH, {"reason": "queue", "author": "ada"})
+
+    assert "KillSwitchOn      stopped here     latched at 0 by ada: queue\n" in run(*SCALE, *live).output
+    assert run(*ROLLBACK, *live).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("--resolved",), "NotFiring"),
+        (("--label", "remediation=restart"), "NoRemediation"),
+        (("--cluster", "eu-1"), "ForeignCluster"),
+    ],
+)
+def test_nothing_to_do_is_0(live: tuple[str, ...], arguments: tuple[str, ...], reason: str) -> None:
+    """An alert that asks for nothing is no failure of anybody."""
+    result = run(*ROLLBACK, *arguments, *live)
+
+    assert result.exit_code == 0
+    assert f"Nothing would be done ({reason})" in result.output
+
+
+@pytest.mark.parametrize("spelling", ["json", "yaml"])
+def test_for_machines(embedded: EmbeddedCluster, live: tuple[str, ...], spelling: str) -> None:
+    """JSON and YAML hold the same facts, one element for each alert, with the rungs below it."""
+    act = {
+        "id": "a",
+        "time": "2026-11-24T11:50:00Z",
+        "effect": "SetPercentage",
+        "from": 50,
+        "to": 0,
+        "remediation": "x",
+    }
+    annotate(embedded, "denis", LEDGER, {"version": 1, "acts": [act]})
+    result = run(*ROLLBACK, "--time", "2026-11-24T12:00:00Z", "-o", spelling, *live)
+    answer = yaml.safe_load(result.output)
+    (explained,) = answer.pop("alerts")
+    rungs = explained.pop("rungs")
+
+    assert result.exit_code == 3
+    assert answer == {"time": "2026-11-24T12:00:00Z"}
+    assert explained == {
+        "alertname": "",
+        "fingerprint": "",
+        "remediation": "rollback",
+        "target": "denis",
+        "effect": "SetPercentage",
+        "wouldAct": False,
+        "reason": "CoolingDown",
+        "message": "x set 50 % -> 0 % 10m ago, cooling down for another 20m; somebody has set 10 % since",
+        "answer": "It would not act (CoolingDown): x set 50 % -> 0 % 10m ago, cooling down for another 20m;"
+        " somebody has set 10 % since.",
+        "again": "At 2026-11-24T12:20:00Z, in 20m, it would act again, if it is delivered then: set 10 % -> 0 %.",
+        "actsAt": "2026-11-24T12:20:00Z",
+    }
+    assert rungs[8] == {"reason": "AlreadySafe", "result": "passed", "found": "at 10 %, wanted is 0 %"}
+
+
+def test_a_notification_from_standard_input(live: tuple[str, ...]) -> None:
+    """Each alert of a notification is explained; those that go together are told together."""
+    received = body(alert(), alert(instance="b"), alert("scale"), alert(status="resolved"), {"labels": 7})
+    result = run("explain", "--file", "-", *live, stdin=received)
+
+    assert result.exit_code == 0
+    headings = [line for line in result.output.splitlines() if "->" in line and not line.startswith("It would")]
+    assert headings == [
+        "DenisErrorRateHigh (2 alerts) -> rollback of denis",
+        "DenisQueueDepthHigh -> scale-workers of denis-workers",
+        "DenisErrorRateHigh -> no remediation",
+        "(no alertname) -> no remediation",
+    ]
+    assert "It would act: set 4 -> 6 replicas." in result.output
+
+
+@pytest.mark.parametrize("payload", sorted(PAYLOADS.glob("am0.25.0-[e-m]*.json")), ids=lambda path: path.stem)
+def test_what_a_real_alertmanager_posted(live: tuple[str, ...], payload: Path) -> None:
+    """Each alert of a captured body is explained, in its order."""
+    posted = [alert["labels"].get("alertname", "") for alert in json.loads(payload.read_bytes())["alerts"]]
+    result = run("explain", "--file", payload, "-o", "json", *live)
+
+    assert result.exit_code in (0, 3)
+    assert [explained["alertname"] for explained in json.loads(result.output)["alerts"]] == posted
+
+
+def test_a_target_is_read_once_for_all_alerts(api: FaultyApi, live: tuple[str, ...]) -> None:
+    """A storm in a notification is one request for each remediation, and one for autoscalers."""
+    received = body(
+        *(alert(instance=str(number)) for number in range(50)), alert("scale"), alert("scale", instance="b")
+    )
+    run("explain", "--file", "-", *live, stdin=received)
+
+    assert len(api.authorizations) == 3
+
+
+@pytest.mark.parametrize("spelling", ["json", "yaml"])
+def test_against_a_file_of_the_state(embedded: EmbeddedCluster, tmp_path: Path, spelling: str) -> None:
+    """What kubectl printed during the incident is enough, without any API server."""
+    listing = deployments(embedded)
+    autoscaler = {
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "workers", "namespace": "denis"},
+        "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "denis-workers"}},
+    }
+    listing["items"].append(autoscaler)
+    state = tmp_path / "state"
+    state.write_text(json.dumps(listing) if spelling == "json" else yaml.safe_dump(listing))
+    nowhere = ("--kubeconfig", tmp_path / "none")
+
+    assert run(*ROLLBACK, "--state", state, *nowhere).exit_code == 0
+    assert "AutoscalerOwned   stopped here     replicas are owned by HorizontalPodAutoscaler workers" in (
+        run(*SCALE, "--state", state, *nowhere).output
+    )
+
+
+def test_one_deployment_as_the_state(embedded: EmbeddedCluster, tmp_path: Path) -> None:
+    """A single Deployment is a state too; a target that the file does not have is not there."""
+    state = tmp_path / "denis.json"
+    state.write_text(json.dumps(deployments(embedded)["items"][0]))
+
+    assert run(*ROLLBACK, "--state", state).exit_code == 0
+    result = run(*SCALE, "--state", state)
+    assert result.exit_code == 3
+    assert "TargetNotFound    stopped here     there is no Deployment denis-workers in namespace denis" in result.output
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "holds no Deployment; write it with kubectl get deployment NAME -o yaml"),
+        ("hello", "holds no Deployment"),
+        ('{"kind": "Pod"}', "holds no Deployment"),
+        ('{"kind": "List", "items": 7}', "holds no Deployment"),
+        ("a: [", "not YAML"),
+        ("[" * 100_000, "nested too deeply"),
+        ("kind: Deployment\nkind: Deployment\n", "the key stands twice"),
+        ("\x00", "not YAML"),
+        (
+            '{"kind": "Deployment", "metadata": {"name": "denis", "namespace": "denis", "resourceVersion": "1"},'
+            ' "spec": {"template": []}}',
+            "Deployment denis is not as kubectl prints it",
+        ),
+    ],
+    ids=["empty", "text", "pod", "items", "yaml", "deep", "twice", "nul", "template"],
+)
+def test_a_bad_state_is_refused(tmp_path: Path, text: str, problem: str) -> None:
+    """A file that is no state says what is wrong with it, and ends the command with 2."""
+    state = tmp_path / "state.yaml"
+    state.write_text(text)
+    result = run(*ROLLBACK, "--state", state)
+
+    assert result.exit_code == 2
+    assert result.output.startswith(f"remediator: {state}:")
+    assert problem in result.output
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["metadata", "spec", "status", "template", "containers", "env", "name", "annotations"]),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["spec", "status"]), json_values),
+    st.dictionaries(st.sampled_from(["annotations", "managedFields", "uid", "generation"]), json_values),
+)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_deployment_in_a_file_ends_it_with_a_traceback(tmp_path: Path, parts: Any, metadata: Any) -> None:
+    """Whatever stands in the Deployment's fields, it is explained or refused."""
+    state = tmp_path / "state.json"
+    known = {"name": "denis", "namespace": "denis", "resourceVersion": "1"}
+    state.write_text(json.dumps({"kind": "Deployment", **parts, "metadata": {**metadata, **known}}))
+
+    assert run(*ROLLBACK, "--state", state).exit_code in (0, 2, 3)
+    assert run(*SCALE, "--state", state).exit_code in (0, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ((), "give the alert either by its labels (--label) or in a notification (--file)"),
+        (("--label", "a=b", "--file", "f"), "give the alert either by its labels (--label) or in a notification"),
+        (("--label", "remediation"), "'remediation' is not of the form NAME=VALUE, as remediation=rollback"),
+        (("--label", "=x"), "'=x' is not of the form NAME=VALUE"),
+        (("--file", "f", "--resolved"), "--resolved is about the alert of --label"),
+        (("--label", "a=b", "--time", "yesterday"), "'yesterday' is no time of RFC 3339 with its offset"),
+        (("--label", "a=b", "--time", "2026-11-23T12:00:00"), "is no time of RFC 3339 with its offset"),
+        (("--label", "a=b", "--time", "9999-12-31T23:59:59Z"), "is no time of RFC 3339 with its offset"),
+    ],
+)
+def test_wrong_usage_is_2(arguments: tuple[str, ...], problem: str) -> None:
+    """What is wrong is said, with an example of what is right."""
+    result = run("explain", *arguments)
+
+    assert result.exit_code == 2
+    assert problem in result.output
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        (b"", "not a notification of Alertmanager's webhook: body: Invalid JSON"),
+        (b"hello", "not a notification of Alertmanager's webhook: body: Invalid JSON"),
+        (b"\xff\xfe", "not a notification of Alertmanager's webhook: body: Invalid JSON"),
+        (b"[" * 100_000, "not a notification of Alertmanager's webhook: body: Invalid JSON"),
+        (b'{"alerts": []}', "not a notification of Alertmanager's webhook: version: "),
+        (body(alert(), version="1"), "version '1' is not Alertmanager's version '4'"),
+        (body({"labels": 7}), "none of the 1 alerts can be read"),
+        (b" " * (10 * 1024 * 1024 + 1), "over 10485760 bytes"),
+    ],
+    ids=["missing", "empty", "text", "bytes", "deep", "no-version", "version", "malformed", "large"],
+)
+def test_what_is_no_notification_is_2(tmp_path: Path, content: bytes | None, problem: str) -> None:
+    """A body that the webhook would refuse is refused in the same words, with the file's name."""
+    file = tmp_path / "body.json"
+    if content is not None:
+        file.write_bytes(content)
+    result = run("explain", "--file", file)
+
+    assert result.exit_code == 2
+    assert result.output.startswith(f"remediator: {file}: ")
+    assert problem in result.output
+
+
+def test_without_a_cluster(tmp_path: Path, live: tuple[str, ...]) -> None:
+    """No kubeconfig, or none with that context, is a matter of configuration and says what to give."""
+    missing = run(*ROLLBACK, "--kubeconfig", tmp_path / "none")
+    wrong = run(*ROLLBACK, "--context", "staging", *live)
+
+    assert (missing.exit_code, wrong.exit_code) == (2, 2)
+    assert "give --kubeconfig=F, or set KUBECONFIG" in missing.output
+    assert "staging" in wrong.output
+
+
+@pytest.mark.parametrize(
+    ("fault", "problem"),
+    [
+        (Answer(status=503, message="etcd is gone"), "get: 503: etcd is gone"),
+        (Answer(status=200, body=b"<html>"), "get: the API server's answer is not JSON"),
+        (BlackHole(), "get: the API server did not answer in time"),
+    ],
+    ids=["503", "html", "slow"],
+)
+def test_an_api_server_that_fails_is_1(api: FaultyApi, live: tuple[str, ...], fault: Any, problem: str) -> None:
+    """Without the target there is no verdict; the command says why and shows no credentials."""
+    api.always("GET", fault)
+    result = run(*ROLLBACK, *live)
+
+    assert result.exit_code == 1
+    assert result.output == f"remediator: {problem}\n"
+
+
+def test_a_policy_that_is_invalid_is_2(tmp_path: Path, live: tuple[str, ...]) -> None:
+    """A bad remediations.yaml is refused as `remediator check` refuses it."""
+    config = tmp_path / "remediations.yaml"
+    config.write_text("targets: {}\n")
+    result = run(*ROLLBACK, *live, config=config)
+
+    assert result.exit_code == 2
+    assert f"{config}:1: profiles: is required" in result.output
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "{namespace: denis, deployment: none, container: denis}",
+        "{namespace: denis, deployment: denis, container: other}",
+    ],
+)
+def test_a_target_that_cannot_be_used_is_a_rung(tmp_path: Path, live: tuple[str, ...], target: str) -> None:
+    """An unknown Deployment, or one without the container, is what the service would say: it could not act."""
+    config = tmp_path / "remediations.yaml"
+    config.write_text(SHIPPED.read_text().replace("{namespace: denis, deployment: denis, container: denis}", target))
+    result = run(*ROLLBACK, *live, config=config)
+
+    assert result.exit_code == 3
+    assert "It could not act (Target" in result.output
+
+
+@pytest.fixture
+def namespace(control_plane: ControlPlane) -> Iterator[str]:
+    """A namespace of the real control plane with both targets."""
+    name = control_plane.namespace("explain")
+    for manifest in (canary("denis"), canary("denis-workers")):
+        assert control_plane.api.post(f"/apis/apps/v1/namespaces/{name}/deployments", manifest).code == 201
+    yield name
+    control_plane.delete_namespace(name)
+
+
+def test_on_a_real_control_plane(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
+    """With the service's own rights it explains both effects; what kubectl prints explains the same without it."""
+    config = tmp_path / "remediations.yaml"
+    config.write_text(SHIPPED.read_text().replace("namespace: denis", f"namespace: {namespace}"))
+    token = grant(control_plane, namespace)
+    kubeconfig = control_plane.server.write_kubeconfig(tmp_path / "kubeconfig", token)
+    state = tmp_path / "state.yaml"
+    state.write_text(control_plane.kubectl("get", "deployments,hpa", "-n", namespace, "-o", "yaml"))
+
+    for question in (ROLLBACK, SCALE):
+        live = run(*question, "--kubeconfig", kubeconfig, config=config)
+        assert live.exit_code == 0
+        assert live.output == run(*question, "--state", state, config=config).output
+
+
+def test_without_the_right(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
+    """Who may not read the Deployment is told the verb and the object, and no token."""
+    config = tmp_path / "remediations.yaml"
+    config.write_text(SHIPPED.read_text().replace("namespace: denis", f"namespace: {namespace}"))
+    token = control_plane.token(namespace, "default")
+    result = run(*ROLLBACK, "--kubeconfig", control_plane.server.write_kubeconfig(tmp_path / "k", token), config=config)
+
+    assert result.exit_code == 1
+    assert 'cannot get resource "deployments" in API group "apps" in the namespace' in result.output
+    assert token not in result.output
