@@ -99,8 +99,7 @@ def _env(pod: Mapping[str, Any], target: Target) -> dict[str, str | None]:
 
 def differences(flags: Mapping[str, str | None], profile: Mapping[str, str]) -> list[str]:
     """The flags that are not as a profile wants them, each in words."""
-    # A flag that is not there is off, to DENIS too.
-    return [_differs(flags, name, value) for name, value in profile.items() if flags.get(name, "false") != value]
+    return [_differs(flags, name, value) for name, value in profile.items() if flags.get(name) != value]
 
 
 def _differs(flags: Mapping[str, str | None], name: str, wanted: str) -> str:

@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 
 import click
 
+from remediator.cli.arguments import Duration, Percentage
+
 FILE = click.Path(path_type=Path)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -40,6 +42,28 @@ def api_server(command: Command) -> Command:
     return command
 
 
+def dry_run() -> Callable[[Command], Command]:
+    """`--dry-run`."""
+    return click.option("--dry-run", is_flag=True, help="Let the API server validate the write, and write nothing.")
+
+
+def waiting(command: Command) -> Command:
+    """`--wait` and `--timeout`."""
+    decorators = (
+        click.option(
+            "--timeout",
+            type=Duration(),
+            default="10m",
+            show_default=True,
+            help="Wait for no longer than this.",
+        ),
+        click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until all pods follow."),
+    )
+    for decorate in decorators:
+        command = decorate(command)
+    return command
+
+
 def output(*spellings: str) -> Callable[[Command], Command]:
     """`-o, --output`; table, json and yaml if nothing else is given. The first is the default."""
     choices = spellings or ("table", "json", "yaml")
@@ -60,16 +84,45 @@ def target(kind: str) -> Callable[[Command], Command]:
     )
 
 
+def prometheus_url() -> Callable[[Command], Command]:
+    """`--prometheus.url`."""
+    return click.option(
+        "--prometheus.url",
+        "prometheus_url",
+        metavar="URL",
+        envvar="REMEDIATOR_PROMETHEUS_URL",
+        show_envvar=True,
+        help="The Prometheus that evaluates the rules; asked for signals and firing alerts.",
+    )
+
+
+def alertmanager_url() -> Callable[[Command], Command]:
+    """`--alertmanager.url`."""
+    return click.option(
+        "--alertmanager.url",
+        "alertmanager_url",
+        metavar="URL",
+        envvar="REMEDIATOR_ALERTMANAGER_URL",
+        show_envvar=True,
+        help="The Alertmanager that the rules' alerts go to; asked for what fires and is not silenced.",
+    )
+
+
+def fence() -> Callable[[Command], Command]:
+    """`--cluster`."""
+    return click.option(
+        "--cluster",
+        default="",
+        metavar="NAME",
+        envvar="REMEDIATOR_CLUSTER",
+        show_envvar=True,
+        help="The fence: only series and alerts whose label cluster is this count.",
+    )
+
+
 def percentage(*, envvar: str | None = None) -> Callable[[Command], Command]:
     """`[PERCENTAGE]`, a step of the canary; None where it is not given."""
-
-    def read(context: click.Context, parameter: click.Parameter, text: str | None) -> int | None:
-        return None if text is None else int(text)
-
-    steps = click.Choice(["0", "1", "10", "50", "100"])
-    return click.argument(
-        "percentage", metavar="[PERCENTAGE]", type=steps, required=False, callback=read, envvar=envvar
-    )
+    return click.argument("percentage", metavar="[PERCENTAGE]", type=Percentage(), required=False, envvar=envvar)
 
 
 def denis(default: str | None) -> Callable[[Command], Command]:
@@ -114,9 +167,9 @@ def denis(default: str | None) -> Callable[[Command], Command]:
     return decorate
 
 
-def remediator_url(command: Command) -> Command:
+def remediator_url() -> Callable[[Command], Command]:
     """`--remediator.url`."""
-    decorate = click.option(
+    return click.option(
         "--remediator.url",
         "remediator_url",
         metavar="URL",
@@ -124,43 +177,3 @@ def remediator_url(command: Command) -> Command:
         show_envvar=True,
         help="The internal listener of the running Remediator; asked whether it would act.",
     )
-    return decorate(command)
-
-
-def prometheus_url(command: Command) -> Command:
-    """`--prometheus.url`."""
-    decorate = click.option(
-        "--prometheus.url",
-        "prometheus_url",
-        metavar="URL",
-        envvar="REMEDIATOR_PROMETHEUS_URL",
-        show_envvar=True,
-        help="The Prometheus that evaluates the rules; asked for signals and firing alerts.",
-    )
-    return decorate(command)
-
-
-def alertmanager_url(command: Command) -> Command:
-    """`--alertmanager.url`."""
-    decorate = click.option(
-        "--alertmanager.url",
-        "alertmanager_url",
-        metavar="URL",
-        envvar="REMEDIATOR_ALERTMANAGER_URL",
-        show_envvar=True,
-        help="The Alertmanager that the rules' alerts go to; asked for what fires and is not silenced.",
-    )
-    return decorate(command)
-
-
-def fence(command: Command) -> Command:
-    """`--cluster`."""
-    decorate = click.option(
-        "--cluster",
-        default="",
-        metavar="NAME",
-        envvar="REMEDIATOR_CLUSTER",
-        show_envvar=True,
-        help="The fence: only series and alerts whose label cluster is this count.",
-    )
-    return decorate(command)
