@@ -123,7 +123,7 @@ def explain(
     if isinstance(screened, Skip):
         # The fence comes after the match, so one who stops there has a remediation.
         matched = policy.match(alert.labels) if isinstance(alert, Alert) and alert.firing else None
-        rungs = _rungs(screened, lambda reason: _screened(reason, alert, matched, fence), matched)
+        rungs = _rungs(screened, lambda reason: _screened(reason, matched, fence), matched)
         return Explanation(
             alert=alert, remediation=matched, decision=screened, rungs=rungs, at=now, later=screened, later_at=now
         )
@@ -131,11 +131,9 @@ def explain(
     decision = decide(screened, snapshot, now)
 
     def found(reason: Reason) -> str:
-        if isinstance(snapshot, Workload) and reason not in _SCREENED:
-            return _looked_at(reason, screened, snapshot, now)
-        if reason is Reason.TARGET_NOT_FOUND:
-            return _place(screened)
-        return _screened(reason, alert, screened, fence)
+        if text := _screened(reason, screened, fence):
+            return text
+        return _looked_at(reason, screened, snapshot, now) if isinstance(snapshot, Workload) else _place(screened)
 
     at, later = now, decision
     while isinstance(later, Skip) and later.until:
@@ -169,11 +167,8 @@ def _rungs(decision: Act | Skip, found: Callable[[Reason], str], remediation: Re
     return tuple(rungs)
 
 
-_SCREENED = (Reason.MALFORMED_ALERT, Reason.NOT_FIRING, Reason.NO_REMEDIATION, Reason.FOREIGN_CLUSTER)
-
-
-def _screened(reason: Reason, alert: Alert | MalformedAlert, remediation: Remediation | None, fence: str) -> str:
-    """What a passed rung that needs no look at the target looked at."""
+def _screened(reason: Reason, remediation: Remediation | None, fence: str) -> str:
+    """What a passed rung that needs no look at the target looked at; empty for the others."""
     match reason:
         case Reason.MALFORMED_ALERT:
             return "the alert can be read"

@@ -19,16 +19,11 @@ class _Server(ThreadingHTTPServer):
 
 
 class StandIn:
-    """Answers GETs by their path, or by what a function makes of the parameters; a path that nobody named is 404.
-
-    With `silent` it takes requests and never answers them, with `dripping` it never comes to the end of an answer.
-    """
+    """Answers GETs by their path, or by what a function makes of the parameters; a path that nobody named is 404."""
 
     def __init__(self, answers: Mapping[str, Answer | Callable[[Mapping[str, str]], Answer]] | None = None) -> None:
         self.answers = dict(answers or {})
-        self.silent = self.dripping = False
         self.paths: list[str] = []
-        self._closing = threading.Event()
         stand_in = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -52,7 +47,6 @@ class StandIn:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._closing.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -61,19 +55,12 @@ class StandIn:
         """Answer one request; called on a thread of the server."""
         path, _, fields = request.path.partition("?")
         self.paths.append(request.path)
-        if self.silent:
-            self._closing.wait()
-            request.close_connection = True
-            return
         found = self.answers.get(path, (404, b"not found"))
         if callable(found):
             found = found(dict(urllib.parse.parse_qsl(fields)))
         status, body = found if isinstance(found, tuple) else (200, found.encode() if isinstance(found, str) else found)
         request.send_response(status)
         request.send_header("Content-Type", "text/plain")
-        request.send_header("Content-Length", str(1 << 40 if self.dripping else len(body)))
+        request.send_header("Content-Length", str(len(body)))
         request.end_headers()
-        while self.dripping and not self._closing.wait(0.1):
-            request.wfile.write(b"#\n")
-            request.wfile.flush()
         request.wfile.write(body)

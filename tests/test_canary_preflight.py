@@ -23,6 +23,7 @@ from tests.stand_in import StandIn
 from tests.test_canary_verify import GAUGES, HEALTHY, VIEWER
 from tests.test_serving import STATUS
 from tests.watching_prometheus import ALERTS, WatchingPrometheus, rule
+from tests.wire import JSON, Wire
 
 Preflight = Callable[..., tuple[int, dict[str, Any]]]
 
@@ -188,10 +189,10 @@ def test_a_prometheus_that_does_not_answer(
     assert checks["route"]["passed"]
 
 
-def test_a_prometheus_that_is_slow(preflight: Preflight, prometheus: WatchingPrometheus) -> None:
+def test_a_prometheus_that_is_slow(preflight: Preflight) -> None:
     """A Prometheus that takes the request and says nothing costs five seconds."""
-    prometheus.silent = True
-    code, checks = preflight()
+    with Wire([JSON], pause=60) as wire:
+        code, checks = preflight(prometheus_url=wire.url)
 
     assert (code, failed(checks)) == (3, {"prometheus"})
     assert "no complete answer in 5 s" in checks["prometheus"]["found"]
@@ -270,7 +271,7 @@ def test_a_denis_that_has_measured_nothing(preflight: Preflight, denis: StandIn)
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (("7",), "'7' is not one of '0', '1', '10', '50', '100'"),
+        (("7",), "'7' is no step of the canary; write 0, 1, 10, 50 or 100"),
         (("0",), "0 % needs no preflight: remediator canary rollback"),
         (("--prometheus.url=prometheus",), "'prometheus' is not the URL of Prometheus"),
         (("--alertmanager.url=http://",), "'http://' is not the URL of Alertmanager"),

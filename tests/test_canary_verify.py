@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -23,6 +24,7 @@ from tests.faults import Answer, BlackHole, FaultyApi
 from tests.kubectl import patch_deployment
 from tests.service import SHIPPED
 from tests.stand_in import StandIn
+from tests.wire import JSON, Wire
 
 HEALTHY = "materializer_success_rate 0.99\nerror_rate 0.01\nasync_queue_depth 3\nmaterializer_latency_p99 0.2\n"
 ALL = ["flags", "rollout", "template", "pods", "metrics"]
@@ -182,10 +184,10 @@ def test_a_denis_that_answers_something_else(verify: Verify, denis: StandIn, ans
     assert problem in checks["metrics"]["found"]
 
 
-def test_a_denis_that_never_ends(verify: Verify, denis: StandIn) -> None:
+def test_a_denis_that_never_ends(verify: Verify) -> None:
     """An answer that keeps coming costs five seconds, and no more."""
-    denis.dripping = True
-    code, checks = verify()
+    with Wire([JSON + b"\r\n", *repeat(b"#\n", 1000)], pause=0.1) as wire:
+        code, checks = verify("--denis.url", wire.url)
 
     assert code == 3
     assert "no complete answer in 5 s" in checks["metrics"]["found"]
@@ -243,7 +245,7 @@ def test_without_a_ready_pod(embedded: EmbeddedCluster, verify: Verify) -> None:
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (("7",), "'7' is not one of '0', '1', '10', '50', '100'"),
+        (("7",), "'7' is no step of the canary; write 0, 1, 10, 50 or 100"),
         (("--denis.url", "ftp://denis"), "'ftp://denis' is not the URL of DENIS"),
         (("--denis.unit", "permille"), "is not one of 'ratio', 'percent'"),
         (("--denis.port", "70000"), "70000 is not in the range"),

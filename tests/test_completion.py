@@ -26,7 +26,6 @@ printf '%s\\n' "${COMPREPLY[@]}"
         (("canary", "ver"), ["verify"]),
         (("explain", "--st"), ["--state"]),
         (("explain", "-o", ""), ["table", "json", "yaml"]),
-        (("canary", "verify", "1"), ["1", "10", "100"]),
         (("completion", "z"), ["zsh"]),
     ],
 )

@@ -95,6 +95,17 @@ def test_what_is_withheld_is_3_and_says_until_when(embedded: EmbeddedCluster, li
     )
 
 
+def test_nothing_that_others_wrote_steers_the_terminal(embedded: EmbeddedCluster, live: tuple[str, ...]) -> None:
+    """Labels and reasons are shown without control characters; JSON has them whole."""
+    until = "2026-11-24T14:00:00Z"
+    annotate(embedded, "denis", PAUSE, {"reason": "\x1b]0;x\x07", "author": "a\ndenis", "until": until})
+    question = (*ROLLBACK, "--label", "alertname=\x1b[2J", "--time", "2026-11-24T13:30:00Z", *live)
+
+    assert "\x1b" not in run(*question).output
+    assert "\ndenis" not in run(*question).output
+    assert json.loads(run(*question, "-o", "json").output)["alerts"][0]["alertname"] == "\x1b[2J"
+
+
 def test_the_kill_switch_stops_workers_alone(embedded: EmbeddedCluster, live: tuple[str, ...]) -> None:
     """A latched target gets no workers, and the canary is still taken back."""
     annotate(embedded, "denis-workers", KILL_SWITCH, {"reason": "queue", "author": "ada"})

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import click
+from click.shell_completion import CompletionItem
 
 from remediator.durations import parse_duration
 from remediator.ledger import MAX_REASON
@@ -24,6 +25,10 @@ class Percentage(click.ParamType[int]):
         return self.fail(
             f"{text!r} is no step of the canary; write {steps} or {PERCENTAGES[-1]}, without a sign.", param, ctx
         )
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The steps that begin so."""
+        return [CompletionItem(str(step)) for step in PERCENTAGES if str(step).startswith(incomplete)]
 
 
 class Duration(click.ParamType[timedelta]):

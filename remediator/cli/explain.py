@@ -10,7 +10,7 @@ import click
 
 from remediator.cli import options
 from remediator.cli.errors import InvalidConfiguration
-from remediator.cli.output import print_data, print_table
+from remediator.cli.output import print_data, print_table, printable
 
 if TYPE_CHECKING:
     from remediator.alerts import Alert, MalformedAlert
@@ -59,8 +59,8 @@ def _labels(context: click.Context, parameter: click.Parameter, texts: Sequence[
 @click.option("--resolved", is_flag=True, help="The alert of --label is resolved; else it fires.")
 @click.option("--state", metavar="F", type=options.FILE, help="Deployments as kubectl prints them, not the live ones.")
 @click.option("--time", "now", metavar="RFC3339", callback=_time, help="Decide as at this moment; else now.")
-@options.fence
-@options.api_server
+@options.fence()
+@options.api_server()
 @options.output()
 @click.pass_context
 def explain(
@@ -180,9 +180,9 @@ def _print(explanations: "Sequence[Explanation]") -> None:
         leads = (
             f"{first.remediation.name} of {first.remediation.target.name}" if first.remediation else "no remediation"
         )
-        click.echo(f"{', '.join(names)}{count} -> {leads}")
+        click.echo(printable(f"{', '.join(names)}{count} -> {leads}"))
         print_table(("rung", "result", "looked at"), ((rung.reason, rung.step, rung.found) for rung in first.rungs))
-        click.echo(" ".join(filter(None, (first.answer, first.again))))
+        click.echo(printable(" ".join(filter(None, (first.answer, first.again)))))
 
 
 def _data(explanation: "Explanation") -> dict[str, Any]:

@@ -15,10 +15,10 @@ def kill_switch() -> None:
 
 
 @kill_switch.command("on")
-@options.dry_run
+@options.dry_run()
 @click.option("--reason", type=Reason(), help="Why; it is shown wherever the switch is.")
 @options.target("worker Deployment")
-@options.api_server
+@options.api_server()
 def on(
     *,
     dry_run: bool,
@@ -65,12 +65,12 @@ def on(
 
 
 @kill_switch.command("off")
-@options.dry_run
+@options.dry_run()
 @click.option("--reason", type=Reason(), help="Why; it goes into the history.")
 @click.option("--replicas", type=click.IntRange(min=1), help="How many replicas to return to, if not what there were.")
-@options.waiting
+@options.waiting()
 @options.target("worker Deployment")
-@options.api_server
+@options.api_server()
 def off(
     *,
     dry_run: bool,

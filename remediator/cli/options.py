@@ -27,42 +27,43 @@ def config_file() -> Callable[[Command], Command]:
     )
 
 
-def api_server(command: Command) -> Command:
+def _together(*decorators: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Several options as one, shown in this order."""
+
+    def decorate(command: Command) -> Command:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+def api_server() -> Callable[[Command], Command]:
     """`--config.file`, `--kubeconfig` and `--context`: what a command works on, and as whom."""
-    for option in (
-        click.option(
-            "--context", default="", metavar="NAME", help="Context of the kubeconfig, if not its current one."
-        ),
+    return _together(
+        config_file(),
         click.option(
             "--kubeconfig", type=FILE, help="Else in-cluster configuration, else $KUBECONFIG, else ~/.kube/config."
         ),
-        config_file(),
-    ):
-        command = option(command)
-    return command
-
-
-def dry_run(command: Command) -> Command:
-    """`--dry-run`."""
-    decorate = click.option("--dry-run", is_flag=True, help="Let the API server validate the write, and write nothing.")
-    return decorate(command)
-
-
-def waiting(command: Command) -> Command:
-    """`--wait` and `--timeout`."""
-    decorators = (
         click.option(
-            "--timeout",
-            type=Duration(),
-            default="10m",
-            show_default=True,
-            help="Wait for no longer than this.",
+            "--context", default="", metavar="NAME", help="Context of the kubeconfig, if not its current one."
         ),
-        click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until all pods follow."),
     )
-    for decorate in decorators:
-        command = decorate(command)
-    return command
+
+
+def dry_run() -> Callable[[Command], Command]:
+    """`--dry-run`."""
+    return click.option("--dry-run", is_flag=True, help="Let the API server validate the write, and write nothing.")
+
+
+def waiting() -> Callable[[Command], Command]:
+    """`--wait` and `--timeout`."""
+    return _together(
+        click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until all pods follow."),
+        click.option(
+            "--timeout", type=Duration(), default="10m", show_default=True, help="Wait for no longer than this."
+        ),
+    )
 
 
 def output(*spellings: str) -> Callable[[Command], Command]:
@@ -85,6 +86,42 @@ def target(kind: str) -> Callable[[Command], Command]:
     )
 
 
+def prometheus_url() -> Callable[[Command], Command]:
+    """`--prometheus.url`."""
+    return click.option(
+        "--prometheus.url",
+        "prometheus_url",
+        metavar="URL",
+        envvar="REMEDIATOR_PROMETHEUS_URL",
+        show_envvar=True,
+        help="The Prometheus that evaluates the rules; asked for signals and firing alerts.",
+    )
+
+
+def alertmanager_url() -> Callable[[Command], Command]:
+    """`--alertmanager.url`."""
+    return click.option(
+        "--alertmanager.url",
+        "alertmanager_url",
+        metavar="URL",
+        envvar="REMEDIATOR_ALERTMANAGER_URL",
+        show_envvar=True,
+        help="The Alertmanager that the rules' alerts go to; asked for what fires and is not silenced.",
+    )
+
+
+def fence() -> Callable[[Command], Command]:
+    """`--cluster`."""
+    return click.option(
+        "--cluster",
+        default="",
+        metavar="NAME",
+        envvar="REMEDIATOR_CLUSTER",
+        show_envvar=True,
+        help="The fence: only series and alerts whose label cluster is this count.",
+    )
+
+
 def percentage(*, envvar: str | None = None) -> Callable[[Command], Command]:
     """`[PERCENTAGE]`, a step of the canary; None where it is not given."""
     return click.argument("percentage", metavar="[PERCENTAGE]", type=Percentage(), required=False, envvar=envvar)
@@ -92,26 +129,7 @@ def percentage(*, envvar: str | None = None) -> Callable[[Command], Command]:
 
 def denis(default: str | None) -> Callable[[Command], Command]:
     """`--denis.url`, `--denis.via-pods`, `--denis.port` and `--denis.unit`."""
-    decorators = (
-        click.option(
-            "--denis.unit",
-            "unit",
-            type=click.Choice(["ratio", "percent"]),
-            default="ratio",
-            show_default=True,
-            help="What a rate of DENIS is at 100 %: 1 or 100. The rules have it in denis:hundred_percent.",
-        ),
-        click.option(
-            "--denis.port",
-            "port",
-            type=click.IntRange(1, 65535),
-            default=8084,
-            show_default=True,
-            help="Where pods export /metrics, for --denis.via-pods.",
-        ),
-        click.option(
-            "--denis.via-pods", "via_pods", is_flag=True, help="Ask every ready pod, through the API server's proxy."
-        ),
+    return _together(
         click.option(
             "--denis.url",
             "denis_url",
@@ -122,19 +140,31 @@ def denis(default: str | None) -> Callable[[Command], Command]:
             show_envvar=True,
             help="Where DENIS exports /metrics.",
         ),
+        click.option(
+            "--denis.via-pods", "via_pods", is_flag=True, help="Ask every ready pod, through the API server's proxy."
+        ),
+        click.option(
+            "--denis.port",
+            "port",
+            type=click.IntRange(1, 65535),
+            default=8084,
+            show_default=True,
+            help="Where pods export /metrics, for --denis.via-pods.",
+        ),
+        click.option(
+            "--denis.unit",
+            "unit",
+            type=click.Choice(["ratio", "percent"]),
+            default="ratio",
+            show_default=True,
+            help="What a rate of DENIS is at 100 %: 1 or 100. The rules have it in denis:hundred_percent.",
+        ),
     )
 
-    def decorate(command: Command) -> Command:
-        for decorator in decorators:
-            command = decorator(command)
-        return command
 
-    return decorate
-
-
-def remediator_url(command: Command) -> Command:
+def remediator_url() -> Callable[[Command], Command]:
     """`--remediator.url`."""
-    decorate = click.option(
+    return click.option(
         "--remediator.url",
         "remediator_url",
         metavar="URL",
@@ -142,43 +172,3 @@ def remediator_url(command: Command) -> Command:
         show_envvar=True,
         help="The internal listener of the running Remediator; asked whether it would act.",
     )
-    return decorate(command)
-
-
-def prometheus_url(command: Command) -> Command:
-    """`--prometheus.url`."""
-    decorate = click.option(
-        "--prometheus.url",
-        "prometheus_url",
-        metavar="URL",
-        envvar="REMEDIATOR_PROMETHEUS_URL",
-        show_envvar=True,
-        help="The Prometheus that evaluates the rules; asked for signals and firing alerts.",
-    )
-    return decorate(command)
-
-
-def alertmanager_url(command: Command) -> Command:
-    """`--alertmanager.url`."""
-    decorate = click.option(
-        "--alertmanager.url",
-        "alertmanager_url",
-        metavar="URL",
-        envvar="REMEDIATOR_ALERTMANAGER_URL",
-        show_envvar=True,
-        help="The Alertmanager that the rules' alerts go to; asked for what fires and is not silenced.",
-    )
-    return decorate(command)
-
-
-def fence(command: Command) -> Command:
-    """`--cluster`."""
-    decorate = click.option(
-        "--cluster",
-        default="",
-        metavar="NAME",
-        envvar="REMEDIATOR_CLUSTER",
-        show_envvar=True,
-        help="The fence: only series and alerts whose label cluster is this count.",
-    )
-    return decorate(command)

@@ -23,9 +23,14 @@ def print_data(value: Any, spelling: str) -> None:
     click.echo(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), nl=False)
 
 
+def printable(text: str) -> str:
+    """A text without what would steer a terminal; labels, reasons and answers hold what others wrote."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows in aligned columns under capital headings, as kubectl does."""
-    table = [[name.upper() for name in header], *(list(row) for row in rows)]
+    table = [[name.upper() for name in header], *([printable(cell) for cell in row] for row in rows)]
     widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
     for row in table:
         click.echo("   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -36,7 +41,7 @@ def print_checks(checks: Sequence[Check]) -> None:
     width = max((len(check.name) for check in checks), default=0)
     for check in checks:
         mark, colour = MARKS[check.passed]
-        click.echo(f"{click.style(mark, fg=colour)} {check.name:{width}}  {check.found}")
+        click.echo(f"{click.style(mark, fg=colour)} {check.name:{width}}  {printable(check.found)}")
         if check.remedy and not check.passed:
             click.echo(f"  {'':{width}}  -> {check.remedy}")
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
 @click.option("--for", "length", type=Duration(MAX_PAUSE), required=True, help="How long, 24h at most: 30m, 2h.")
 @click.option("--reason", type=Reason(), required=True, help="Why; everybody who is withheld an act is told.")
-@options.dry_run
-@options.api_server
+@options.dry_run()
+@options.api_server()
 def pause(
     *,
     targets: tuple[str, ...],
@@ -64,8 +64,8 @@ def pause(
 @click.command()
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
 @click.option("--reason", type=Reason(), help="Why; it goes into the history.")
-@options.dry_run
-@options.api_server
+@options.dry_run()
+@options.api_server()
 def resume(
     *,
     targets: tuple[str, ...],

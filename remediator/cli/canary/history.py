@@ -11,7 +11,7 @@ from remediator.durations import format_duration
 @click.command()
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many acts, newest first.")
 @options.output("table", "json", "yaml")
-@options.api_server
+@options.api_server()
 def history(*, limit: int, output: str, config_file: Path, kubeconfig: Path | None, context: str) -> None:
     """Show what people and the reflex did to the targets, and how long each act held.
 

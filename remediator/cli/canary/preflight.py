@@ -25,14 +25,14 @@ NOT_LOOKED_AT = "not looked at"
 
 @click.command()
 @options.percentage(envvar="DENIS_MATERIALIZERS_PCT")
-@options.prometheus_url
-@options.alertmanager_url
-@options.remediator_url
+@options.prometheus_url()
+@options.alertmanager_url()
+@options.remediator_url()
 @options.denis(None)
-@options.fence
+@options.fence()
 @click.option("--require-all", is_flag=True, help="What was not looked at (?) counts as failed.")
 @options.target("canary")
-@options.api_server
+@options.api_server()
 @options.output()
 def preflight(
     *,

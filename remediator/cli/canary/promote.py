@@ -10,16 +10,16 @@ from remediator.cli.arguments import Reason
 
 
 @click.command()
-@options.dry_run
+@options.dry_run()
 @click.option("--reason", type=Reason(), help="Why; it goes into the history.")
 @click.option("--auto", is_flag=True, help="For a CronJob: step forward where the verdict was promote all the time.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before raising.")
-@options.waiting
-@options.prometheus_url
-@options.alertmanager_url
-@options.fence
+@options.waiting()
+@options.prometheus_url()
+@options.alertmanager_url()
+@options.fence()
 @options.target("canary")
-@options.api_server
+@options.api_server()
 def promote(
     *,
     dry_run: bool,

@@ -10,11 +10,11 @@ from remediator.cli.arguments import Reason
 
 
 @click.command()
-@options.dry_run
+@options.dry_run()
 @click.option("--reason", type=Reason(), help="Why; it goes into the history.")
-@options.waiting
+@options.waiting()
 @options.target("canary")
-@options.api_server
+@options.api_server()
 def rollback(
     *,
     dry_run: bool,

@@ -11,16 +11,16 @@ from remediator.cli.arguments import Percentage, Reason
 
 @click.command("set")
 @click.argument("percentage", type=Percentage())
-@options.dry_run
+@options.dry_run()
 @click.option("--reason", type=Reason(), help="Why; it goes into the history.")
 @click.option("--override", is_flag=True, help="Raise in spite of what stands against it. Needs --reason.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before raising.")
-@options.waiting
-@options.prometheus_url
-@options.alertmanager_url
-@options.fence
+@options.waiting()
+@options.prometheus_url()
+@options.alertmanager_url()
+@options.fence()
 @options.target("canary")
-@options.api_server
+@options.api_server()
 def set_command(
     *,
     percentage: int,

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@options.prometheus_url
-@options.alertmanager_url
-@options.fence
+@options.prometheus_url()
+@options.alertmanager_url()
+@options.fence()
 @options.output("table", "json", "yaml")
 @options.target("canary")
-@options.api_server
+@options.api_server()
 def status(
     *,
     prometheus_url: str | None,

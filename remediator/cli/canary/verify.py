@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @options.percentage()
 @options.denis("http://localhost:8084")
 @options.target("canary")
-@options.api_server
+@options.api_server()
 @options.output()
 def verify(
     percentage: int | None,
