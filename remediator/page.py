@@ -17,7 +17,9 @@ from remediator.ledger import spell_change
 MAX_CHARACTERS = 400
 """Of a text by others. The status as JSON has the whole of it."""
 
-_UNREADABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
+_UNREADABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb]"
+)
 
 
 def render(status: Mapping[str, Any]) -> str:

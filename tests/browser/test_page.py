@@ -7,7 +7,7 @@ from typing import Any
 from remediator.page import render
 from tests.browser.chromium import Chromium
 from tests.browser.watched import Watched
-from tests.service import Service, alert
+from tests.service import alert
 
 LATER = (datetime.now(UTC) + timedelta(minutes=20)).isoformat()
 
@@ -126,7 +126,7 @@ def test_more_acts_than_a_few_are_folded(browser: Chromium, watched: Watched) ->
     assert browser.text("#target-2 details") == "1 more"
 
 
-def test_a_phase_and_a_persons_reason_are_shown(service: Service, watched: Watched) -> None:
+def test_a_phase_and_a_persons_reason_are_shown(watched: Watched) -> None:
     """How much of the phase is served and when it ends, why its clock stands, a mixture, and what a person said."""
     status: dict[str, Any] = watched.internal.status()
     canary = status["targets"][0]
@@ -146,3 +146,9 @@ def test_a_phase_and_a_persons_reason_are_shown(service: Service, watched: Watch
     canary["phase"] |= {"stopped": "", "until": None}
     assert "18h12m of 1d, the time is served" in render(status)
     assert "by <bdi>ada</bdi>: <bdi>the &lt;first&gt; day was quiet</bdi>" in page
+
+
+def test_what_is_no_character_is_shown_by_its_number(watched: Watched) -> None:
+    """Half of a surrogate pair, which a file can hold, could not even be sent."""
+    status = {**watched.internal.status(), "cluster": "eu\ud800\x00\n1"}
+    assert b"Remediator of <bdi>eu\\ud800\\u0000\\u000a1</bdi>" in render(status).encode()
