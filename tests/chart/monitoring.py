@@ -1,7 +1,7 @@
 """What the Prometheus Operator makes of the chart's objects: rules, a scrape job and a route, for the real programs.
 
-The objects come from the API server, where the chart put them. Two things differ from what the operator writes: the
-place of the Service is an address of loopback, and so are those of the Pods.
+The objects come from the API server, where the chart put them. Two things differ from what the operator writes: an
+address of loopback stands for the Service, and one for each Pod.
 """
 
 import base64
@@ -16,9 +16,11 @@ import yaml
 from demo.waiting import until
 from tests.contract.client import Client
 from tests.control_plane import ControlPlane
+from tests.control_plane.container import local_port
 
 GROUP = "monitoring.coreos.com"
 KINDS = {"ServiceMonitor": "v1", "PrometheusRule": "v1", "AlertmanagerConfig": "v1alpha1"}
+INTERNAL_PORT = 9090
 SECONDS = 30.0
 Object = dict[str, Any]
 
@@ -51,7 +53,7 @@ def scrape_job(plane: ControlPlane, namespace: str, name: str, token_file: Path)
     """The ServiceMonitor as a job that discovers the Pods on the API server."""
     spec = _spec(plane, "ServiceMonitor", namespace, name)
     (endpoint,) = spec["endpoints"]
-    service, address = "__meta_kubernetes_service", "__address__"
+    service, local = "__meta_kubernetes_service", {"target_label": "__address__", "source_labels": ["__address__"]}
     keep = {f"{service}_label_{_label(key)}": value for key, value in spec["selector"]["matchLabels"].items()}
     keep["__meta_kubernetes_endpointslice_port_name"] = endpoint["port"]
     taken = {"namespace": "__meta_kubernetes_namespace", "pod": "__meta_kubernetes_pod_name", "job": f"{service}_name"}
@@ -72,7 +74,7 @@ def scrape_job(plane: ControlPlane, namespace: str, name: str, token_file: Path)
         "relabel_configs": [
             *({"action": "keep", "source_labels": [label], "regex": value} for label, value in keep.items()),
             *({"target_label": label, "source_labels": [source]} for label, source in taken.items()),
-            {"target_label": address, "source_labels": [address], "regex": "10(.+)", "replacement": "127$1"},
+            {**local, "regex": f"10(.+):{INTERNAL_PORT}", "replacement": f"127$1:{local_port(INTERNAL_PORT)}"},
         ],
     }
 

@@ -149,11 +149,15 @@ def test_stopping_leaves_time_for_what_is_in_flight(helm3: Helm3) -> None:
 
 
 def test_probes_ask_the_internal_port(helm3: Helm3) -> None:
-    """Health and readiness are asked where stalled webhook clients cannot be in the way."""
+    """Health and readiness are asked where stalled webhook clients cannot be in the way, and where it listens."""
     (container,) = only(helm3.render({}), "Deployment")["spec"]["template"]["spec"]["containers"]
     assert container["livenessProbe"]["httpGet"] == {"path": "/-/healthy", "port": "internal"}
     assert container["readinessProbe"]["httpGet"] == {"path": "/-/ready", "port": "internal"}
-    assert {port["name"]: port["containerPort"] for port in container["ports"]} == {"webhook": 8080, "internal": 9090}
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert ports == {"webhook": 8080, "internal": 9090}
+    parsed = serve.make_context("serve", container["args"][1:]).params
+    listening = {"webhook": parsed["listen_address"], "internal": parsed["internal_listen_address"]}
+    assert listening == {name: f"0.0.0.0:{port}" for name, port in ports.items()}
 
 
 def test_network_policy_names_ports_of_the_pod(helm3: Helm3) -> None:

@@ -4,6 +4,7 @@ It stands in for an image that holds this tree: the root has the machine's progr
 """
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from demo.loopback import get_text
+from tests.acceptance.stack import free_address
 from tests.control_plane.volumes import Volumes
 from tests.isolation import Isolated, Isolation
 
@@ -30,12 +32,18 @@ PROGRAMS = Path(sys.executable).parent
 ENVIRONMENT = {"PATH": f"{PROGRAMS}:/usr/bin:/bin", "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 ENTRYPOINT = PROGRAMS / "remediator"
 LISTENING = {"webhook": "--web.listen-address", "internal": "--web.internal-listen-address"}
-"""Pods of one machine share its ports, so each is told to listen on an address of its own: the only argument that
-differs."""
+"""Pods of one machine share its network, so each is told to listen on an address of its own, at ports that nobody else
+listens on: the only arguments that differ."""
+
+
+@functools.cache
+def local_port(port: int) -> int:
+    """What stands on this machine for a port of the Pods."""
+    return int(free_address().rpartition(":")[2])
 
 
 class Container(Isolated):
-    """A running container; `address` stands for the Pod's IP, with the ports that the Pod names."""
+    """A running container; `address` stands for the Pod's IP."""
 
     def __init__(self, pod: Mapping[str, Any], volumes: Volumes, directory: Path, *, address: str, api: str) -> None:
         (self._spec,) = pod["spec"]["containers"]
@@ -57,17 +65,14 @@ class Container(Isolated):
             group=context["runAsGroup"],
             environment={**ENVIRONMENT, **service, **own},
         )
-        listening = [f"{flag}={address}:{self.port(name)}" for name, flag in LISTENING.items()]
+        listening = [f"{flag}={self.endpoint(name)}" for name, flag in LISTENING.items()]
         command = [ENTRYPOINT, *self._spec["args"], *listening]
         super().__init__(pod["metadata"]["name"], place.command(command), directory)
 
-    def port(self, name: str) -> int:
-        """A port by its name."""
-        return next(int(port["containerPort"]) for port in self._spec["ports"] if port["name"] == name)
-
     def endpoint(self, name: str) -> str:
-        """Where a port is reached."""
-        return f"{self.address}:{self.port(name)}"
+        """Where a port is reached, by its name."""
+        port = next(int(port["containerPort"]) for port in self._spec["ports"] if port["name"] == name)
+        return f"{self.address}:{local_port(port)}"
 
     def is_ready(self) -> bool:
         """What the readiness probe finds."""

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.contract.client import Client
+from tests.control_plane.container import local_port
 from tests.control_plane.node import loopback
 
 
@@ -58,7 +59,7 @@ class Service:
         """Where its ready Pods listen."""
         slices = self._api.get(self._path, labelSelector=f"kubernetes.io/service-name={self._name}").body["items"]
         return [
-            (loopback(endpoint["addresses"][0]), port["port"])
+            (loopback(endpoint["addresses"][0]), local_port(port["port"]))
             for one in slices
             for port in one.get("ports") or []
             if port["name"] == self._port
