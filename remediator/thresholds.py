@@ -42,7 +42,7 @@ def _samples(evidence: Evidence, measure: Phase) -> Check:
                 name=name, passed=None, found=rate.coverage.why, remedy="see docs/runbooks/DenisSignalMissing.md"
             )
         shares.append(rate.coverage)
-    found = f"in {min(shares):.0%} of {span}, and {ENOUGH:.0%} of {format_duration(measure.hold)} are enough"
+    found = f"in {_percent(min(shares))} of {span}, wanted {_percent(ENOUGH)} of {format_duration(measure.hold)}"
     passed = min(shares) >= ENOUGH and evidence.window >= measure.hold
     return Check(name=name, passed=passed, found=found, remedy="wait; see docs/runbooks/DenisSignalMissing.md")
 
@@ -59,7 +59,7 @@ def _recent(rate: Rate) -> Value:
     if isinstance(rate.recent, Unknown) or isinstance(rate.recent_coverage, Unknown):
         return rate.recent if isinstance(rate.recent, Unknown) else rate.recent_coverage
     if rate.recent_coverage < ENOUGH:
-        return Unknown(why=f"only {rate.recent_coverage:.0%} of the last minutes have samples")
+        return Unknown(why=f"only {_percent(rate.recent_coverage)} of the last minutes have samples")
     return rate.recent
 
 

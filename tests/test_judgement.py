@@ -300,6 +300,19 @@ def test_last_act_is_the_one_that_is_told() -> None:
     assert found("acts", judged(canary(acts=(entry(-MINUTE),)))) == "a-remediation acted 0s ago"
 
 
+def test_rates_are_told_with_what_was_wanted() -> None:
+    """A check of a rate has the number, the threshold and the time that both are about."""
+    judgement = judged(error_rate=rate(0.0123, coverage=0.9))
+    assert found("samples", judgement) == "in 90 % of 1d, wanted 90 % of 1d"
+    assert found("success rate", judgement) == "99 %, wanted at least 93 % in 1d"
+    assert found("error rate now", judgement) == "1.23 %, wanted at most 3 % in 5m"
+    assert judgement.steady[1].found == "99 %, wanted at least 93 % in the worst 5m of 1d"
+    assert judgement.unattended
+    short = judged(success_rate=rate(0.99, coverage=0.899), evidence=healthy(2 * MINUTE))
+    assert found("samples", short) == "in 89.9 % of 2m, wanted 90 % of 1d"
+    assert found("success rate now", short) == "99 %, wanted at least 93 % in 2m"
+
+
 def test_kill_switch_is_told_with_its_reason() -> None:
     """Whose kill switch it is, and why it is on, stands in the check, as far as it is known."""
     switches = (KillSwitch(author="ada", reason="fire"), KillSwitch())
