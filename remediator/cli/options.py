@@ -118,7 +118,7 @@ def fence() -> Callable[[Command], Command]:
         metavar="NAME",
         envvar="REMEDIATOR_CLUSTER",
         show_envvar=True,
-        help="The fence: only series and alerts whose label cluster is this count.",
+        help="The fence: series and alerts of another cluster do not count.",
     )
 
 
