@@ -38,7 +38,7 @@ done
 shift
 mount -o remount,bind,ro "$root"
 exec chroot "$root" setpriv --reuid="$user" --regid="$group" --clear-groups --bounding-set=-all --inh-caps=-all \\
-  --no-new-privs env -i --chdir="$directory" "$@"
+  --no-new-privs --pdeathsig=KILL env -i --chdir="$directory" "$@"
 """
 
 
@@ -58,7 +58,8 @@ class Isolation:
 
     def command(self, command: Sequence[str | Path]) -> list[str | Path]:
         """How a command is started there."""
-        namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
+        # Whoever ends the tests ends the container. The signal of --kill-child is lost where the user changes.
+        namespaces = ["setpriv", "--pdeathsig=KILL", "--", "unshare", "--mount", "--pid", "--fork", "--kill-child"]
         place = [self.root, "tmpfs" if self.scratch else "none", str(self.user), str(self.group), self.directory]
         mounts = [part for pair in self.mounts for part in pair]
         environment = [f"{name}={value}" for name, value in self.environment.items()]

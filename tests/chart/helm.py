@@ -50,8 +50,8 @@ class Helm(ABC):
         """Install and wait; `whole` takes everything away again where something fails. Raises Refused."""
 
     @abstractmethod
-    def upgrade(self, name: str, namespace: str, values: Values) -> None:
-        """Upgrade and wait. Raises Refused."""
+    def upgrade(self, name: str, namespace: str, values: Values, *, whole: bool = False) -> None:
+        """Upgrade and wait; `whole` goes back to what was there where something fails. Raises Refused."""
 
     @abstractmethod
     def rollback(self, name: str, namespace: str) -> None:
@@ -123,9 +123,10 @@ class Helm3(Helm):
         flags = ["--atomic"] if whole else []
         self._act("install", name, namespace, chart, *self._values(values), *flags, wait=wait)
 
-    def upgrade(self, name: str, namespace: str, values: Values) -> None:
-        """Upgrade and wait. Raises Refused."""
-        self._act("upgrade", name, namespace, CHART, *self._values(values))
+    def upgrade(self, name: str, namespace: str, values: Values, *, whole: bool = False) -> None:
+        """Upgrade and wait; `whole` goes back to what was there where something fails. Raises Refused."""
+        flags = ["--atomic"] if whole else []
+        self._act("upgrade", name, namespace, CHART, *self._values(values), *flags)
 
     def rollback(self, name: str, namespace: str) -> None:
         """Go back to the revision before, and wait. Raises Refused."""
@@ -186,9 +187,9 @@ class Helm4(Helm):
         place = {"name": name, "namespace": namespace}
         self._act("install", namespace, chart=chart, wait=wait, values=values, rollback_on_failure=whole, **place)
 
-    def upgrade(self, name: str, namespace: str, values: Values) -> None:
-        """Upgrade and wait. Raises Refused."""
-        self._act("upgrade", namespace, name=name, namespace=namespace, values=values)
+    def upgrade(self, name: str, namespace: str, values: Values, *, whole: bool = False) -> None:
+        """Upgrade and wait; `whole` goes back to what was there where something fails. Raises Refused."""
+        self._act("upgrade", namespace, name=name, namespace=namespace, values=values, rollback_on_failure=whole)
 
     def rollback(self, name: str, namespace: str) -> None:
         """Go back to the revision before, and wait. Raises Refused."""

@@ -184,6 +184,23 @@ def test_what_only_the_api_server_refuses_leaves_nothing_either(
     assert of_cluster(control_plane, namespace) == set()
 
 
+def test_a_refused_upgrade_changes_nothing(
+    cluster_helm: Helm, control_plane: ControlPlane, make_namespace: Callable[[], str]
+) -> None:
+    """A contradiction is refused at once; what only the API server refuses is taken back, with the values of before."""
+    namespace = make_namespace()
+    cluster_helm.install(RELEASE, namespace, beside(namespace), wait=False)
+    before = control_plane.get("configmap", RELEASE, namespace)
+    tuned = beside(namespace, {"remediations": {"rollback": {"cooldown": "1h"}}})
+    with pytest.raises(Refused, match="is the webhook's port too"):
+        cluster_helm.upgrade(RELEASE, namespace, {**tuned, "service": {"port": 9090}})
+    assert control_plane.get("configmap", RELEASE, namespace) == before
+    with pytest.raises(Refused, match="Sometimes"):
+        cluster_helm.upgrade(RELEASE, namespace, {**tuned, "tolerations": [{"operator": "Sometimes"}]}, whole=True)
+    assert control_plane.get("configmap", RELEASE, namespace)["data"] == before["data"]
+    assert control_plane.get("deployment", RELEASE, namespace)["status"]["readyReplicas"] == 2
+
+
 @pytest.mark.parametrize("whole", [False, True], ids=["plain", "whole"])
 def test_who_may_not_make_the_policy_leaves_nothing_that_acts(
     control_plane: ControlPlane, make_namespace: Callable[[], str], tmp_path: Path, whole: bool
