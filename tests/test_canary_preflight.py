@@ -238,6 +238,15 @@ def test_a_service_that_would_not_act(
     assert problem in checks["service"]["found"]
 
 
+def test_pods_that_do_not_answer(preflight: Preflight) -> None:
+    """With --denis.via-pods every pod is asked; here the API server has no pod proxy."""
+    code, checks = preflight("--denis.via-pods", without=("--denis.url",))
+
+    assert (code, failed(checks)) == (3, {"metrics"})
+    assert checks["metrics"]["found"].count("denis-") == 3
+    assert "get: 404" in checks["metrics"]["found"]
+
+
 def test_the_fence_has_to_be_the_services(preflight: Preflight) -> None:
     """A service behind another fence would pass over the alerts of this cluster."""
     code, checks = preflight(cluster="eu-2")
