@@ -157,11 +157,14 @@ def _unmasked(send: Callable[[Apis], Any], apis: Apis) -> Any:
 
 
 def json_of(verb: str, body: bytes) -> Any:
-    """What a body says. Raises ClusterError where it is not JSON."""
+    """What a body says. Raises ClusterError where it is not a JSON object."""
     try:
-        return json.loads(body)
-    except ValueError as error:
+        value = json.loads(body)
+    except (ValueError, RecursionError) as error:
         raise unanswered(verb, f"{verb}: the API server's answer is not JSON") from error
+    if not isinstance(value, dict):
+        raise unanswered(verb, f"{verb}: the API server's answer is no object")
+    return value
 
 
 def limits(ends: float) -> tuple[float, float]:

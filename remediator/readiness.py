@@ -32,6 +32,7 @@ def check_canary(workload: Workload, target: Target, wanted: int | None, policy:
         _step(workload, wanted, policy),
         _pause(workload, now),
         _kill_switch("kill switch", workload),
+        _record(workload, now),
         _cooldown(workload, target, policy, now),
         _reflex(workload, target, wanted, policy, now),
     ]
@@ -91,6 +92,14 @@ def _kill_switch(name: str, workload: Workload) -> Check:
     else:
         return Check(name=name, passed=True, found=f"the kill switch is off, {workload.replicas} replicas")
     return Check(name=name, passed=False, found=found, remedy="remediator kill-switch off, when you are sure")
+
+
+def _record(workload: Workload, now: datetime) -> Check:
+    """A rollback passes over a record that cannot be read; who raises the canary would not know what came before."""
+    problem = workload.unbelievable(now)
+    remedy = "kubectl describe the Deployment, and mend or remove the annotation"
+    found = problem or "what is recorded on the Deployment can be read"
+    return Check(name="record", passed=not problem, found=found, remedy=remedy)
 
 
 def _cooldown(workload: Workload, target: Target, policy: Policy, now: datetime) -> Check:

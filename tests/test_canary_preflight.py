@@ -27,7 +27,7 @@ from tests.wire import JSON, Wire
 
 Preflight = Callable[..., tuple[int, dict[str, Any]]]
 
-CLUSTER = ["deployment", "flags", "step", "pause", "kill switch", "cooldown", "reflex", "denis-workers"]
+CLUSTER = ["deployment", "flags", "step", "pause", "kill switch", "record", "cooldown", "reflex", "denis-workers"]
 LINKS = ["unit", *ALERTS, "alertmanagers", "route", "ready", "service"]
 
 
@@ -236,6 +236,15 @@ def test_a_service_that_would_not_act(
 
     assert (code, failed(checks)) == (3, {"service"})
     assert problem in checks["service"]["found"]
+
+
+def test_pods_that_do_not_answer(preflight: Preflight) -> None:
+    """With --denis.via-pods every pod is asked; here the API server has no pod proxy."""
+    code, checks = preflight("--denis.via-pods", without=("--denis.url",))
+
+    assert (code, failed(checks)) == (3, {"metrics"})
+    assert checks["metrics"]["found"].count("denis-") == 3
+    assert "get: 404" in checks["metrics"]["found"]
 
 
 def test_the_fence_has_to_be_the_services(preflight: Preflight) -> None:

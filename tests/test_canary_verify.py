@@ -12,15 +12,17 @@ import pytest
 
 from demo.denis import Denis
 from demo.waiting import until
-from remediator.api_errors import NotFound
+from remediator.api_errors import NotFound, Unavailable
 from remediator.connection import Connection
 from remediator.embedded import EmbeddedCluster
+from remediator.embedded.kubeconfig import kubeconfig
 from remediator.pods import MAX_METRICS_BYTES, Pods
 from remediator.policy import Target
 from tests.acceptance.incidents import canary
+from tests.builders import DENIS
 from tests.commands import run
 from tests.control_plane import ControlPlane
-from tests.faults import Answer, BlackHole, FaultyApi
+from tests.faults import Answer, FaultyApi, HangUp
 from tests.kubectl import patch_deployment
 from tests.service import SHIPPED
 from tests.stand_in import StandIn
@@ -232,6 +234,15 @@ def test_a_pod_that_exports_without_end(verify: Verify, api: ProxyingApi) -> Non
     assert "the pod's answer is over 4 MiB" in checks["metrics"]["found"]
 
 
+def test_a_pod_that_never_ends(tmp_path: Path) -> None:
+    """A pod whose answer keeps coming is left when its time is over."""
+    path = tmp_path / "kubeconfig"
+    with Wire([JSON + b"\r\n", *repeat(b"#\n", 1000)], pause=0.1) as wire:
+        path.write_text(kubeconfig(wire.url))
+        with pytest.raises(Unavailable, match="the pod gave no complete answer in time"):
+            Pods(Connection(path)).metrics(DENIS, "denis-1", 8084, timeout=0.5)
+
+
 def test_without_a_ready_pod(embedded: EmbeddedCluster, verify: Verify) -> None:
     """A canary at 0 replicas has nobody to ask."""
     patch_deployment(embedded, {"spec": {"replicas": 0}})
@@ -263,8 +274,8 @@ def test_wrong_usage_is_2(verify: Verify, arguments: tuple[str, ...], problem: s
 
 @pytest.mark.parametrize(
     ("fault", "problem"),
-    [(Answer(status=403, message="no"), "get: 403: no"), (BlackHole(), "get: the API server did not answer in time")],
-    ids=["forbidden", "slow"],
+    [(Answer(status=403, message="no"), "get: 403: no"), (HangUp(), "get: no connection to the API server")],
+    ids=["forbidden", "gone"],
 )
 def test_without_the_deployment_nothing_is_verified(verify: Verify, api: ProxyingApi, fault: Any, problem: str) -> None:
     """An API server that does not tell is a failure of the command, and not of the canary."""

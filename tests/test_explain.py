@@ -355,9 +355,11 @@ def test_without_a_cluster(tmp_path: Path, live: tuple[str, ...]) -> None:
     [
         (Answer(status=503, message="etcd is gone"), "get: 503: etcd is gone"),
         (Answer(status=200, body=b"<html>"), "get: the API server's answer is not JSON"),
+        (Answer(status=200, body=b"[" * 100_000), "get: the API server's answer is not JSON"),
+        (Answer(status=200, body=b"[]"), "get: the API server's answer is no object"),
         (BlackHole(), "get: the API server did not answer in time"),
     ],
-    ids=["503", "html", "slow"],
+    ids=["503", "html", "deep", "list", "slow"],
 )
 def test_an_api_server_that_fails_is_1(api: FaultyApi, live: tuple[str, ...], fault: Any, problem: str) -> None:
     """Without the target there is no verdict; the command says why and shows no credentials."""

@@ -20,7 +20,7 @@ from tests.test_explanation import workloads
 DONE = Rollout(seen=True, updated=4, total=4, available=4)
 HEALTHY = replace(workload(), rollout=DONE)
 POLICY = policy(rollback(), scale())
-NAMES = ["deployment", "flags", "step", "pause", "kill switch", "cooldown", "reflex"]
+NAMES = ["deployment", "flags", "step", "pause", "kill switch", "record", "cooldown", "reflex"]
 
 
 def checks(state: Workload, wanted: int | None = 50, rules: Policy = POLICY) -> dict[str, Check]:
@@ -40,6 +40,7 @@ def test_a_canary_that_can_be_raised() -> None:
         "10 % -> 50 %",
         "no pause",
         "the kill switch is off, 4 replicas",
+        "what is recorded on the Deployment can be read",
         "no act is cooling down",
         "a rollback alert would set 50 % -> 0 %",
     ]
@@ -148,6 +149,8 @@ def test_the_workers(found: Any, passed: object, text: str) -> None:
     assert (check.name, check.passed, check.found) == ("denis-workers", passed, text)
 
 
-def test_an_unreadable_record_does_not_disarm_the_reflex() -> None:
-    """A rollback needs little evidence, so a ledger that cannot be read keeps nobody from raising."""
-    assert checks(without(ledger=Ledger(problem=f"{LEDGER} cannot be read")))["reflex"].passed
+def test_a_record_that_cannot_be_read() -> None:
+    """An unreadable ledger is an obstacle to people, although the reflex would pass over it."""
+    made = checks(without(ledger=Ledger(problem=f"the annotation {LEDGER} cannot be read")))
+    assert [name for name, check in made.items() if not check.passed] == ["record"]
+    assert made["record"].found == f"the annotation {LEDGER} cannot be read"

@@ -37,7 +37,9 @@ def scrape(url: str) -> "tuple[list[Scrape], list[str]]":
     from remediator.json_api import JsonApi, NoAnswer
 
     try:
-        text = JsonApi("DENIS", url.removesuffix("/metrics"), timeout=5.0).text("/metrics", asked="its metrics")
+        text = JsonApi("DENIS", url.rstrip("/").removesuffix("/metrics"), timeout=5.0).text(
+            "/metrics", asked="its metrics"
+        )
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--denis.url") from error
     except NoAnswer as error:
