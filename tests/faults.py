@@ -48,7 +48,14 @@ class First:
     do: Callable[[], object]
 
 
-Fault = Answer | BlackHole | LoseAnswer | HangUp | First
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Then:
+    """Pass the request on, and run something before the answer is handed back: for what happens after a write."""
+
+    do: Callable[[], object]
+
+
+Fault = Answer | BlackHole | LoseAnswer | HangUp | First | Then
 
 
 class FaultyApi:
@@ -100,6 +107,10 @@ class FaultyApi:
         if fault is not None:
             self._always[method] = fault
 
+    def waiting(self, method: str) -> int:
+        """How many faults no request has met yet."""
+        return len(self._faults[method])
+
     def write_kubeconfig(self, path: Path, *, token: str = "", token_file: Path | None = None) -> Path:
         """A kubeconfig for the proxy."""
         user = {"token": token} if token else {"tokenFile": str(token_file)} if token_file else {}
@@ -135,6 +146,10 @@ class FaultyApi:
             case First(do=do):
                 do()
                 self._reply(request, *self._pass_on(request, body))
+            case Then(do=do):
+                answer = self._pass_on(request, body)
+                do()
+                self._reply(request, *answer)
             case None:
                 self._reply(request, *self._pass_on(request, body))
 
