@@ -68,13 +68,22 @@ Plan = Callable[[Workload], Change | None]
 
 
 class Steering:
-    """A person at one target."""
+    """A person at one target, or a program in their place: `unattended`, it leaves to people what people have set."""
 
-    def __init__(self, cluster: Cluster, target: Target, *, operator: str, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        target: Target,
+        *,
+        operator: str,
+        now: Callable[[], datetime],
+        unattended: bool = False,
+    ) -> None:
         self._cluster = cluster
         self._target = target
         self._operator = operator
         self._now = now
+        self._unattended = unattended
         self._sent: list[Entry] = []
 
     @property
@@ -150,8 +159,8 @@ class Steering:
 
     def _apply(self, workload: Workload, change: Change, entry: Entry, *, dry_run: bool) -> None:
         annotations = dict(change.annotations)
-        if workload.pause and not workload.held_by(self._now()):
-            annotations.setdefault(PAUSE, None)  # One that has ended goes with the next write.
+        if workload.pause and not workload.held_by(self._now()) and not self._unattended:
+            annotations.setdefault(PAUSE, None)  # One that has ended goes with the next write of a person.
         if isinstance(change.write, Mapping) and (problem := workload.env_problem(change.write)):
             raise Unusable(f"Deployment {self._target.deployment}, container {self._target.container}: {problem}")
         acts = workload.ledger.as_of(self._now()).with_entries((entry,))

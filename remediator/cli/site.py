@@ -54,13 +54,16 @@ class Site:
         """The first remediation that acts on a target."""
         return next((answer for answer in self.policy.remediations if answer.target == target), None)
 
-    def steering(self, target: "Target", *, within: float = 3.0) -> "Steering":
-        """A hand on a target, under the name of whoever runs this; the name is asked for `within` so many seconds."""
+    def steering(self, target: "Target", *, within: float = 3.0, unattended: bool = False) -> "Steering":
+        """A hand on a target, under the name of whoever runs this; the name is asked for `within` so many seconds.
+
+        `unattended` stands for a program without a person: what people have set stays.
+        """
         from remediator.identity import operator_name
         from remediator.steering import Steering
 
         operator = operator_name(self.connection, within)
-        return Steering(self.cluster, target, operator=operator, now=self.connection.now)
+        return Steering(self.cluster, target, operator=operator, now=self.connection.now, unattended=unattended)
 
     def read(self, target: "Target", *, autoscalers: bool = False) -> "Workload":
         """The target as it is now. Raises Unusable, ClusterError."""

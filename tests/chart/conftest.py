@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.builders import PROFILES
+from tests.chart.deployments import denis
 from tests.chart.helm import Helm, Helm3, Helm4
+from tests.chart.installation import ACCOUNTS, PROMOTER, RELEASE, SERVICE, Installation, Release, values_for
 from tests.control_plane import ControlPlane
 
 HELMS: tuple[type[Helm3] | type[Helm4], ...] = (Helm3, Helm4)
@@ -55,3 +58,32 @@ def make_namespace(control_plane: ControlPlane) -> Iterator[Callable[[], str]]:
     yield make
     for name in made:
         control_plane.delete_namespace(name)
+
+
+@pytest.fixture(scope="module")
+def release(
+    control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory, make_namespace: Callable[[], str]
+) -> Iterator[Release]:
+    """The chart with its default values and a promoter beside DENIS at 10 %, and policies that are in force."""
+    namespace = make_namespace()
+    helm = Helm3(tmp_path_factory.mktemp("helm"), control_plane.kubeconfig)
+    helm.install(RELEASE, namespace, values_for(namespace), wait=False)
+    made = {who: Installation.seen_by(who, control_plane, namespace) for who in ACCOUNTS}
+    for name in ("denis", "denis-workers"):
+        made[SERVICE].reset(name, denis(PROFILES[10], name))
+    for one in made.values():
+        one.await_policy()
+    yield made
+    helm.uninstall(RELEASE, namespace)
+
+
+@pytest.fixture
+def installation(release: Release) -> Installation:
+    """The release as the service sees it."""
+    return release[SERVICE]
+
+
+@pytest.fixture
+def promoter(release: Release) -> Installation:
+    """The release as the promoter sees it."""
+    return release[PROMOTER]

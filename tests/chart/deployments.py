@@ -52,6 +52,7 @@ class Site:
 
     client: Client
     target: Target
+    manager: str = MANAGER
 
     @property
     def path(self) -> str:
@@ -65,7 +66,7 @@ class Site:
         return workload
 
     def act(self, change: Mapping[str, str] | int) -> Object:
-        """The patch that the service would send now."""
+        """The patch that the service, or the promoter, would send now."""
         workload = self.read()
         scales = isinstance(change, int)
         entry = Entry(
@@ -73,7 +74,7 @@ class Site:
             time=NOW + timedelta(seconds=len(workload.ledger.entries)),
             effect=Effect.SCALE if scales else Effect.SET_PERCENTAGE,
             before=workload.replicas if scales else workload.percentage(),
-            after=change if isinstance(change, int) else 0,
+            after=change if isinstance(change, int) else int(change[PERCENTAGE]),
             remediation="scale-workers" if scales else "rollback",
             fingerprints=("4222804b028ca4ad",),
         )
@@ -81,7 +82,7 @@ class Site:
 
     def send(self, body: Any, kind: str = STRATEGIC, *, path: str = "", **query: str) -> Answer:
         """Send a patch as the service does."""
-        asked = {"fieldManager": MANAGER, "fieldValidation": "Strict", **query}
+        asked = {"fieldManager": self.manager, "fieldValidation": "Strict", **query}
         return self.client.patch(f"{self.path}{path}", body, kind, **asked)
 
     def try_act(
@@ -90,10 +91,10 @@ class Site:
         edit: "Change" = lambda patch: None,
         *,
         dry_run: bool = False,
-        manager: str = MANAGER,
+        manager: str = "",
     ) -> Answer:
         """Act as the service does, with one thing changed: who was overtaken by a controller reads again."""
-        query = {"fieldManager": manager, **({"dryRun": "All"} if dry_run else {})}
+        query = {"fieldManager": manager or self.manager, **({"dryRun": "All"} if dry_run else {})}
         while True:
             answer = self.send(edited(self.act(change), edit), **query)
             if answer.code != HTTPStatus.CONFLICT:
@@ -107,6 +108,11 @@ def container(patch: Object) -> Object:
     """The container in a patch that sets flags."""
     one: Object = patch["spec"]["template"]["spec"]["containers"][0]
     return one
+
+
+def flag(patch: Object, name: str) -> str:
+    """The value of a flag in a patch that sets flags."""
+    return next(str(entry["value"]) for entry in container(patch)["env"] if entry["name"] == name)
 
 
 def without_record(patch: Object) -> None:
@@ -150,6 +156,14 @@ def _instead(name: str, **entry: Any) -> Change:
     return edit
 
 
+def _flip(name: str) -> Change:
+    return lambda patch: _instead(name, value="false" if flag(patch, name) == "true" else "true")(patch)
+
+
+def _zero_in_front(name: str) -> Change:
+    return lambda patch: _instead(name, value=f"0{flag(patch, name)}")(patch)
+
+
 def _containers(*entries: Object) -> Change:
     return lambda patch: patch["spec"]["template"]["spec"]["containers"].extend(entries)
 
@@ -159,13 +173,13 @@ METADATA = ("metadata",)
 PERCENTAGE, ENABLED = "DENIS_MATERIALIZERS_PCT", "DENIS_MATERIALIZERS_ENABLED"
 
 ILLEGAL_ON_CANARY: Mapping[str, Change] = {
-    # Each is a legal rollback with one thing more or one thing else.
+    # Each is a legal step of the canary, to 0 % or to the next, with one thing more or one thing else.
     "raise the percentage": _instead(PERCENTAGE, value="100"),
     "raise the percentage a little": _instead(PERCENTAGE, value="1"),
-    "leave the canary enabled": _instead(ENABLED, value="true"),
-    "switch async on": _instead("ASYNC_ENABLED", value="true"),
-    "switch runs on": _instead("RUNS_ENABLED", value="true"),
-    "write another spelling of 0": _instead(PERCENTAGE, value="00"),
+    "leave the canary as enabled as it was, or disable it": _flip(ENABLED),
+    "switch async on, or off": _flip("ASYNC_ENABLED"),
+    "switch runs on, or off": _flip("RUNS_ENABLED"),
+    "write another spelling of the percentage": _zero_in_front(PERCENTAGE),
     "write only some of the flags": _without_flag(PERCENTAGE),
     "take a flag's value from elsewhere": _instead(
         PERCENTAGE, valueFrom={"fieldRef": {"fieldPath": "metadata.name"}}, value=None

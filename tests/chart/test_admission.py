@@ -6,7 +6,6 @@ to refuse. A refusal is 403 and leaves the object as it was; a dry run of the sa
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,106 +13,89 @@ import pytest
 
 from demo.waiting import until
 from remediator.ledger import KILL_SWITCH, LEDGER, PAUSE
-from remediator.policy import Target
 from remediator.policy_file import parse_policy
 from tests.builders import PROFILES
 from tests.chart.deployments import (
     ILLEGAL_ON_CANARY,
     ILLEGAL_REPLICAS,
     RESTRICTED,
-    Site,
     container,
     denis,
     without_record,
 )
 from tests.chart.helm import Helm3
-from tests.contract.client import APPLY, JSON_PATCH, MERGE, Answer, Client, Object
+from tests.chart.installation import (
+    ACCOUNTS,
+    PROMOTER,
+    RELEASE,
+    SECONDS,
+    SERVICE,
+    Account,
+    Installation,
+    Release,
+    is_refused_by_policy,
+)
+from tests.contract.client import APPLY, JSON_PATCH, MERGE, Answer, Object
 from tests.control_plane import ControlPlane
 from tests.service import Service, alert, notification
 
-SECONDS = 30.0
-RELEASE = "remediator"
+
+@pytest.fixture(params=ACCOUNTS, ids=lambda who: who.name)
+def who(request: pytest.FixtureRequest) -> Account:
+    """Each of the service accounts."""
+    found: Account = request.param
+    return found
 
 
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """The chart, DENIS beside it, and the API server as the administrator and as the service account see it."""
-
-    plane: ControlPlane
-    namespace: str
-    kubeconfig: Path
-    account: Client
-
-    def site(self, deployment: str, client: Client | None = None) -> Site:
-        """A target, as the service account or somebody else sees it."""
-        flagged = deployment == "denis"
-        target = Target(
-            name=deployment, namespace=self.namespace, deployment=deployment, container="denis" if flagged else ""
-        )
-        return Site(client or self.account, target)
-
-    def reset(self, deployment: str, manifest: Object) -> None:
-        """The Deployment anew, without a trace of what was there."""
-        site = self.site(deployment, self.plane.api)
-        if site.client.get(site.path).code == 200:
-            site.client.delete(site.path, {"propagationPolicy": "Background"})
-        until(f"{deployment} is gone", lambda: site.client.get(site.path).code == 404, SECONDS)
-        made = site.client.post(site.path.rpartition("/")[0], manifest, fieldManager="deployer")
-        assert made.code == 201, made
+@pytest.fixture
+def each(release: Release, who: Account) -> Installation:
+    """The release as each of its service accounts sees it."""
+    return release[who]
 
 
 @pytest.fixture(scope="module")
-def installation(
-    control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory, make_namespace: Callable[[], str]
-) -> Iterator[Installation]:
-    """The chart with its default values, and a policy that is in force."""
-    namespace = make_namespace()
-    helm = Helm3(tmp_path_factory.mktemp("helm"), control_plane.kubeconfig)
-    place = {"namespace": namespace}
-    helm.install(RELEASE, namespace, {"targets": {"denis": place, "denis-workers": place}}, wait=False)
-    kubeconfig = control_plane.service_account_kubeconfig(namespace, RELEASE)
-    made = Installation(control_plane, namespace, kubeconfig, Client.from_kubeconfig(kubeconfig))
-    for name in ("denis", "denis-workers"):
-        made.reset(name, denis(PROFILES[10], name))
-    site = made.site("denis")
-
-    def is_in_force() -> bool:
-        return site.send({"metadata": {"labels": {"tried": "yes"}}}, dryRun="All").code == 403
-
-    until("the policy is in force", is_in_force, SECONDS)
-    yield made
-    helm.uninstall(RELEASE, namespace)
-
-
-@pytest.fixture(scope="module")
-def almighty(installation: Installation) -> Iterator[Installation]:
-    """The same, after somebody gave the service account every right that there is."""
-    name = f"almighty-{installation.namespace}"
-    account = {"kind": "ServiceAccount", "name": RELEASE, "namespace": installation.namespace}
+def all_rights(release: Release) -> Iterator[Release]:
+    """The release, after somebody gave its service accounts every right that there is."""
+    service = release[SERVICE]
+    name = f"almighty-{service.namespace}"
+    accounts = [{"kind": "ServiceAccount", "name": who.name, "namespace": service.namespace} for who in ACCOUNTS]
     binding = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRoleBinding",
         "metadata": {"name": name},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
-        "subjects": [account],
+        "subjects": accounts,
     }
-    installation.plane.apply(binding)
-    until("it has the rights", lambda: installation.account.get("/api/v1/nodes").code == 200, SECONDS)
-    yield installation
-    installation.plane.kubectl("delete", "clusterrolebinding", name)
-
-
-def is_refused_by_policy(answer: Answer) -> bool:
-    """Whether the admission policy refused, and nothing else did."""
-    return answer.code == 403 and "ValidatingAdmissionPolicy" in answer.message
+    service.plane.apply(binding)
+    clients = [one.account for one in release.values()]
+    until("both have them", lambda: all(client.get("/api/v1/nodes").code == 200 for client in clients), SECONDS)
+    yield release
+    service.plane.kubectl("delete", "clusterrolebinding", name)
 
 
 @pytest.fixture
-def held(installation: Installation) -> Installation:
-    """A canary at 10 % that somebody has paused and latched, so that a thief has something to lift."""
-    annotations = {PAUSE: '{"reason":"r","author":"a","until":"2099-01-01T00:00:00Z"}', KILL_SWITCH: '{"reason":"r"}'}
-    installation.reset("denis", denis(PROFILES[10], **annotations))
-    return installation
+def almighty(all_rights: Release, who: Account) -> Installation:
+    """The release as each service account sees it with every right."""
+    return all_rights[who]
+
+
+@pytest.fixture
+def held(each: Installation) -> Installation:
+    """A canary at 10 % that somebody has paused, so that a thief has something to lift."""
+    hold(each)
+    return each
+
+
+def hold(installation: Installation, *, latched: bool = False) -> None:
+    """Pause the canary at 10 %; the kill switch, which alone would stop the promoter, only where it is asked for."""
+    annotations = {PAUSE: '{"reason":"r","author":"a","until":"2099-01-01T00:00:00Z"}'}
+    annotations |= {KILL_SWITCH: '{"reason":"r"}'} if latched or installation.who == SERVICE else {}
+    installation.reset("denis", denis(PROFILES[installation.who.before], **annotations))
+
+
+def test_an_act_is_allowed(held: Installation) -> None:
+    """What the illegal writes differ from in one thing is legal: a pause has an end, which no policy can know."""
+    assert (answer := held.site("denis").try_act(PROFILES[held.who.after])).code == 200, answer.body
 
 
 @pytest.mark.parametrize("percentage", [1, 10, 50, 100])
@@ -212,7 +194,7 @@ def test_writing_only_the_ledger_is_allowed(installation: Installation, deployme
 
 def test_an_event_about_a_target_is_allowed(installation: Installation) -> None:
     """The service can say what it did."""
-    assert _create_event(installation, "denis").code == 201
+    assert create_event(installation, "denis").code == 201
 
 
 @pytest.mark.parametrize(("dry_run", "reason"), [(True, "DryRun"), (False, "Applied")], ids=["dry run", "for real"])
@@ -234,12 +216,13 @@ def test_the_service_itself_acts_under_the_policy(installation: Installation, dr
 
 
 @pytest.mark.parametrize("name", ILLEGAL_ON_CANARY)
-def test_illegal_change_of_the_canary_is_refused(held: Installation, name: str) -> None:
-    """A rollback with one thing more, or one thing else, is refused, and changes nothing."""
-    site = held.site("denis")
+def test_illegal_change_of_the_canary_is_refused(each: Installation, name: str) -> None:
+    """A rollback or a promotion with one thing more, or one thing else, is refused, and changes nothing."""
+    hold(each, latched="lift the kill switch" in name)
+    site = each.site("denis")
     before = site.client.get(site.path).body["spec"]
     for dry_run in (True, False):
-        answer = site.try_act(PROFILES[0], ILLEGAL_ON_CANARY[name], dry_run=dry_run)
+        answer = site.try_act(PROFILES[each.who.after], ILLEGAL_ON_CANARY[name], dry_run=dry_run)
         assert is_refused_by_policy(answer), answer.body
     assert site.client.get(site.path).body["spec"] == before
 
@@ -294,19 +277,21 @@ def test_flags_of_the_workers_are_refused(installation: Installation) -> None:
 def test_another_field_manager_is_refused(held: Installation) -> None:
     """A legal change under another name is refused: the name is how others find what was written."""
     site = held.site("denis")
-    assert is_refused_by_policy(site.try_act(PROFILES[0], manager="kubectl"))
+    for manager in {"kubectl", *(who.manager for who in ACCOUNTS)} - {held.who.manager}:
+        assert is_refused_by_policy(site.try_act(PROFILES[held.who.after], manager=manager))
 
 
-def test_flags_that_stand_twice_are_refused(installation: Installation) -> None:
+def test_flags_that_stand_twice_are_refused(each: Installation) -> None:
     """A patch would change the first of two entries, and the kubelet would use the last."""
-    manifest = denis(PROFILES[10])
+    manifest = denis(PROFILES[each.who.before])
     container(manifest)["env"].append({"name": "RUNS_ENABLED", "value": "true"})
-    installation.reset("denis", manifest)
-    site = installation.site("denis")
-    assert is_refused_by_policy(site.try_act(PROFILES[0]))
+    each.reset("denis", manifest)
+    site = each.site("denis")
+    assert is_refused_by_policy(site.try_act(PROFILES[each.who.after]))
 
 
-def _create_event(installation: Installation, deployment: str, **regarding: str) -> Answer:
+def create_event(installation: Installation, deployment: str, **regarding: str) -> Answer:
+    """Try to write an Event about a Deployment, or about something else."""
     path = f"/apis/events.k8s.io/v1/namespaces/{installation.namespace}/events"
     about = {
         "apiVersion": "apps/v1",
@@ -331,7 +316,7 @@ def _create_event(installation: Installation, deployment: str, **regarding: str)
 @pytest.mark.parametrize("regarding", [{"name": "other"}, {"kind": "Pod"}], ids=["another", "a Pod"])
 def test_events_about_others_are_refused(installation: Installation, regarding: dict[str, str]) -> None:
     """Events are about the targets only."""
-    assert is_refused_by_policy(_create_event(installation, "denis", **regarding))
+    assert is_refused_by_policy(create_event(installation, "denis", **regarding))
 
 
 APPS, CORE = "/apis/apps/v1/namespaces/{namespace}", "/api/v1/namespaces/{namespace}"
@@ -413,9 +398,9 @@ def _attempt(installation: Installation, name: str) -> Answer:
 
 
 @pytest.mark.parametrize("name", OTHER_WRITES)
-def test_other_verbs_objects_and_subresources_are_not_granted(installation: Installation, name: str) -> None:
-    """The Role grants nothing but what the service asks for."""
-    answer = _attempt(installation, name)
+def test_other_verbs_objects_and_subresources_are_not_granted(each: Installation, name: str) -> None:
+    """The Role grants nothing but what is asked for."""
+    answer = _attempt(each, name)
     assert answer.code == 403, answer.body
     assert "ValidatingAdmissionPolicy" not in answer.message
 
@@ -427,15 +412,24 @@ def test_other_writes_are_refused_even_with_every_right(almighty: Installation, 
     assert is_refused_by_policy(answer), answer.body
 
 
+def test_the_promoter_writes_no_workers_even_with_every_right(all_rights: Release) -> None:
+    """Neither a step of replicas, which is legal for the service, nor flags, which are legal on the canary."""
+    promoter = all_rights[PROMOTER]
+    promoter.reset("denis-workers", denis(PROFILES[10], "denis-workers"))
+    site = promoter.site("denis-workers")
+    assert is_refused_by_policy(site.try_act(6))
+    assert is_refused_by_policy(site.try_act(PROFILES[50], lambda patch: container(patch).update(name="denis")))
+
+
 def test_a_replacement_is_judged_as_a_patch_is(almighty: Installation) -> None:
     """With the right to update, a PUT of another image is refused."""
-    almighty.reset("denis", denis(PROFILES[10]))
+    almighty.reset("denis", denis(PROFILES[almighty.who.before]))
     site = almighty.site("denis")
     manifest = site.client.get(site.path).body
     manifest["spec"]["template"]["spec"]["containers"][0]["image"] = "evil:1"
     manifest["metadata"]["annotations"][LEDGER] = "{}"
     del manifest["metadata"]["resourceVersion"]
-    answer = site.client.put(site.path, manifest, fieldManager="remediator")
+    answer = site.client.put(site.path, manifest, fieldManager=almighty.who.manager)
     assert is_refused_by_policy(answer), answer.body
 
 
@@ -462,8 +456,7 @@ def test_the_policy_follows_the_values(
     remediations = {"rollback": {"mode": "observe"}, "scale-workers": {"scale": {"step": 1, "max": 5}}}
     values = {"targets": {"denis": place, "denis-workers": place}, "remediations": remediations}
     helm3_on_cluster.install(RELEASE, namespace, values, wait=False)
-    kubeconfig = control_plane.service_account_kubeconfig(namespace, RELEASE)
-    made = Installation(control_plane, namespace, kubeconfig, Client.from_kubeconfig(kubeconfig))
+    made = Installation.seen_by(SERVICE, control_plane, namespace)
     for name in ("denis", "denis-workers"):
         made.reset(name, denis(PROFILES[10], name))
     workers = made.site("denis-workers")
@@ -478,5 +471,7 @@ def test_policy_has_no_remark_of_the_type_checker(installation: Installation, tm
     """The API server's own check of the expressions finds nothing."""
     kind = "validatingadmissionpolicies"
     listed = json.loads(installation.plane.kubectl("get", kind, "--output=json"))["items"]
-    (policy,) = [one for one in listed if one["metadata"]["name"].startswith(installation.namespace)]
-    assert not policy.get("status", {}).get("typeChecking", {}).get("expressionWarnings")
+    policies = [one for one in listed if one["metadata"]["name"].startswith(installation.namespace)]
+    assert len(policies) == len(ACCOUNTS)
+    for policy in policies:
+        assert not policy.get("status", {}).get("typeChecking", {}).get("expressionWarnings")

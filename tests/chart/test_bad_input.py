@@ -24,6 +24,16 @@ def scale(**keys: Any) -> dict[str, Any]:
     return {"remediations": {"scale-workers": {"scale": keys}}}
 
 
+def phase(**keys: Any) -> dict[str, Any]:
+    """Values with one phase, and something of it."""
+    return {"phases": [{"percentage": 1, "hold": "4h", "min_success_rate": 0.9, "max_error_rate": 0.05, **keys}]}
+
+
+def promotion(**keys: Any) -> dict[str, Any]:
+    """Values that switch the promotion on, and something of it."""
+    return {"promotion": {"enabled": True, "prometheusUrl": "http://prometheus:9090", **keys}}
+
+
 SCHEMA: dict[str, tuple[dict[str, Any], str]] = {
     # What is wrong: the values, and what the message names.
     "no replicas": ({"replicaCount": 0}, "replicaCount"),
@@ -52,6 +62,18 @@ SCHEMA: dict[str, tuple[dict[str, Any], str]] = {
     "no cooldown": (rollback(cooldown="0s"), "cooldown"),
     "budget of 0": (rollback(budget={"acts": 0}), "acts"),
     "budget that the ledger cannot count": (rollback(budget={"acts": 21}), "acts"),
+    "phase of no step": (phase(percentage=5), "percentage"),
+    "phase of 0 %": (phase(percentage=0), "percentage"),
+    "phase without an end": (phase(hold="0s"), "hold"),
+    "phase with a success rate in percent": (phase(min_success_rate=95), "min_success_rate"),
+    "phase with an error rate in percent": (phase(max_error_rate=5), "max_error_rate"),
+    "phase with an error rate of 1": (phase(max_error_rate=1), "max_error_rate"),
+    "phase with an error rate in small print": (phase(max_error_rate=0.00001), "max_error_rate"),
+    "phase with an unknown key": (phase(wait="1h"), "wait"),
+    "schedule that is none": (promotion(schedule="hourly"), "schedule"),
+    "Prometheus without a scheme": (promotion(prometheusUrl="prometheus:9090"), "prometheusUrl"),
+    "Alertmanager by another scheme": (promotion(alertmanagerUrl="tcp://alertmanager:9093"), "alertmanagerUrl"),
+    "unknown key of the promotion": (promotion(url="http://prometheus"), "url"),
     "unknown remediation": ({"remediations": {"other": {"mode": "act"}}}, "other"),
     "step of 0": (scale(step=0), "step"),
     "no maximum": (scale(max=0), "max"),
@@ -101,6 +123,24 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "too little time to stop": ({"preStopSleepSeconds": 10}, "terminationGracePeriodSeconds: 30 is too short"),
     "maximum below the minimum": (scale(min=9, max=8), "remediations.scale-workers.scale: max 8 is below min 9"),
+    "phases that fall": (
+        {"phases": [*phase(percentage=50)["phases"], *phase(percentage=10)["phases"]]},
+        "phases[1].percentage: 10 is not above 50",
+    ),
+    "a phase twice": (
+        {"phases": phase()["phases"] * 2},
+        "phases[1].percentage: 1 is not above 1",
+    ),
+    "promotion in the dark": (promotion(prometheusUrl=""), "promotion.prometheusUrl: is needed"),
+    "promotion without phases": ({**promotion(), **phase(percentage=100)}, "promotion.enabled: phases names no step"),
+    "promotion that nobody takes back": (
+        {**promotion(), **rollback(mode="observe")},
+        "promotion.enabled: remediations.rollback.mode is observe",
+    ),
+    "one service account for both": (
+        {**promotion(), "serviceAccount": {"name": "remediator-promoter"}},
+        "serviceAccount.name: is the name of the promoter's",
+    ),
     "nobody's service account": ({"serviceAccount": {"create": False}}, "serviceAccount.name: name a service account"),
     "everybody's service account": (
         {"serviceAccount": {"create": False, "name": "default"}},
@@ -167,6 +207,7 @@ WARNINGS: dict[str, tuple[dict[str, Any], str]] = {
     "open network": ({"networkPolicy": {"enabled": False}}, "networkPolicy.enabled is false"),
     "one replica": ({"replicaCount": 1}, "replicaCount is 1"),
     "dry run": ({"dryRun": True}, "dryRun is true"),
+    "promoted without a person": (promotion(), "promotion.enabled is true: the canary is raised without a person"),
     "observing": (rollback(mode="observe"), "remediations.rollback.mode is observe"),
     "repeats too late": (
         {"alertmanagerConfig": {"enabled": True, "repeatInterval": "1h"}},

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from remediator.cli.canary.promote import promote
 from remediator.cli.serve import serve
 from tests.chart import readme
 from tests.chart.cases import CASES, OPERATOR_KINDS, case
@@ -86,8 +87,12 @@ def test_selectors_select_the_pods_and_nothing_changes_them(helm3: Helm3, values
     assert selector.items() <= labels.items()
     assert not any(key.startswith("helm.sh/") for key in labels)
     assert only(objects, "Service")["spec"]["selector"] == selector
+    promoters = [one["spec"]["jobTemplate"]["spec"]["template"] for one in of_kind(objects, "CronJob")]
+    others = [template["metadata"]["labels"] for template in promoters]
+    assert not any(selector.items() <= other.items() for other in others)
     for kind, place in {"PodDisruptionBudget": "selector", "NetworkPolicy": "podSelector"}.items():
-        assert all(one["spec"][place]["matchLabels"] == selector for one in of_kind(objects, kind))
+        assert all(one["spec"][place]["matchLabels"] in (selector, *others) for one in of_kind(objects, kind))
+    assert len(of_kind(objects, "NetworkPolicy")) in (0, 1 + len(others))
     service = only(objects, "Service")["metadata"]["labels"]
     for monitor in of_kind(objects, "ServiceMonitor"):
         assert monitor["spec"]["selector"]["matchLabels"].items() <= service.items()
@@ -135,6 +140,48 @@ def test_the_service_accepts_its_arguments(helm3: Helm3, values: dict[str, Any])
     assert {str(path.parent) for path in files} <= mounts
     authenticates = parsed["token_files"] or parsed["basic_auth_files"] or parsed["tls_client_ca_file"]
     assert bool(authenticates) != parsed["insecure_no_auth"]
+
+
+@each_case
+def test_the_command_accepts_the_promoters_arguments(helm3: Helm3, values: dict[str, Any]) -> None:
+    """`remediator canary promote` knows each argument of the CronJob, and reads the file that the service reads."""
+    for job in of_kind(helm3.render(values), "CronJob"):
+        (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+        group, command, *arguments = container["args"]
+        assert (group, command) == ("canary", "promote")
+        parsed = promote.make_context("promote", arguments).params
+        assert (parsed["auto"], parsed["wait"], parsed["dry_run"]) == (True, False, values.get("dryRun", False))
+        assert parsed["prometheus_url"] == values["promotion"]["prometheusUrl"]
+        assert parsed["alertmanager_url"] == values["promotion"].get("alertmanagerUrl")
+        assert parsed["cluster"] == values.get("cluster", {}).get("name", "")
+        assert str(parsed["config_file"].parent) in {mount["mountPath"] for mount in container["volumeMounts"]}
+
+
+def test_a_dry_run_promotes_nothing(helm3: Helm3) -> None:
+    """dryRun holds for the promoter too."""
+    objects = helm3.render({**case("promotion-values"), "dryRun": True})
+    (container,) = only(objects, "CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    assert "--dry-run" in container["args"]
+
+
+def test_the_promoters_pods_are_like_the_services(helm3: Helm3) -> None:
+    """Image, security, placement, variables and mounts are the same; two never run at once, and none is tried again."""
+    values = {**case("pods-values"), "promotion": case("promotion-values")["promotion"]}
+    objects = helm3.render(values)
+    job = only(objects, "CronJob")["spec"]
+    ours = job["jobTemplate"]["spec"]["template"]["spec"]
+    theirs = only(objects, "Deployment")["spec"]["template"]["spec"]
+    placement = ("securityContext", "imagePullSecrets", "nodeSelector", "tolerations", "affinity", "priorityClassName")
+    assert {key: ours[key] for key in placement} == {key: theirs[key] for key in placement}
+    (own,), (service,) = ours["containers"], theirs["containers"]
+    for key in ("image", "imagePullPolicy", "securityContext", "env"):
+        assert own[key] == service[key]
+    assert {mount["name"] for mount in own["volumeMounts"]} == {volume["name"] for volume in ours["volumes"]}
+    assert (job["concurrencyPolicy"], ours["restartPolicy"], job["jobTemplate"]["spec"]["backoffLimit"]) == (
+        "Forbid",
+        "Never",
+        0,
+    )
 
 
 def test_stopping_leaves_time_for_what_is_in_flight(helm3: Helm3) -> None:
@@ -191,8 +238,11 @@ def test_cluster_wide_names_differ_by_namespace(helm3: Helm3) -> None:
 
 def test_longest_release_name_fits(helm: Helm) -> None:
     """53 characters, which Helm allows, lead to names that Kubernetes allows."""
-    objects = helm.render(case("operator-values"), name="r" * 53, namespace="n" * 63)
-    assert all(len(one["metadata"]["name"]) <= 63 for one in objects if one["kind"] != "RoleBinding")
+    values = {**case("operator-values"), "promotion": case("promotion-values")["promotion"]}
+    objects = helm.render(values, name="r" * 53, namespace="n" * 63)
+    # A CronJob's name becomes a Job's, with a time behind it.
+    most = {"CronJob": 52, **dict.fromkeys(("RoleBinding", "Role", *ADMISSION), 63 + len("-operator"))}
+    assert all(len(one["metadata"]["name"]) <= most.get(one["kind"], 63) for one in objects)
 
 
 def test_packaged_chart_renders_the_same(helm: Helm, tmp_path: Path) -> None:

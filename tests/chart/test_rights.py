@@ -3,11 +3,13 @@
 import re
 from typing import Any
 
+import kubernetes.client
 import pytest
 
 import remediator.cluster
+from remediator.connection import Apis
 from tests.chart.cases import CASES, case
-from tests.chart.helm import ROOT, Helm3, Object, of_kind, only
+from tests.chart.helm import ROOT, Helm3, Object, changed, of_kind, only
 
 GROUPS = {"AppsV1Api": "apps", "EventsV1Api": "events.k8s.io", "AutoscalingV2Api": "autoscaling"}
 VERBS = {"read": "get", "patch": "patch", "list": "list", "create": "create", "replace": "update", "delete": "delete"}
@@ -17,11 +19,12 @@ Right = tuple[str, str, str]
 def asked_for() -> set[Right]:
     """Group, resource and verb of every request that cluster.py can send, by the client's own names."""
     source = (ROOT / "remediator" / "cluster.py").read_text()
-    clients = dict(re.findall(r"self\.(_\w+) = kubernetes\.client\.(\w+Api)\(", source))
+    apis = Apis(kubernetes.client.ApiClient(kubernetes.client.Configuration()))
     rights = set()
-    for attribute, method in re.findall(r"self\.(_\w+)\.(\w+_namespaced_\w+)\(", source):
+    for attribute, method in re.findall(r"apis\.(\w+)\.(\w+_namespaced_\w+)\(", source):
         verb, _, resource = method.partition("_namespaced_")
-        rights.add((GROUPS[clients[attribute]], f"{resource.replace('_', '')}s", VERBS[verb]))
+        group = GROUPS[type(getattr(apis, attribute)).__name__]
+        rights.add((group, f"{resource.replace('_', '')}s", VERBS[verb]))
     return rights
 
 
@@ -34,6 +37,40 @@ def granted(rules: list[Object]) -> set[Right]:
         for resource in rule["resources"]
         for verb in rule["verbs"]
     }
+
+
+def named(rules: list[Object]) -> set[tuple[str, ...]]:
+    """The verb of each right, and the names that it is bound to."""
+    return {(verb, *rule.get("resourceNames", [])) for rule in rules for verb in rule["verbs"]}
+
+
+def promoter(objects: list[Object]) -> str:
+    """The service account of the CronJob's Pods."""
+    template = only(objects, "CronJob")["spec"]["jobTemplate"]["spec"]["template"]
+    return str(template["spec"]["serviceAccountName"])
+
+
+def test_the_promoter_shares_no_right_with_the_service(helm3: Helm3) -> None:
+    """It has an account and a Role of its own in each namespace: the canary to patch, the workers only to see."""
+    values = changed(case("tuned-rules-values"), remediations={"rollback": {"mode": "act"}})
+    objects = helm3.render(changed(values, promotion=case("promotion-values")["promotion"]))
+    assert promoter(objects) != only(objects, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"]
+    roles = [role for role in of_kind(objects, "Role") if role["metadata"]["name"].endswith("-promoter")]
+    rights = {role["metadata"]["namespace"]: named(role["rules"]) for role in roles}
+    assert rights == {"canary": {("get", "denis-web"), ("patch", "denis-web")}, "queue": {("get", "denis-jobs")}}
+    assert granted([rule for role in roles for rule in role["rules"]]) == {
+        ("apps", "deployments", "get"),
+        ("apps", "deployments", "patch"),
+    }
+
+
+def test_pods_are_asked_through_the_api_server_only_by_choice(helm3: Helm3) -> None:
+    """`get` on pods/proxy reaches every port of every Pod, so people have it only where a value says so."""
+    proxy = ("", "pods/proxy", "get")
+    values = case("operator-values")
+    assert proxy not in granted(only(helm3.render(values), "ClusterRole")["rules"])
+    chosen = helm3.render(changed(values, operator={"podsProxy": True}))
+    assert proxy in granted(only(chosen, "ClusterRole")["rules"])
 
 
 def test_role_grants_exactly_what_is_asked_for(helm3: Helm3) -> None:
@@ -53,10 +90,7 @@ def test_targets_in_two_namespaces_have_a_role_each(helm3: Helm3) -> None:
     """Each Role names the Deployments of its own namespace; what only observes may not be changed."""
     objects = helm3.render(case("tuned-rules-values"))
     roles = {role["metadata"]["namespace"]: role["rules"] for role in of_kind(objects, "Role")}
-    rights = {
-        namespace: {(verb, *rule.get("resourceNames", [])) for rule in rules for verb in rule["verbs"]}
-        for namespace, rules in roles.items()
-    }
+    rights = {namespace: named(rules) for namespace, rules in roles.items()}
     assert rights["canary"] == {("get", "denis-web"), ("create",)}
     assert rights["queue"] == {("get", "denis-jobs"), ("patch", "denis-jobs"), ("create",), ("list",)}
     for binding in of_kind(objects, "RoleBinding"):
@@ -72,13 +106,14 @@ def test_observing_grants_no_right_to_write(helm3: Helm3) -> None:
 
 @pytest.mark.parametrize("values", CASES.values(), ids=CASES)
 def test_nothing_is_granted_on_the_whole_cluster(helm3: Helm3, values: dict[str, Any]) -> None:
-    """There is no ClusterRoleBinding, and every Role is bound to the service account of the Pods alone."""
+    """There is no ClusterRoleBinding, and every Role is bound to the service account of the Pods that need it alone."""
     objects = helm3.render(values)
     assert of_kind(objects, "ClusterRoleBinding") == []
     account = only(objects, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"]
     for binding in of_kind(objects, "RoleBinding"):
         if binding["roleRef"]["kind"] == "Role":
-            assert [subject["name"] for subject in binding["subjects"]] == [account]
+            owner = promoter(objects) if binding["roleRef"]["name"].endswith("-promoter") else account
+            assert [subject["name"] for subject in binding["subjects"]] == [owner]
 
 
 def test_only_the_pods_get_a_token(helm3: Helm3) -> None:

@@ -11,6 +11,7 @@ import yaml
 from click.testing import CliRunner
 
 from remediator.cli.check import check
+from remediator.policy_file import parse_policy
 from tests.chart.cases import CASES, case, shipped
 from tests.chart.helm import CHART, Helm, Helm3, Object, Refused, changed, of_kind, only
 from tests.components import component
@@ -115,13 +116,29 @@ def test_the_selector_follows_the_targets_namespace(helm3: Helm3) -> None:
 
 
 def test_tuned_values_reach_the_remediations(helm: Helm) -> None:
-    """Targets, mode, cooldown, budget and scale are those of the values; matchers and profiles stay."""
+    """Targets, mode, cooldown, budget and scale are those of the values; matchers, profiles and phases stay."""
     values = case("tuned-rules-values")
     expected = copy.deepcopy(shipped("remediations.yaml"))
     expected["targets"] = values["targets"]
     for remediation in expected["remediations"]:
         remediation.update(values["remediations"][remediation["name"]])
     assert configuration(helm.render(values))["remediations.yaml"] == expected
+
+
+@pytest.mark.parametrize("phases", [case("promotion-values")["phases"], []], ids=["other", "none"])
+def test_tuned_phases_reach_the_remediations(helm: Helm, phases: list[Object]) -> None:
+    """The phases are those of the values, all of them, and nothing else changes."""
+    expected = {**shipped("remediations.yaml"), "phases": phases}
+    assert configuration(helm.render({"phases": phases}))["remediations.yaml"] == expected
+
+
+def test_every_rate_that_the_schema_allows_passes_check(helm3: Helm3) -> None:
+    """The smallest, the largest and whole numbers are spelled so that the service reads them as numbers."""
+    for success, error in ((0.0001, 0.9999), (1, 0), (0.99999, 0.0001)):
+        phase = {"percentage": 1, "hold": "1ms", "min_success_rate": success, "max_error_rate": error}
+        config_map = only(helm3.render({"phases": [phase]}), "ConfigMap")
+        (read,) = parse_policy(config_map["data"]["remediations.yaml"], "remediations.yaml").phases
+        assert (read.min_success_rate, read.max_error_rate) == (success, error)
 
 
 def test_alertmanager_config_is_the_shipped_route(helm: Helm) -> None:

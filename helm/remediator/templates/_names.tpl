@@ -31,6 +31,17 @@ keeps `a-b` in `c` and `b` in `c-a` apart, and what was cut off. */}}
 {{- printf "%s-operator" (include "remediator.fullname" . | trunc 54 | trimSuffix "-") -}}
 {{- end -}}
 
+{{/* A CronJob's name has 52 characters at most. */}}
+{{- define "remediator.promoterName" -}}
+{{- printf "%s-promoter" (include "remediator.fullname" . | trunc 43 | trimSuffix "-") -}}
+{{- end -}}
+
+{{/* The name of the promoter's rights in a namespace: (list context namespace). */}}
+{{- define "remediator.promoterNameIn" -}}
+{{- $context := index . 0 -}}
+{{- if eq (index . 1) $context.Release.Namespace }}{{ include "remediator.promoterName" $context }}{{ else }}{{ include "remediator.globalName" $context }}-promoter{{ end -}}
+{{- end -}}
+
 {{- define "remediator.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create -}}
 {{- default (include "remediator.fullname" .) .Values.serviceAccount.name -}}
@@ -48,6 +59,11 @@ keeps `a-b` in `c` and `b` in `c-a` apart, and what was cut off. */}}
 
 {{- define "remediator.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "remediator.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "remediator.promoterLabels" -}}
+app.kubernetes.io/name: {{ include "remediator.name" . | trunc 54 | trimSuffix "-" }}-promoter
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 

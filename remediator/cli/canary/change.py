@@ -39,6 +39,8 @@ class Order:
     timeout: timedelta = timedelta(minutes=10)
     emergency: bool = False
     """Do not ask, do not look for obstacles, and try for longer."""
+    unattended: bool = False
+    """Nobody is there: leave what people have set."""
 
 
 def change(site: Site, target: Target, order: Order, alarm: Alarm | None) -> None:
@@ -47,7 +49,7 @@ def change(site: Site, target: Target, order: Order, alarm: Alarm | None) -> Non
     if profile is None:
         known = ", ".join(map(str, sorted(site.policy.profiles)))
         raise click.UsageError(f"the file has no profile for {order.percentage} %; it has {known}")
-    steering = site.steering(target, within=1.0 if order.emergency else 3.0)
+    steering = site.steering(target, within=1.0 if order.emergency else 3.0, unattended=order.unattended)
     if order.emergency:
         _write(site, target, steering, order, profile, None, ())
         return

@@ -79,5 +79,6 @@ def promote(
             yes=yes or auto,
             wait=wait,
             timeout=timeout,
+            unattended=auto,
         )
         change(site, target, order, ask_alarm(site, target, sources))
