@@ -8,12 +8,12 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from remediator import __version__
-from remediator.canary import read_setting
+from remediator.canary.phases import Stay, time_in_phase
+from remediator.canary.setting import read_setting
 from remediator.durations import format_duration
 from remediator.forecast import Forecast, forecast
 from remediator.ledger import Entry, KillSwitch
 from remediator.observation import Observation, Observer
-from remediator.phases import Stay, time_in_phase
 from remediator.policy import Policy, Remediation, Target
 from remediator.reload import PolicyFile
 from remediator.summary import Answer, about_canary, about_reflex, about_withheld

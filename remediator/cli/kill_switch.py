@@ -39,7 +39,7 @@ def on(
       remediator kill-switch on
       remediator kill-switch on --reason="jobs corrupt the index"
     """
-    from remediator.changes import latch
+    from remediator.canary.changes import latch
     from remediator.cli.canary.change import EMERGENCY_SECONDS, interruptible, spell_seconds
     from remediator.cli.site import open_site
 
@@ -91,7 +91,7 @@ def off(
       remediator kill-switch off
       remediator kill-switch off --replicas=2 --reason="fixed, starting small"
     """
-    from remediator.changes import release
+    from remediator.canary.changes import release
     from remediator.cli.canary.change import follow, interruptible
     from remediator.cli.site import open_site
     from remediator.ownership import REPLICAS

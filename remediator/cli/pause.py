@@ -13,10 +13,10 @@ from remediator.durations import format_duration
 from remediator.ledger import MAX_PAUSE
 
 if TYPE_CHECKING:
-    from remediator.changes import Change
+    from remediator.canary.changes import Change
+    from remediator.canary.steering import Written
     from remediator.cli.site import Site
     from remediator.policy import Target
-    from remediator.steering import Written
     from remediator.workload import Workload
 
 
@@ -47,7 +47,7 @@ def pause(
       remediator pause --for=2h --reason="load test"
       remediator pause denis-workers --for=30m --reason="draining by hand"
     """
-    from remediator.changes import pause as plan
+    from remediator.canary.changes import pause as plan
     from remediator.cli.site import open_site
 
     with open_site(config_file, kubeconfig, context) as site:
@@ -82,7 +82,7 @@ def resume(
     Example:
       remediator resume --reason="load test is over"
     """
-    from remediator.changes import resume as plan
+    from remediator.canary.changes import resume as plan
     from remediator.cli.site import open_site
 
     with open_site(config_file, kubeconfig, context) as site:

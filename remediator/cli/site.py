@@ -11,10 +11,10 @@ import click
 from remediator.cli.errors import Failed, InvalidConfiguration, Withheld
 
 if TYPE_CHECKING:
+    from remediator.canary.steering import Steering
     from remediator.cluster import Cluster
     from remediator.connection import Connection
     from remediator.policy import Policy, Remediation, Target
-    from remediator.steering import Steering
     from remediator.workload import Workload
 
 FIELD_MANAGER = "remediator-cli"
@@ -59,15 +59,15 @@ class Site:
 
         `unattended` stands for a program without a person: what people have set stays.
         """
-        from remediator.identity import operator_name
-        from remediator.steering import Steering
+        from remediator.canary.identity import operator_name
+        from remediator.canary.steering import Steering
 
         operator = operator_name(self.connection, within)
         return Steering(self.cluster, target, operator=operator, now=self.connection.now, unattended=unattended)
 
     def read(self, target: "Target", *, autoscalers: bool = False) -> "Workload":
         """The target as it is now. Raises Unusable, ClusterError."""
-        from remediator.steering import usable
+        from remediator.canary.steering import usable
 
         return usable(self.cluster.read(target, autoscalers=autoscalers), target)
 
@@ -84,12 +84,12 @@ class Site:
 def open_site(config_file: Path, kubeconfig: Path | None, context: str) -> Iterator[Site]:
     """The site of the options; within, what goes wrong ends the command with a message instead of a traceback."""
     from remediator.api_errors import ClusterError, Forbidden
+    from remediator.canary.steering import NotWritten, Overtaken
     from remediator.cluster import Cluster
     from remediator.connection import Connection
     from remediator.document import InvalidDocument, read_text
     from remediator.kubeconfig import NoCluster
     from remediator.policy_file import parse_policy
-    from remediator.steering import NotWritten, Overtaken
 
     try:
         policy = parse_policy(read_text(config_file), str(config_file))

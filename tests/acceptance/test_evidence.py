@@ -7,9 +7,9 @@ import pytest
 from demo.denis import Scenario
 from demo.waiting import until
 from remediator.embedded import EmbeddedCluster
-from remediator.evidence import Evidence, Unknown
-from remediator.prometheus import Prometheus
-from remediator.signals import Scope, gather
+from remediator.monitoring.evidence import Evidence, Unknown
+from remediator.monitoring.prometheus import Prometheus
+from remediator.monitoring.signals import Scope, gather
 from tests.acceptance.conftest import GetWatch
 from tests.acceptance.stack import SECONDS
 from tests.service import shipped_policy

@@ -9,8 +9,8 @@ from demo.denis import Scenario
 from demo.waiting import until
 from tests.acceptance.conftest import Assemble
 from tests.acceptance.stack import SECONDS, Stack
+from tests.canary.test_verify import GAUGES
 from tests.commands import run
-from tests.test_canary_verify import GAUGES
 
 
 def preflight(stack: Stack, *arguments: str) -> tuple[int, dict[str, Any]]:

@@ -176,7 +176,7 @@ def test_workers_at_0_by_hand_withhold_a_raise(place: Place) -> None:
     place.patch("denis-workers", {"spec": {"replicas": 0}})
     ended = place.run("canary", "set", "50")
     assert ended.code == 3
-    assert "KillSwitchOn: the workers are latched at 0; first: remediator kill-switch off" in ended.output
+    assert "KillSwitchOn: the workers are at 0 replicas, which counts as a kill switch" in ended.output
 
 
 def test_an_override_needs_a_reason_and_is_recorded(here: Place) -> None:

@@ -2,12 +2,12 @@
 
 import pytest
 
-from remediator.changes import set_percentage
+from remediator.canary.changes import set_percentage
+from remediator.canary.steering import Steering
 from remediator.cli.site import FIELD_MANAGER
 from remediator.cluster import Cluster
 from remediator.connection import Connection
 from remediator.ledger import PAUSE
-from remediator.steering import Steering
 from tests.builders import PROFILES
 from tests.canary.place import Place
 from tests.canary.test_set import annotate

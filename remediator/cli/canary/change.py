@@ -9,14 +9,15 @@ from datetime import timedelta
 
 import click
 
-from remediator.canary import Alarm, Obstacle, obstacles, raises, read_setting
-from remediator.changes import set_percentage
+from remediator.canary.changes import set_percentage
+from remediator.canary.obstacles import Alarm, Obstacle, obstacles
+from remediator.canary.setting import raises, read_setting
+from remediator.canary.steering import Steering
 from remediator.cli.errors import Failed, Withheld
 from remediator.cli.progress import Line, await_rollout
 from remediator.cli.site import Site
 from remediator.ledger import spell_change
 from remediator.policy import Target
-from remediator.steering import Steering
 from remediator.workload import Workload
 
 EMERGENCY_SECONDS = 60.0
@@ -70,7 +71,7 @@ def change(site: Site, target: Target, order: Order, alarm: Alarm | None) -> Non
 def _spell_refusal(workload: Workload, site: Site, order: Order, against: tuple[Obstacle, ...]) -> str:
     now = read_setting(workload, site.policy.profiles)
     lines = [f"not raised to {order.percentage} %; the canary stays at {now}"]
-    lines += [f"  {obstacle.word}: {obstacle.message}" for obstacle in against]
+    lines += [f"  {obstacle.word}: {obstacle.message} ({obstacle.remedy})" for obstacle in against]
     return "\n".join([*lines, 'if you know better: --override --reason="..."; it will be recorded'])
 
 
@@ -148,7 +149,7 @@ def follow(
 def interruptible(steering: Steering) -> Iterator[None]:
     """A write that says truly what became of it when Ctrl-C ends it."""
     from remediator.api_errors import ClusterError
-    from remediator.steering import NotWritten
+    from remediator.canary.steering import NotWritten
 
     try:
         yield

@@ -9,10 +9,10 @@ import click
 from remediator.checks import Check
 
 if TYPE_CHECKING:
+    from remediator.canary.running import Running
     from remediator.cli.site import Site
-    from remediator.denis import Scrape, Unit
+    from remediator.monitoring.denis import Scrape, Unit
     from remediator.policy import Target
-    from remediator.running import Running
 
 SCRAPES_SECONDS = 20.0
 """For the metrics of all pods together."""
@@ -20,7 +20,7 @@ SCRAPES_SECONDS = 20.0
 
 def check_denis(scrapes: "list[Scrape]", problems: list[str], unit: "Unit", wanted: int) -> list[Check]:
     """Whether everybody who was asked answered, and what they export at this percentage can be believed."""
-    from remediator.denis import check_gauges
+    from remediator.monitoring.denis import check_gauges
 
     if problems:
         found = "; ".join(problems[:3]) + (f" and {len(problems) - 3} more" if len(problems) > 3 else "")
@@ -33,8 +33,8 @@ def check_denis(scrapes: "list[Scrape]", problems: list[str], unit: "Unit", want
 
 def scrape(url: str) -> "tuple[list[Scrape], list[str]]":
     """What DENIS exports at a URL, or why that is not known."""
-    from remediator.denis import NotMetrics, read_scrape
-    from remediator.json_api import JsonApi, NoAnswer
+    from remediator.monitoring.denis import NotMetrics, read_scrape
+    from remediator.monitoring.json_api import JsonApi, NoAnswer
 
     try:
         text = JsonApi("DENIS", url.rstrip("/").removesuffix("/metrics"), timeout=5.0).text(
@@ -55,8 +55,8 @@ def scrape_pods(
 ) -> "tuple[list[Scrape], list[str]]":
     """What each ready pod exports, and why that is not known of some."""
     from remediator.api_errors import ClusterError, Unavailable
-    from remediator.denis import NotMetrics, read_scrape
-    from remediator.pods import Pods
+    from remediator.canary.pods import Pods
+    from remediator.monitoring.denis import NotMetrics, read_scrape
 
     ready = [pod.name for pod in running.current() if pod.ready] if running else []
     scrapes: list[Scrape] = []

@@ -23,9 +23,9 @@ def history(*, limit: int, output: str, config_file: Path, kubeconfig: Path | No
       remediator canary history
       remediator canary history -o json | jq '.[] | select(.operator != "")'
     """
+    from remediator.canary.history import list_acts
     from remediator.cli.output import print_data, print_table
     from remediator.cli.site import open_site
-    from remediator.history import list_acts
 
     with open_site(config_file, kubeconfig, context) as site:
         workloads = {target.name: site.read(target) for target in site.policy.targets}

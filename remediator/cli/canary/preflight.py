@@ -14,10 +14,10 @@ from remediator.cli.canary.report import report
 
 if TYPE_CHECKING:
     from remediator.cli.site import Site
-    from remediator.denis import Unit
+    from remediator.monitoring.denis import Unit
+    from remediator.monitoring.prometheus import AlertRule
+    from remediator.monitoring.signals import Scope
     from remediator.policy import Policy, Remediation, Target
-    from remediator.prometheus import AlertRule
-    from remediator.signals import Scope
     from remediator.workload import Workload
 
 NOT_LOOKED_AT = "not looked at"
@@ -69,9 +69,9 @@ def preflight(
       remediator canary preflight --prometheus.url=http://prometheus:9090 --denis.via-pods
       DENIS_MATERIALIZERS_PCT=10 ./scripts/production_preflight.sh --require-all
     """
+    from remediator.canary.readiness import check_canary, check_workers, rollback_of
     from remediator.cli.site import open_site
-    from remediator.readiness import check_canary, check_workers, rollback_of
-    from remediator.signals import Scope
+    from remediator.monitoring.signals import Scope
 
     if percentage == 0:
         raise click.UsageError("0 % needs no preflight: remediator canary rollback")
@@ -116,7 +116,7 @@ def _denis(
     site: "Site", target: "Target", url: str | None, port: int, unit: "Unit", workload: "Workload"
 ) -> Sequence[Check]:
     from remediator.api_errors import ClusterError
-    from remediator.pods import Pods
+    from remediator.canary.pods import Pods
 
     if url:
         return check_denis(*scrape(url), unit, workload.percentage() or 0)
@@ -130,9 +130,9 @@ def _denis(
 def _prometheus(url: str | None, scope: "Scope", config_file: Path) -> "tuple[Sequence[Check], Sequence[AlertRule]]":
     """What Prometheus says, and its rules of alerts that would take the canary back."""
     from remediator.coverage import find_coverage
-    from remediator.json_api import NoAnswer
-    from remediator.prometheus import Prometheus
-    from remediator.watching import check_alertmanagers, check_rules, check_signals, rollback_rules
+    from remediator.monitoring.json_api import NoAnswer
+    from remediator.monitoring.prometheus import Prometheus
+    from remediator.monitoring.watching import check_alertmanagers, check_rules, check_signals, rollback_rules
 
     if not url:
         return [_not_looked_at("prometheus", "--prometheus.url")], ()
@@ -157,10 +157,10 @@ def _wanted(remediation: "Remediation") -> dict[str, str]:
 def _alertmanager(
     url: str | None, remediation: "Remediation | None", rules: "Sequence[AlertRule]", scope: "Scope"
 ) -> Sequence[Check]:
-    from remediator.alertmanager import Alertmanager
-    from remediator.json_api import NoAnswer
-    from remediator.routing import check_route
-    from remediator.watching import static_labels
+    from remediator.monitoring.alertmanager import Alertmanager
+    from remediator.monitoring.json_api import NoAnswer
+    from remediator.monitoring.routing import check_route
+    from remediator.monitoring.watching import static_labels
 
     if not url:
         return [_not_looked_at("route", "--alertmanager.url")]
@@ -178,8 +178,8 @@ def _alertmanager(
 
 
 def _remediator(url: str | None, remediation: "Remediation | None", fence: str) -> Sequence[Check]:
-    from remediator.json_api import JsonApi, NoAnswer
-    from remediator.serving import check_service
+    from remediator.monitoring.json_api import JsonApi, NoAnswer
+    from remediator.monitoring.serving import check_service
 
     if not url:
         return [_not_looked_at("service", "--remediator.url")]

@@ -48,12 +48,12 @@ def promote(
       remediator canary promote --prometheus.url=http://prometheus:9090
       remediator canary promote --auto --prometheus.url=http://prometheus:9090
     """
+    from remediator.canary.judgement import Verdict
     from remediator.cli.canary.change import Order, change
     from remediator.cli.canary.situation import Sources, ask_alarm, look
     from remediator.cli.errors import Withheld
     from remediator.cli.output import print_checks
     from remediator.cli.site import open_site
-    from remediator.judgement import Verdict
 
     if auto and not prometheus_url:
         raise click.UsageError("--auto needs --prometheus.url: without it no verdict is ever promote")

@@ -7,17 +7,18 @@ from typing import Any
 import click
 
 from remediator.api_errors import ClusterError
-from remediator.canary import Alarm, Setting, read_setting
+from remediator.canary.judgement import Judgement, judge
+from remediator.canary.obstacles import Alarm
+from remediator.canary.phases import Stay, time_in_phase, window
+from remediator.canary.setting import Setting, read_setting
+from remediator.canary.steering import NotWritten
 from remediator.cli.output import check_data
 from remediator.cli.site import Site
 from remediator.durations import format_duration
-from remediator.evidence import Evidence, Unknown, no_evidence
 from remediator.forecast import forecast
-from remediator.judgement import Judgement, judge
-from remediator.phases import Stay, time_in_phase, window
+from remediator.monitoring.evidence import Evidence, Unknown, no_evidence
 from remediator.policy import PERCENTAGE_FLAG, Remediation, Target
 from remediator.reasons import Reason
-from remediator.steering import NotWritten
 from remediator.workload import Workload
 
 
@@ -120,9 +121,9 @@ def _evidence(site: Site, target: Target, sources: Sources, stay: Stay, now: dat
     span = window(stay, site.policy, now)
     if not (sources.prometheus_url or sources.alertmanager_url):
         return no_evidence(span, "no Prometheus was asked; give --prometheus.url")
-    from remediator.alertmanager import Alertmanager
-    from remediator.prometheus import Prometheus
-    from remediator.signals import Scope, gather
+    from remediator.monitoring.alertmanager import Alertmanager
+    from remediator.monitoring.prometheus import Prometheus
+    from remediator.monitoring.signals import Scope, gather
 
     try:
         prometheus = Prometheus(sources.prometheus_url) if sources.prometheus_url else None

@@ -62,8 +62,8 @@ def status(
 
 
 def _rows(situation: "Situation") -> Iterator[tuple[str, str]]:
-    from remediator.evidence import Unknown
-    from remediator.judgement import Verdict
+    from remediator.canary.judgement import Verdict
+    from remediator.monitoring.evidence import Unknown
 
     canary, target, now = situation.canary, situation.target, situation.at
     yield "canary", click.style(f"{situation.setting}", bold=True)

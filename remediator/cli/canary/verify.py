@@ -11,10 +11,10 @@ from remediator.cli.canary.exports import check_denis, scrape, scrape_pods
 from remediator.cli.canary.report import report
 
 if TYPE_CHECKING:
+    from remediator.canary.running import Running
     from remediator.cli.site import Site
-    from remediator.denis import Unit
+    from remediator.monitoring.denis import Unit
     from remediator.policy import Target
-    from remediator.running import Running
 
 
 @click.command()
@@ -53,8 +53,8 @@ def verify(
       remediator canary verify 10 --denis.via-pods
       remediator canary verify 10 --denis.url=http://denis.denis.svc:8084 --denis.unit=percent
     """
+    from remediator.canary.running import check_flags, check_rollout
     from remediator.cli.site import open_site
-    from remediator.running import check_flags, check_rollout
 
     with open_site(config_file, kubeconfig, context) as site:
         target = site.canary(target_name)
@@ -78,8 +78,8 @@ def verify(
 
 def _pods(site: "Site", target: "Target", wanted: int, profile: Any) -> "tuple[list[Check], Running | None]":
     from remediator.api_errors import ClusterError
-    from remediator.pods import Pods
-    from remediator.running import check_pods
+    from remediator.canary.pods import Pods
+    from remediator.canary.running import check_pods
 
     try:
         running = Pods(site.connection).running(target)

@@ -13,10 +13,10 @@ import pytest
 from demo.denis import Denis
 from demo.waiting import until
 from remediator.api_errors import NotFound, Unavailable
+from remediator.canary.pods import MAX_METRICS_BYTES, Pods
 from remediator.connection import Connection
 from remediator.embedded import EmbeddedCluster
 from remediator.embedded.kubeconfig import kubeconfig
-from remediator.pods import MAX_METRICS_BYTES, Pods
 from remediator.policy import Target
 from tests.acceptance.incidents import canary
 from tests.builders import DENIS
@@ -24,9 +24,9 @@ from tests.commands import run
 from tests.control_plane import ControlPlane
 from tests.faults import Answer, FaultyApi, HangUp
 from tests.kubectl import patch_deployment
+from tests.monitoring.wire import JSON, Wire
 from tests.service import SHIPPED
 from tests.stand_in import StandIn
-from tests.wire import JSON, Wire
 
 HEALTHY = "materializer_success_rate 0.99\nerror_rate 0.01\nasync_queue_depth 3\nmaterializer_latency_p99 0.2\n"
 ALL = ["flags", "rollout", "template", "pods", "metrics"]

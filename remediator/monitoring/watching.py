@@ -10,9 +10,9 @@ from datetime import timedelta
 
 from remediator.checks import Check
 from remediator.durations import format_duration
-from remediator.json_api import NoAnswer
-from remediator.prometheus import AlertRule, Prometheus
-from remediator.signals import Scope
+from remediator.monitoring.json_api import NoAnswer
+from remediator.monitoring.prometheus import AlertRule, Prometheus
+from remediator.monitoring.signals import Scope
 
 STALE_SECONDS = 120
 """As long as the alerts' `for`: a sample older than this was not scraped eight times."""

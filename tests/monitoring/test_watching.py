@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from remediator.checks import Check
-from remediator.prometheus import Prometheus
-from remediator.signals import Scope
-from remediator.watching import check_alertmanagers, check_rules, check_signals
+from remediator.monitoring.prometheus import Prometheus
+from remediator.monitoring.signals import Scope
+from remediator.monitoring.watching import check_alertmanagers, check_rules, check_signals
 from tests.builders import DENIS, policy
-from tests.watching_prometheus import ALERTS, WatchingPrometheus, rule
+from tests.monitoring.watching_prometheus import ALERTS, WatchingPrometheus, rule
 
 SCOPE = Scope(policy=policy(), target=DENIS)
 

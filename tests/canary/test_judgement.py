@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remediator.evidence import Evidence, Rate, Unknown, no_evidence
-from remediator.judgement import Judgement, Verdict, judge
+from remediator.canary.judgement import Judgement, Verdict, judge
+from remediator.canary.phases import time_in_phase, window
 from remediator.ledger import KillSwitch, Pause
-from remediator.phases import time_in_phase, window
+from remediator.monitoring.evidence import Evidence, Rate, Unknown, no_evidence
 from remediator.policy import Policy
 from remediator.workload import Workload
 from tests.builders import HOUR, MINUTE, NOW, SECOND, entry, pause, workload
-from tests.canaries import LONG, canary, healthy, paused, rate
+from tests.canary.canaries import LONG, canary, healthy, paused, rate
 from tests.service import shipped_policy
 
 POLICY = shipped_policy()
@@ -63,7 +63,7 @@ def test_promotion_waits_for_the_last_second() -> None:
 
 HOLDS: Mapping[str, tuple[Mapping[str, Any], list[str]]] = {
     "rollout": ({"made": canary(rollout=replace(canary().rollout, available=3))}, ["time", "rollout"]),
-    "0 replicas": ({"made": canary(replicas=0)}, ["time", "rollout"]),
+    "0 replicas": ({"made": canary(replicas=0)}, ["time", "rollout", "kill switch"]),
     "flags": ({"made": canary(flags={"RUNS_ENABLED": "true"})}, ["time", "flags"]),
     "percentage": ({"made": canary(flags={"DENIS_MATERIALIZERS_PCT": "x"})}, ["phase", "time", "flags"]),
     "no step": ({"made": canary(flags={"DENIS_MATERIALIZERS_PCT": "37"})}, ["phase", "time", "flags"]),
@@ -317,10 +317,10 @@ def test_kill_switch_is_told_with_its_reason() -> None:
     """Whose kill switch it is, and why it is on, stands in the check, as far as it is known."""
     switches = (KillSwitch(author="ada", reason="fire"), KillSwitch())
     told = [found("kill switch", judged(workers=workload(kill_switch=switch))) for switch in switches]
-    assert told == ["on by ada: fire", "on: no reason given"]
+    assert told == ["the workers are latched at 0 by ada: fire", "the workers are latched at 0: no reason given"]
 
 
 def test_held_by_a_pause_says_by_whom() -> None:
     """A pause stands in the checks with its author, its end and its reason."""
     held = Pause(reason="migration", author="grace", until=NOW + HOUR)
-    assert found("pause", judged(canary(pause=held))) == "by grace for another 1h: migration"
+    assert found("pause", judged(canary(pause=held))) == "paused by grace for another 1h: migration"

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from demo.shipped import RULES
-from remediator.routing import check_route, receivers_of
+from remediator.monitoring.routing import check_route, receivers_of
 from tests.components import component
 
 LABELS = {"alertname": "DenisErrorRateHigh", "remediation": "rollback", "namespace": "denis", "severity": "critical"}

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from remediator.evidence import Evidence, Rate, Value
 from remediator.ledger import Entry, Pause
+from remediator.monitoring.evidence import Evidence, Rate, Value
 from remediator.ownership import Write
 from remediator.rollout import Rollout
 from remediator.workload import Workload

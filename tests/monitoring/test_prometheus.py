@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from remediator.alertmanager import Alertmanager
-from remediator.json_api import MAX_BYTES, NoAnswer
-from remediator.prometheus import Prometheus, Sample
-from tests.wire import JSON, Wire, answer
+from remediator.monitoring.alertmanager import Alertmanager
+from remediator.monitoring.json_api import MAX_BYTES, NoAnswer
+from remediator.monitoring.prometheus import Prometheus, Sample
+from tests.monitoring.wire import JSON, Wire, answer
 
 VECTOR = b'{"status":"success","data":{"resultType":"vector","result":[%s]}}'
 SERIES = b'{"metric":{"job":"denis"},"value":[1795482662.1,"%s"]}'

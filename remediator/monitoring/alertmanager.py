@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter, ValidationError
 
-from remediator.json_api import JsonApi
+from remediator.monitoring.json_api import JsonApi
 from remediator.problems import first_problem
 
 _PATH = "/api/v2/alerts"

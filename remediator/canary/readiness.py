@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from remediator.canary.obstacles import cleared, cooldown, kill_switch, pause, record
+from remediator.canary.running import check_rollout
+from remediator.canary.setting import read_setting
 from remediator.checks import Check
 from remediator.decision import Act, decide
-from remediator.durations import format_duration
-from remediator.ledger import MAX_OPERATOR
 from remediator.policy import Policy, Remediation, SetPercentage, Target
-from remediator.running import check_rollout, differences
 from remediator.workload import TargetInvalid, TargetMissing, Workload
 
 Look = Workload | TargetInvalid | TargetMissing
@@ -26,14 +26,15 @@ def rollback_of(policy: Policy, target: Target) -> Remediation | None:
 
 def check_canary(workload: Workload, target: Target, wanted: int | None, policy: Policy, now: datetime) -> list[Check]:
     """Whether the canary is in order, can be raised to `wanted`, and would be taken back from there."""
+    answer = rollback_of(policy, target)
     return [
         replace(check_rollout(workload, target), name="deployment"),
         _flags(workload, policy),
         _step(workload, wanted, policy),
-        _pause(workload, now),
+        cleared("pause", pause(workload, now), "no pause"),
         _kill_switch("kill switch", workload),
-        _record(workload, now),
-        _cooldown(workload, target, policy, now),
+        cleared("record", record(workload, now), "what is recorded on the Deployment can be read"),
+        cleared("cooldown", cooldown(workload, answer, now) if answer else None, "no act is cooling down"),
         _reflex(workload, target, wanted, policy, now),
     ]
 
@@ -52,14 +53,13 @@ def check_workers(found: Mapping[Target, Look]) -> Iterator[Check]:
 
 
 def _flags(workload: Workload, policy: Policy) -> Check:
-    percentage = workload.percentage()
-    profile = None if percentage is None else policy.profiles.get(percentage)
-    if profile is None:
-        said = "do not tell the percentage" if percentage is None else f"say {percentage} %, which is no profile"
-        return Check(name="flags", passed=False, found=f"the flags {said}", remedy="remediator canary set 0")
-    problem = workload.env_problem(profile) or "; ".join(differences(workload.flags(), profile))
-    found = f"at {percentage} %, but {problem}" if problem else f"at {percentage} %, with all flags of its profile"
-    return Check(name="flags", passed=not problem, found=found, remedy=f"remediator canary set {percentage}")
+    setting = read_setting(workload, policy.profiles)
+    if setting.percentage is None:
+        return Check(name="flags", passed=False, found=str(setting), remedy="remediator canary set 0")
+    problem = workload.env_problem(policy.profiles[setting.percentage])
+    found = problem or (f"{setting}, with all flags of its profile" if setting.is_profile else str(setting))
+    passed = setting.is_profile and not problem
+    return Check(name="flags", passed=passed, found=found, remedy=f"remediator canary set {setting.percentage}")
 
 
 def _step(workload: Workload, wanted: int | None, policy: Policy) -> Check:
@@ -75,45 +75,8 @@ def _step(workload: Workload, wanted: int | None, policy: Policy) -> Check:
     return Check(name="step", passed=True, found=found)
 
 
-def _pause(workload: Workload, now: datetime) -> Check:
-    if pause := workload.held_by(now):
-        left = format_duration(pause.until - now)
-        found = f"paused by {pause.author[:MAX_OPERATOR]} for another {left}: {pause.reason[:200]}"
-        return Check(name="pause", passed=False, found=found, remedy="remediator resume")
-    return Check(name="pause", passed=True, found="no pause")
-
-
 def _kill_switch(name: str, workload: Workload) -> Check:
-    if switch := workload.kill_switch:
-        by = f" by {switch.author[:MAX_OPERATOR]}" if switch.author else ""
-        found = f"latched at 0{by}: {switch.reason[:200] or 'no reason given'}"
-    elif workload.replicas == 0:
-        found = "at 0 replicas, which counts as a kill switch"
-    else:
-        return Check(name=name, passed=True, found=f"the kill switch is off, {workload.replicas} replicas")
-    return Check(name=name, passed=False, found=found, remedy="remediator kill-switch off, when you are sure")
-
-
-def _record(workload: Workload, now: datetime) -> Check:
-    """A rollback passes over a record that cannot be read; who raises the canary would not know what came before."""
-    problem = workload.unbelievable(now)
-    remedy = "kubectl describe the Deployment, and mend or remove the annotation"
-    found = problem or "what is recorded on the Deployment can be read"
-    return Check(name="record", passed=not problem, found=found, remedy=remedy)
-
-
-def _cooldown(workload: Workload, target: Target, policy: Policy, now: datetime) -> Check:
-    acts = workload.ledger.as_of(now)
-    for answer in policy.remediations:
-        if answer.target != target:
-            continue
-        if until := acts.cooling_until(answer.action.effect, answer.cooldown, now):
-            last = acts.automatic(answer.action.effect)[-1]
-            found = f"{last.remediation} acted at {last.time:%H:%M} UTC, cooling down for another "
-            found += format_duration(until - now)
-            remedy = "find out why it was taken back; until then no bad canary would be"
-            return Check(name="cooldown", passed=False, found=found, remedy=remedy)
-    return Check(name="cooldown", passed=True, found="no act is cooling down")
+    return cleared(name, kill_switch(workload), f"the kill switch is off, {workload.replicas} replicas")
 
 
 def _reflex(workload: Workload, target: Target, wanted: int | None, policy: Policy, now: datetime) -> Check:

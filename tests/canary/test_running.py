@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from remediator.canary.running import check_flags, check_pods, check_rollout, read_running
 from remediator.rollout import Rollout
-from remediator.running import check_flags, check_pods, check_rollout, read_running
 from remediator.workload import Workload, read_workload
 from tests.builders import DENIS, PROFILES, workload
 

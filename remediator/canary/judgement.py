@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from remediator import thresholds
+from remediator.canary import thresholds
+from remediator.canary.obstacles import cleared, kill_switch, pause, record
+from remediator.canary.phases import Stay, mixture, yardstick
 from remediator.checks import Check, all_passed
 from remediator.durations import format_duration
-from remediator.evidence import Alerts, Evidence, Unknown
-from remediator.phases import Stay, mixture, yardstick
+from remediator.monitoring.evidence import Alerts, Evidence, Unknown
 from remediator.policy import Phase, Policy
 from remediator.workload import Workload
 
@@ -150,26 +151,17 @@ def _flags(canary: Workload, policy: Policy) -> Check:
 
 def _pause(canary: Workload, now: datetime) -> Check:
     name = "pause"
-    if problem := canary.unbelievable(now):
-        return Check(name=name, passed=None, found=problem, remedy="mend or remove the annotation")
-    if pause := canary.held_by(now):
-        found = f"by {pause.author} for another {format_duration(pause.until - now)}: {pause.reason}"
-        return Check(name=name, passed=False, found=found, remedy="wait, or: remediator resume")
-    return Check(name=name, passed=True, found="none")
+    if unreadable := record(canary, now):
+        return Check(name=name, passed=None, found=unreadable.message, remedy=unreadable.remedy)
+    return cleared(name, pause(canary, now), "none")
 
 
 def _kill_switch(canary: Workload, workers: Workload | Unknown | None) -> Check:
     name = "kill switch"
     if isinstance(workers, Unknown):
         return Check(name=name, passed=None, found=workers.why, remedy="mend that first")
-    switch = canary.kill_switch or (workers and workers.kill_switch)
-    if switch:
-        by = f" by {switch.author}" if switch.author else ""
-        found = f"on{by}: {switch.reason or 'no reason given'}"
-        return Check(name=name, passed=False, found=found, remedy="remediator kill-switch off")
-    if workers and workers.replicas == 0:
-        return Check(name=name, passed=False, found="the workers are at 0 replicas by hand", remedy="scale them up")
-    return Check(name=name, passed=True, found="off")
+    on = kill_switch(canary, "the Deployment is ") or (workers and kill_switch(workers, "the workers are "))
+    return cleared(name, on or None, "off")
 
 
 def _acts(canary: Workload, window: timedelta, now: datetime) -> Check:

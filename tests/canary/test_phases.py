@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from remediator.canary.phases import time_in_phase, window
 from remediator.ledger import Effect, Entry, Ledger, Pause
 from remediator.ownership import Write
-from remediator.phases import time_in_phase, window
 from remediator.policy import Policy
 from remediator.rollout import Rollout
 from remediator.workload import Workload
 from tests.builders import HOUR, MINUTE, NOW, SECOND, entry, pause
-from tests.canaries import LONG, canary, paused
+from tests.canary.canaries import LONG, canary, paused
 from tests.service import shipped_policy
 
 DAY = 24 * HOUR

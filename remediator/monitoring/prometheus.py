@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from remediator.json_api import JsonApi
+from remediator.monitoring.json_api import JsonApi
 from remediator.problems import first_problem
 
 _PATH = "/api/v1/query"

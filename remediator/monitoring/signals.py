@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from remediator.alertmanager import Alertmanager
 from remediator.durations import format_duration, parse_duration
-from remediator.evidence import RECENT, Alerts, Evidence, Rate, Unknown, Value
-from remediator.json_api import NoAnswer
+from remediator.monitoring.alertmanager import Alertmanager
+from remediator.monitoring.evidence import RECENT, Alerts, Evidence, Rate, Unknown, Value
+from remediator.monitoring.json_api import NoAnswer
+from remediator.monitoring.prometheus import Prometheus, Sample
 from remediator.policy import Policy, SetPercentage, Target
-from remediator.prometheus import Prometheus, Sample
 
 SUCCESS_RATE = "denis:materializer_success_rate:avg_ratio"
 ERROR_RATE = "denis:error_rate:avg_ratio"

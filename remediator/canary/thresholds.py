@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from remediator.checks import Check
 from remediator.durations import format_duration
-from remediator.evidence import RECENT, Evidence, Rate, Unknown, Value
+from remediator.monitoring.evidence import RECENT, Evidence, Rate, Unknown, Value
 from remediator.policy import Phase
 
 ENOUGH = 0.9

@@ -12,23 +12,23 @@ import yaml
 
 from demo.loopback import send_json
 from demo.stack import Alertmanager as AlertmanagerProcess
-from remediator.alertmanager import Alertmanager
+from remediator.canary.judgement import Verdict, judge
+from remediator.canary.phases import time_in_phase
 from remediator.durations import parse_duration
-from remediator.evidence import Alerts, Evidence, Rate, Unknown
-from remediator.json_api import NoAnswer
-from remediator.judgement import Verdict, judge
-from remediator.phases import time_in_phase
+from remediator.monitoring.alertmanager import Alertmanager
+from remediator.monitoring.evidence import Alerts, Evidence, Rate, Unknown
+from remediator.monitoring.json_api import NoAnswer
+from remediator.monitoring.prometheus import Prometheus, Sample
+from remediator.monitoring.signals import ERROR_RATE, FIRING, SUCCESS_RATE, Scope, gather, questions
 from remediator.policy import Target
-from remediator.prometheus import Prometheus, Sample
-from remediator.signals import ERROR_RATE, FIRING, SUCCESS_RATE, Scope, gather, questions
 from tests.builders import NOW, workload
-from tests.canaries import canary
+from tests.canary.canaries import canary
 from tests.components import component
-from tests.history import Remembering, Series, Span, write_history
+from tests.monitoring.history import Remembering, Series, Span, write_history
+from tests.monitoring.wire import Wire, answer
 from tests.service import shipped_policy
-from tests.wire import Wire, answer
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 POLICY = shipped_policy()
 HOUR, MINUTE = 3600, 60
 LATER = -10 * MINUTE

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remediator.serving import check_service
+from remediator.monitoring.serving import check_service
 from tests.builders import rollback
 
 STATUS: dict[str, Any] = {

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from remediator.api_errors import Rejected, Unavailable
+from remediator.canary.running import Running, read_running
 from remediator.connection import Apis, Connection, limits
 from remediator.policy import Target
-from remediator.running import Running, read_running
 
 LOOK_SECONDS = 10.0
 """For a Deployment, its ReplicaSets and its pods together."""

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import assert_never
 
 from remediator.api_errors import Conflict, Unanswered, Unavailable
-from remediator.changes import Change, difference
+from remediator.canary.changes import Change, difference
 from remediator.cluster import Cluster
 from remediator.ledger import PAUSE, Entry, spell_change
 from remediator.policy import Target

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remediator.denis import GAUGES, NotMetrics, Scrape, Unit, check_gauges, read_scrape
+from remediator.monitoring.denis import GAUGES, NotMetrics, Scrape, Unit, check_gauges, read_scrape
 
 HEALTHY = """\
 # HELP materializer_success_rate Share of materializations that succeed.

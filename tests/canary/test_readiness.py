@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from remediator.canary.readiness import check_canary, check_workers
 from remediator.checks import Check
 from remediator.decision import Act, decide
 from remediator.ledger import LEDGER, KillSwitch, Ledger
 from remediator.policy import Policy
-from remediator.readiness import check_canary, check_workers
 from remediator.rollout import Rollout
 from remediator.workload import TargetInvalid, TargetMissing, Workload
 from tests.builders import DENIS, HOUR, MINUTE, NOW, PROFILES, WORKERS, entry, pause, policy, rollback, scale, workload
@@ -36,7 +36,7 @@ def test_a_canary_that_can_be_raised() -> None:
     assert all(check.passed for check in found.values())
     assert [check.found for check in found.values()] == [
         "4 of 4 pods updated, 4 available",
-        "at 10 %, with all flags of its profile",
+        "10 %, with all flags of its profile",
         "10 % -> 50 %",
         "no pause",
         "the kill switch is off, 4 replicas",
@@ -59,7 +59,7 @@ def without(**changes: Any) -> Workload:
         (
             without(env=tuple({**PROFILES[10], "RUNS_ENABLED": "true"}.items())),
             {"flags"},
-            "at 10 %, but RUNS_ENABLED is true, wanted is false",
+            "10 %, but RUNS_ENABLED=true",
         ),
         (without(env=(*PROFILES[10].items(), ("RUNS_ENABLED", "false"))), {"flags", "reflex"}, "is there 2 times"),
         (without(pause=pause(30 * MINUTE)), {"pause", "reflex"}, "paused by ada for another 30m: load test"),
@@ -107,7 +107,10 @@ def test_the_step_is_told(percentage: int, wanted: int | None, passed: object, f
 def test_flags_that_are_no_step() -> None:
     """Where the percentage cannot be told, neither can the step."""
     made = checks(without(env=(("DENIS_MATERIALIZERS_PCT", "many"),)), None)
-    assert (made["flags"].found, made["flags"].passed) == ("the flags do not tell the percentage", False)
+    assert (made["flags"].found, made["flags"].passed) == (
+        "no step of the canary: DENIS_MATERIALIZERS_ENABLED is not set, DENIS_MATERIALIZERS_PCT=many",
+        False,
+    )
     assert (made["step"].found, made["step"].passed) == ("the next step cannot be told", False)
 
 

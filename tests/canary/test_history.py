@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from remediator.history import list_acts
+from remediator.canary.history import list_acts
 from remediator.ledger import Effect, Entry
 from remediator.ownership import Write
 from remediator.workload import Workload

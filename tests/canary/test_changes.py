@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from remediator.changes import difference, latch, pause, release, remembered_replicas, resume, set_percentage
+from remediator.canary.changes import difference, latch, pause, release, remembered_replicas, resume, set_percentage
 from remediator.ledger import KILL_SWITCH, PAUSE, Effect, KillSwitch, decode_kill_switch, decode_pause
 from remediator.ownership import Write
 from remediator.workload import Workload

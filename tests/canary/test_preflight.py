@@ -14,16 +14,16 @@ from demo.waiting import until
 from remediator.embedded import EmbeddedCluster
 from remediator.ledger import KILL_SWITCH, PAUSE
 from tests.acceptance.incidents import canary
+from tests.canary.test_verify import GAUGES, HEALTHY, VIEWER
 from tests.commands import run
 from tests.control_plane import ControlPlane
 from tests.faults import Answer, FaultyApi
 from tests.kubectl import patch_deployment
+from tests.monitoring.test_serving import STATUS
+from tests.monitoring.watching_prometheus import ALERTS, WatchingPrometheus, rule
+from tests.monitoring.wire import JSON, Wire
 from tests.service import SHIPPED
 from tests.stand_in import StandIn
-from tests.test_canary_verify import GAUGES, HEALTHY, VIEWER
-from tests.test_serving import STATUS
-from tests.watching_prometheus import ALERTS, WatchingPrometheus, rule
-from tests.wire import JSON, Wire
 
 Preflight = Callable[..., tuple[int, dict[str, Any]]]
 

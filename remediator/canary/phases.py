@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import zip_longest
 
-from remediator.canary import read_setting
+from remediator.canary.setting import read_setting
 from remediator.durations import format_duration
-from remediator.evidence import RECENT
 from remediator.ledger import MAX_ENTRIES, MAX_PAUSE, Effect, Entry, spell_change
+from remediator.monitoring.evidence import RECENT
 from remediator.ownership import OWN_MANAGERS
 from remediator.policy import Phase, Policy
 from remediator.workload import Workload
