@@ -4,6 +4,7 @@ A program is looked for in the cache that `make components` fills, then on PATH.
 that needs it skips and says so; with CI=true that is a failure, so that nothing can be skipped unseen.
 """
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -30,7 +31,23 @@ def component(name: str, program: str, *, on_path: bool = True, made_by: str = "
             return cached
     if on_path and (found := shutil.which(program)):
         return Path(found)
-    missing = f"{name} is not here: `make {made_by}` fetches it"
-    if os.environ.get("CI") == "true":
-        pytest.fail(missing)
-    pytest.skip(missing)
+    raise _lack(f"{name} is not here: `make {made_by}` fetches it")
+
+
+def node_modules(folder: Path, *, made_by: str) -> Path:
+    """Where .ci/node-modules has installed what the folder's package-lock.json names.
+
+    Raises pytest's Skipped (or Failed in CI) where it has not, or where there is no Node.js.
+    """
+    lock = (folder / "package-lock.json").read_bytes()
+    place = CACHE / f"node-{hashlib.sha256(lock).hexdigest()[:16]}"
+    if (place / "installed").exists() and shutil.which("node"):
+        return place / "node_modules"
+    raise _lack(
+        f"what {folder.name}/package-lock.json names is not here: `make {made_by}` fetches it, with Node.js and npm"
+    )
+
+
+def _lack(missing: str) -> BaseException:
+    """What pytest takes for a skipped test, or in CI for a failed one."""
+    return pytest.fail.Exception(missing) if os.environ.get("CI") == "true" else pytest.skip.Exception(missing)

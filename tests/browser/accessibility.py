@@ -1,28 +1,15 @@
 """axe-core, which judges a page as a person with assistive technology would find it."""
 
-import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.browser.chromium import Chromium
-from tests.components import CACHE
-
-LOCK = Path(__file__).parent / "axe" / "package-lock.json"
+from tests.components import node_modules
 
 
 def axe() -> str:
     """The script, where .ci/browser puts it. Skips, or fails in CI, where it is missing."""
-    folder = CACHE / f"axe-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16]}"
-    script = folder / "node_modules" / "axe-core" / "axe.min.js"
-    if script.exists():
-        return script.read_text()
-    missing = "axe-core is not here: `make browser` fetches it"
-    if os.environ.get("CI") == "true":
-        pytest.fail(missing)
-    pytest.skip(missing)
+    return (node_modules(Path(__file__).parent / "axe", made_by="browser") / "axe-core" / "axe.min.js").read_text()
 
 
 def judge(browser: Chromium) -> dict[str, list[str]]:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.chart.cases import CASES, OPERATOR_KINDS, case
 from tests.chart.helm import Helm3, Object, only
-from tests.components import component
+from tests.components import node_modules
 
 VALIDATE = Path(__file__).parent / "operator_schemas" / "validate.mjs"
 Validate = Callable[[list[Object]], list[str]]
@@ -20,11 +20,11 @@ Validate = Callable[[list[Object]], list[str]]
 @pytest.fixture
 def validate() -> Validate:
     """What is wrong with objects: the place, and the keyword of the schema or `unknown`."""
-    node = component("operator-schemas", "node", on_path=False, made_by="chart-tools")
+    modules = node_modules(VALIDATE.parent, made_by="chart-tools")
 
     def run(objects: list[Object]) -> list[str]:
         order = json.dumps(objects)
-        command = [node, VALIDATE, node.parents[1]]
+        command = ["node", str(VALIDATE), str(modules.parent)]
         done = subprocess.run(command, input=order, capture_output=True, text=True, check=True, timeout=60)
         problems: list[str] = json.loads(done.stdout)
         return problems
