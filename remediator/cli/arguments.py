@@ -1,4 +1,7 @@
-"""Arguments and values that people type: percentages, durations, reasons. What is wrong is said in their words."""
+"""Arguments and values that people type: percentages, durations, reasons. What is wrong is said in their words.
+
+What a check needs is imported when it is made, so that `--help` stays quick.
+"""
 
 from datetime import timedelta
 
@@ -6,8 +9,6 @@ import click
 from click.shell_completion import CompletionItem
 
 from remediator.durations import parse_duration
-from remediator.ledger import MAX_REASON
-from remediator.policy import PERCENTAGES
 
 
 class Percentage(click.ParamType[int]):
@@ -17,27 +18,27 @@ class Percentage(click.ParamType[int]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """The step, or an error that lists them."""
-        text = str(value)
-        known = {str(percentage): percentage for percentage in PERCENTAGES}
+        from remediator.policy import PERCENTAGES
+
+        text, known = str(value), {str(percentage): percentage for percentage in PERCENTAGES}
         if text in known:
             return known[text]
-        steps = ", ".join(map(str, PERCENTAGES[:-1]))
+        *others, last = known
         return self.fail(
-            f"{text!r} is no step of the canary; write {steps} or {PERCENTAGES[-1]}, without a sign.", param, ctx
+            f"{text!r} is no step of the canary; write {', '.join(others)} or {last}, without a sign.", param, ctx
         )
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """The steps that begin so."""
+        from remediator.policy import PERCENTAGES
+
         return [CompletionItem(str(step)) for step in PERCENTAGES if str(step).startswith(incomplete)]
 
 
 class Duration(click.ParamType[timedelta]):
-    """A duration as Prometheus writes them, no longer than `longest`."""
+    """A duration as Prometheus writes them."""
 
     name = "duration"
-
-    def __init__(self, longest: timedelta | None = None) -> None:
-        self._longest = longest
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         """The duration, or an error with an example."""
@@ -47,12 +48,21 @@ class Duration(click.ParamType[timedelta]):
             duration = parse_duration(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
-        if duration <= timedelta(0):
-            self.fail("it must be longer than 0s", param, ctx)
-        if self._longest and duration > self._longest:
-            hours = self._longest // timedelta(hours=1)
-            self.fail(f"{value} is longer than the {hours}h that are allowed; pause again afterwards", param, ctx)
-        return duration
+        return duration if duration else self.fail("it must be longer than 0s", param, ctx)
+
+
+class PauseLength(Duration):
+    """How long a pause may be."""
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """The duration, or an error with the longest."""
+        from remediator.ledger import MAX_PAUSE
+
+        duration = super().convert(value, param, ctx)
+        if duration <= MAX_PAUSE:
+            return duration
+        hours = MAX_PAUSE // timedelta(hours=1)
+        return self.fail(f"{value} is longer than the {hours}h that are allowed; pause again afterwards", param, ctx)
 
 
 class Reason(click.ParamType[str]):
@@ -62,6 +72,8 @@ class Reason(click.ParamType[str]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The words, or an error that says what is wrong with them."""
+        from remediator.ledger import MAX_REASON
+
         text = str(value).strip()
         if not text or not text.isprintable():
             self.fail("give one line of printable text", param, ctx)

@@ -12,7 +12,7 @@ LINT_FATAL = 3
 """promtool's exit code where --lint-fatal turns warnings into a failure."""
 
 
-@click.command()
+@click.command(short_help="Validate remediations.yaml.")
 @click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path))
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of remediations.yaml, for editors, and exit.")
 @click.option("--lint-fatal", is_flag=True, help="Exit with 3 where there are warnings.")

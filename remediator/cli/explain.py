@@ -49,7 +49,7 @@ def _labels(context: click.Context, parameter: click.Parameter, texts: Sequence[
     return labels
 
 
-@click.command()
+@click.command(short_help="Say what an alert would lead to, and why.")
 @click.option(
     "--file", type=click.Path(path_type=Path, allow_dash=True), metavar="F", help="A notification; - is stdin."
 )

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from remediator.cli import options
-from remediator.cli.arguments import Duration, Reason
+from remediator.cli.arguments import PauseLength, Reason
 from remediator.durations import format_duration
-from remediator.ledger import MAX_PAUSE
 
 if TYPE_CHECKING:
     from remediator.canary.changes import Change
@@ -20,9 +19,9 @@ if TYPE_CHECKING:
     from remediator.workload import Workload
 
 
-@click.command()
+@click.command(short_help="Withhold automatic acts for a time.")
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
-@click.option("--for", "length", type=Duration(MAX_PAUSE), required=True, help="How long, 24h at most: 30m, 2h.")
+@click.option("--for", "length", type=PauseLength(), required=True, help="How long, 24h at most: 30m, 2h.")
 @click.option("--reason", type=Reason(), required=True, help="Why; everybody who is withheld an act is told.")
 @options.dry_run()
 @options.api_server()
@@ -61,7 +60,7 @@ def pause(
             click.echo(f"{name}: paused for {format_duration(length)}{instead}{' (dry run)' if dry_run else ''}")
 
 
-@click.command()
+@click.command(short_help="End a pause before its time.")
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
 @click.option("--reason", type=Reason(), help="Why; it goes into the history.")
 @options.dry_run()

@@ -8,7 +8,7 @@ from remediator.cli import options
 from remediator.durations import format_duration
 
 
-@click.command()
+@click.command(short_help="Show what was done, by whom and why.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many acts, newest first.")
 @options.output("table", "json", "yaml")
 @options.api_server()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NOT_LOOKED_AT = "not looked at"
 
 
-@click.command()
+@click.command(short_help="Check what must be true before raising.")
 @options.percentage(envvar="DENIS_MATERIALIZERS_PCT")
 @options.prometheus_url()
 @options.alertmanager_url()

@@ -9,7 +9,7 @@ from remediator.cli import options
 from remediator.cli.arguments import Reason
 
 
-@click.command()
+@click.command(short_help="Take the next step, if the verdict is promote.")
 @options.dry_run()
 @click.option("--reason", type=Reason(), help="Why; it goes into the history.")
 @click.option("--auto", is_flag=True, help="For a CronJob: step forward where the verdict was promote all the time.")

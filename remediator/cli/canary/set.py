@@ -9,7 +9,7 @@ from remediator.cli import options
 from remediator.cli.arguments import Percentage, Reason
 
 
-@click.command("set")
+@click.command("set", short_help="Give the canary 0, 1, 10, 50 or 100 % of the traffic.")
 @click.argument("percentage", type=Percentage())
 @options.dry_run()
 @click.option("--reason", type=Reason(), help="Why; it goes into the history.")

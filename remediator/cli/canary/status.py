@@ -8,13 +8,12 @@ import click
 
 from remediator.cli import options
 from remediator.durations import format_duration
-from remediator.policy import PERCENTAGE_FLAG
 
 if TYPE_CHECKING:
     from remediator.cli.canary.situation import Situation
 
 
-@click.command()
+@click.command(short_help="Show where the canary is, and whether it may go on.")
 @options.prometheus_url()
 @options.alertmanager_url()
 @options.fence()
@@ -64,6 +63,7 @@ def status(
 def _rows(situation: "Situation") -> Iterator[tuple[str, str]]:
     from remediator.canary.judgement import Verdict
     from remediator.monitoring.evidence import Unknown
+    from remediator.policy import PERCENTAGE_FLAG
 
     canary, target, now = situation.canary, situation.target, situation.at
     yield "canary", click.style(f"{situation.setting}", bold=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from remediator.policy import Target
 
 
-@click.command()
+@click.command(short_help="Check that the canary runs as it is set.")
 @options.percentage()
 @options.denis("http://localhost:8084")
 @options.target("canary")

@@ -1,0 +1,55 @@
+"""The command line as a whole: quick to say what it can do, and every command explained with examples."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from remediator.cli import main
+
+HEAVY = ("pydantic", "kubernetes", "flask", "gunicorn", "prometheus_client", "urllib3", "yaml", "jinja2")
+
+
+def commands(group: click.Group, path: str = "remediator") -> Iterator[tuple[str, click.Command]]:
+    """Every command below a group, by what a person types."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+COMMANDS = dict(commands(main))
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """Whoever only asks what there is does not wait for libraries."""
+    look = f"import sys, remediator.cli; print([name for name in {HEAVY} if name in sys.modules])"
+    asked = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert asked.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_says_how_it_ends_and_how_it_is_used(name: str) -> None:
+    """Help has the exit codes, and at least one line that can be copied."""
+    text = COMMANDS[name].help or ""
+    assert any(name in line for line in text.splitlines()[2:])
+    if name != "remediator serve":
+        assert "Exit codes: 0 " in text
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_is_explained(name: str) -> None:
+    """No option stands there without words."""
+    options = [one for one in COMMANDS[name].params if isinstance(one, click.Option)]
+    assert [option.opts for option in options if not option.help] == []
+
+
+@pytest.mark.parametrize("group", [main, *(one for one in main.commands.values() if isinstance(one, click.Group))])
+def test_lists_of_commands_fit_a_terminal(group: click.Group) -> None:
+    """In 80 columns, no command's line of help is cut off."""
+    context = click.Context(group, info_name="remediator", terminal_width=80, max_content_width=80)
+    listed = group.get_help(context).partition("Commands:")[2]
+    assert "..." not in listed
