@@ -11,6 +11,7 @@ from tests.chart.helm import Helm, Helm3, Helm4
 from tests.chart.installation import ACCOUNTS, PROMOTER, RELEASE, SERVICE, Installation, Release, values_for
 from tests.control_plane import ControlPlane
 
+ONLY_RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 HELMS: tuple[type[Helm3] | type[Helm4], ...] = (Helm3, Helm4)
 
 
@@ -52,7 +53,7 @@ def make_namespace(control_plane: ControlPlane) -> Iterator[Callable[[], str]]:
     made: list[str] = []
 
     def make() -> str:
-        made.append(control_plane.namespace("chart", {"pod-security.kubernetes.io/enforce": "restricted"}))
+        made.append(control_plane.namespace("chart", ONLY_RESTRICTED))
         return made[-1]
 
     yield make
@@ -60,12 +61,10 @@ def make_namespace(control_plane: ControlPlane) -> Iterator[Callable[[], str]]:
         control_plane.delete_namespace(name)
 
 
-@pytest.fixture(scope="module")
-def release(
-    control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory, make_namespace: Callable[[], str]
-) -> Iterator[Release]:
+@pytest.fixture(scope="session")
+def release(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
     """The chart with its default values and a promoter beside DENIS at 10 %, and policies that are in force."""
-    namespace = make_namespace()
+    namespace = control_plane.namespace("chart", ONLY_RESTRICTED)
     helm = Helm3(tmp_path_factory.mktemp("helm"), control_plane.kubeconfig)
     helm.install(RELEASE, namespace, values_for(namespace), wait=False)
     made = {who: Installation.seen_by(who, control_plane, namespace) for who in ACCOUNTS}
@@ -75,6 +74,7 @@ def release(
         one.await_policy()
     yield made
     helm.uninstall(RELEASE, namespace)
+    control_plane.delete_namespace(namespace)
 
 
 @pytest.fixture

@@ -69,14 +69,17 @@ class Site:
         """The patch that the service, or the promoter, would send now."""
         workload = self.read()
         scales = isinstance(change, int)
+        remediation = "scale-workers" if scales else "rollback"
+        by: dict[str, Any] = {"remediation": remediation, "fingerprints": ("4222804b028ca4ad",)}
+        if self.manager != MANAGER:
+            by = {"operator": self.manager, "reason": "promoted by itself"}
         entry = Entry(
             id=f"{len(workload.ledger.entries)}-{workload.resource_version}",
             time=NOW + timedelta(seconds=len(workload.ledger.entries)),
             effect=Effect.SCALE if scales else Effect.SET_PERCENTAGE,
             before=workload.replicas if scales else workload.percentage(),
             after=change if isinstance(change, int) else int(change[PERCENTAGE]),
-            remediation="scale-workers" if scales else "rollback",
-            fingerprints=("4222804b028ca4ad",),
+            **by,
         )
         return write_patch(workload, self.target, change, workload.ledger.with_entries((entry,)))
 

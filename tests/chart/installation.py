@@ -84,7 +84,11 @@ def is_refused_by_policy(answer: Answer) -> bool:
 
 
 def values_for(namespace: str, **more: Any) -> dict[str, Any]:
-    """Values with both targets in the release's own namespace, and a promoter."""
+    """Values with both targets in the release's own namespace, a promoter, and a service account for people."""
     place = {"namespace": namespace}
-    promotion = {"enabled": True, "prometheusUrl": "http://prometheus:9090"}
-    return {"targets": {"denis": place, "denis-workers": place}, "promotion": promotion, **more}
+    return {
+        "targets": {"denis": place, "denis-workers": place},
+        "promotion": {"enabled": True, "prometheusUrl": "http://prometheus:9090"},
+        "operator": {"create": True, "serviceAccount": {"create": True}},
+        **more,
+    }

@@ -71,6 +71,7 @@ def all_rights(release: Release) -> Iterator[Release]:
     until("both have them", lambda: all(client.get("/api/v1/nodes").code == 200 for client in clients), SECONDS)
     yield release
     service.plane.kubectl("delete", "clusterrolebinding", name)
+    until("both lost them", lambda: all(client.get("/api/v1/nodes").code == 403 for client in clients), SECONDS)
 
 
 @pytest.fixture

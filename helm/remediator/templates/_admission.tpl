@@ -8,7 +8,8 @@
   containers  by target, its container whose flags may be set
   steps       by target, a list of {from, to}: which flags may become which; an empty `from` stands for any flags
   step        the steps in words
-  raises      whether a step may give the canary more traffic: then each write is a step, and the kill switch stops it
+  raises      whether a step may give the canary more traffic: then each write is a step, the kill switch
+              stops it, and what the reflex has recorded stays as it is
   scales      the ways in which replicas may grow, as CEL
   events      whether it may create Events about its targets */}}
 {{- define "remediator.admissionPolicy" -}}
@@ -88,6 +89,13 @@ spec:
     expression: >-
       variables.op.containers.exists(c, c.name == variables.container && 'env' in c)
       ? variables.op.containers.filter(c, c.name == variables.container)[0].env : []
+  {{- if .raises }}
+  # Each act in the ledger is an object that begins with its id.
+  - name: oldActs
+    expression: >-
+      'remediator.denis.run/ledger' in variables.oa
+      ? variables.oa['remediator.denis.run/ledger'].split('{"id":').map(x, x.split('}')[0]) : []
+  {{- end }}
   validations:
   {{- if .events }}
   - message: this service account may only change its targets and create Events
@@ -193,6 +201,15 @@ spec:
       && s.to.all(f, variables.newEnv.filter(e, e.name == f) == [{'name': f, 'value': s.to[f]}])
       && variables.newEnv.filter(e, !(e.name in s.to)) == variables.oldEnv.filter(e, !(e.name in s.to)))
   {{- if .raises }}
+  # With an act of a remediation that never was, or a newer time on an old one, the reflex would wait for its cooldown. So
+  # what names a remediation has to be one of the old acts, to the letter; and to spell that key otherwise takes an escape.
+  - message: the acts of remediations in the annotation remediator.denis.run/ledger may not be added or changed
+    reason: Forbidden
+    expression: >-
+      !variables.deployment || !('remediator.denis.run/ledger' in variables.na) || (
+      !variables.na['remediator.denis.run/ledger'].contains('\\u')
+      && variables.na['remediator.denis.run/ledger'].split('{"id":').all(x, x.split('}').all(act,
+      !act.contains('"remediation"') || act in variables.oldActs)))
   - message: the canary may not be raised while the kill switch is on
     reason: Forbidden
     expression: "!variables.deployment || !('remediator.denis.run/kill-switch' in variables.oa)"
