@@ -3,11 +3,15 @@
 It is no Kubernetes client on purpose: a test sees exactly the bytes, the codes and the headers.
 """
 
+import atexit
 import base64
 import http.client
 import json
+import select
 import ssl
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -23,6 +27,16 @@ JSON_PATCH = "application/json-patch+json"
 APPLY = "application/apply-patch+yaml"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 SECONDS = 20
+
+
+_kept: dict[tuple[str, ssl.SSLContext | None], http.client.HTTPConnection] = {}
+"""The main thread's connections that wait for the next request."""
+
+
+@atexit.register
+def _close_kept() -> None:
+    for connection in _kept.values():
+        connection.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,21 +132,18 @@ class Client:
         raw: bytes | None = None,
     ) -> Answer:
         """Send anything, malformed bodies included."""
-        connection = self._connect()
-        try:
-            content = raw if raw is not None else None if body is None else json.dumps(body).encode()
+        content = raw if raw is not None else None if body is None else json.dumps(body).encode()
+        with self._connection() as connection:
             connection.request(method, self._target(path, query), content, self._headers(headers or {}))
             response = connection.getresponse()
             text = response.read()
-            is_json = response.headers.get_content_type() == "application/json"
-            return Answer(
-                code=response.status,
-                body=json.loads(text) if is_json else text.decode(),
-                headers=dict(response.headers),
-                warnings=tuple(response.headers.get_all("Warning") or ()),
-            )
-        finally:
-            connection.close()
+        is_json = response.headers.get_content_type() == "application/json"
+        return Answer(
+            code=response.status,
+            body=json.loads(text) if is_json else text.decode(),
+            headers=dict(response.headers),
+            warnings=tuple(response.headers.get_all("Warning") or ()),
+        )
 
     def watch(self, path: str, **query: str) -> Iterator[Object]:
         """The events of a watch."""
@@ -157,6 +168,25 @@ class Client:
             if event["type"] in ("ADDED", "MODIFIED") and condition(event["object"]):
                 return Answer(code=200, body=event["object"])
         raise TimeoutError(f"{path} did not become what the test waits for")
+
+    @contextmanager
+    def _connection(self) -> Iterator[http.client.HTTPConnection]:
+        """A connection for one request. Of a server with TLS the last one is kept: a handshake costs 30 ms."""
+        mine = threading.current_thread() is threading.main_thread() and self.url.startswith("https:")
+        kept = _kept.pop((self.url, self.context), None) if mine else None
+        if kept and (kept.sock is None or select.select([kept.sock], [], [], 0)[0]):
+            kept.close()  # The server has hung up; nothing was asked that it could say something to.
+            kept = None
+        connection = kept or self._connect()
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        if mine:
+            _kept[self.url, self.context] = connection
+        else:
+            connection.close()
 
     def _connect(self) -> http.client.HTTPConnection:
         parts = urlsplit(self.url)
