@@ -41,6 +41,9 @@ def forecast(
     decision = decide(remediation, seen, now)
     if isinstance(decision, Skip):
         message = decision.message
+        if decision.reason is Reason.ALREADY_SAFE and isinstance(seen, Workload):
+            # The ladder speaks of an alert that fires; here there is none.
+            message = f"at {seen.percentage()} % already, so an alert would change nothing"
         if decision.reason is Reason.AUTOSCALER_OWNED:
             message += ". Whether it still does is looked up when an alert comes"
         return Forecast(

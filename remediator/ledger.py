@@ -62,6 +62,14 @@ def _in_utc(time: datetime) -> datetime:
         raise ValueError("is outside of the calendar") from None
 
 
+def _one_line(text: str) -> str:
+    """Whoever may write annotations can put anything into one; it is shown on terminals and in lists."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+Line = Annotated[str, AfterValidator(_one_line)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One act: by a remediation, or by an operator, never both."""
@@ -71,11 +79,11 @@ class Entry:
     effect: Annotated[str, Field(max_length=64)]
     before: Annotated[int | None, Field(alias="from")]
     after: Annotated[int, Field(alias="to")]
-    remediation: str = ""
-    operator: str = ""
-    reason: str = ""
+    remediation: Line = ""
+    operator: Line = ""
+    reason: Line = ""
     """What the operator said."""
-    overrode: tuple[str, ...] = ()
+    overrode: tuple[Line, ...] = ()
     """What stood against it, and the operator passed over."""
     fingerprints: tuple[str, ...] = ()
 
@@ -138,8 +146,8 @@ class Ledger:
 class Pause:
     """An operator's hold on a target."""
 
-    reason: Annotated[str, Field(max_length=1024)]
-    author: Annotated[str, Field(max_length=253)]
+    reason: Annotated[Line, Field(max_length=1024)]
+    author: Annotated[Line, Field(max_length=253)]
     until: AwareDatetime
 
 
@@ -147,8 +155,8 @@ class Pause:
 class KillSwitch:
     """An operator's latch at 0. That the annotation is there is what latches, whatever it says."""
 
-    reason: str = ""
-    author: str = ""
+    reason: Line = ""
+    author: Line = ""
     since: AwareDatetime | None = None
     replicas: int | None = None
     """What to return to when the switch is taken off."""

@@ -103,6 +103,27 @@ class Policy:
     phases: tuple[Phase, ...] = ()
     """By rising percentage."""
 
+    def rollbacks(self, target: Target) -> tuple[Remediation, ...]:
+        """The remediations that take this target's canary back."""
+        return tuple(
+            remediation
+            for remediation in self.remediations
+            if remediation.target == target and isinstance(remediation.action, SetPercentage)
+        )
+
+    def scaled(self) -> tuple[Target, ...]:
+        """The targets that remediations scale, each once."""
+        return tuple(
+            dict.fromkeys(
+                remediation.target for remediation in self.remediations if isinstance(remediation.action, Scale)
+            )
+        )
+
+    def most_replicas(self, target: Target) -> int:
+        """The most replicas that a remediation gives this target, 0 where none scales it."""
+        actions = [remediation.action for remediation in self.remediations if remediation.target == target]
+        return max((action.max for action in actions if isinstance(action, Scale)), default=0)
+
     def phase(self, percentage: int | None) -> Phase | None:
         """The phase at this percentage, or None where the canary is not in one."""
         return next((phase for phase in self.phases if phase.percentage == percentage), None)

@@ -143,18 +143,19 @@ def write_patch(
     workload: Workload,
     target: Target,
     change: Mapping[str, str] | int | None,
-    acts: Ledger,
+    acts: Ledger | None,
     annotations: Mapping[str, str | None] | None = None,
 ) -> dict[str, Any]:
     """The strategic-merge patch that sets flags or replicas, records the act, and holds only for what was read.
 
-    `annotations` are set besides, or removed where None.
+    The ledger is left as it is where `acts` is None. `annotations` are set besides, or removed where None.
     """
+    record = {} if acts is None else {ledger.LEDGER: ledger.encode_ledger(acts)}
     patch: dict[str, Any] = {
         "metadata": {
             "uid": workload.uid,
             "resourceVersion": workload.resource_version,
-            "annotations": {ledger.LEDGER: ledger.encode_ledger(acts), **(annotations or {})},
+            "annotations": {**record, **(annotations or {})},
         }
     }
     if isinstance(change, int):

@@ -34,7 +34,6 @@ def test_a_dry_run_says_that_nothing_is_written() -> None:
     ("remediation", "seen"),
     [
         (rollback(), workload(pause=pause(20 * MINUTE))),
-        (rollback(), workload(percentage=0)),
         (rollback(), RAISED),
         (rollback(mode="observe"), workload()),
         (rollback(), workload(flags={"DENIS_MATERIALIZERS_PCT": None})),
@@ -81,3 +80,9 @@ def test_there_is_nothing_to_do_where_the_canary_is_down_already() -> None:
         (workload(percentage=0, pause=pause(20 * MINUTE)), NOW, False),
     ):
         assert forecast(rollback(), seen, now, dry_run=False).nothing_to_do is nothing
+
+
+def test_what_is_safe_already_says_nothing_of_an_alert_that_fires() -> None:
+    """The ladder's words are for an alert; a forecast is made without one."""
+    told = forecast(rollback(), workload(percentage=0), NOW, dry_run=False)
+    assert (told.reason, told.message) == (Reason.ALREADY_SAFE, "at 0 % already, so an alert would change nothing")

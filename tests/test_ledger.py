@@ -103,6 +103,7 @@ def test_a_ledger_that_cannot_be_read_is_empty_with_a_problem(text: str) -> None
     assert ledger.problem.startswith(f"the annotation {LEDGER} cannot be read: ")
 
 
+LINES = st.text(max_size=10).filter(str.isprintable)
 entries = st.builds(
     Entry,
     id=st.text("0123456789abcdef", min_size=1, max_size=16),
@@ -114,8 +115,8 @@ entries = st.builds(
     effect=st.sampled_from([*Effect, "Restart"]),
     before=st.none() | st.integers(min_value=0, max_value=100),
     after=st.integers(min_value=0, max_value=100),
-    remediation=st.text(max_size=10),
-    operator=st.text(max_size=10),
+    remediation=LINES,
+    operator=LINES,
     fingerprints=st.lists(st.text(max_size=20), max_size=MAX_FINGERPRINTS).map(tuple),
 )
 

@@ -63,10 +63,10 @@ def latch(workload: Workload, operator: str, reason: str, now: datetime) -> Chan
     )
 
 
-def release(workload: Workload, replicas: int | None) -> Change | None:
+def release(workload: Workload, replicas: int | None, most: int) -> Change | None:
     """The kill switch off, back to `replicas`, or to what is remembered; None where it is off.
 
-    Raises ValueError where nothing says how many there were.
+    Raises ValueError where nothing says how many there were, or what says so is more than `most`.
     """
     if not workload.kill_switch and workload.replicas:
         return None
@@ -74,6 +74,8 @@ def release(workload: Workload, replicas: int | None) -> Change | None:
     after = replicas or workload.replicas or remembered_replicas(workload)
     if not after:
         raise ValueError("how many replicas there were before is recorded nowhere; give --replicas")
+    if after > max(most, workload.replicas) and not replicas:
+        raise ValueError(f"{after} replicas are remembered, and {most} is the most that is ever set; give --replicas")
     return Change(
         effect=Effect.KILL_SWITCH,
         before=workload.replicas,
@@ -115,7 +117,7 @@ def resume(workload: Workload, now: datetime) -> Change | None:
 
 
 def difference(seen: Workload, found: Workload) -> str:
-    """What somebody changed on a target between two reads, and who, or empty; status and ledger do not count."""
+    """What somebody changed on a target between two reads, and who, or empty; its status does not count."""
     parts = {
         "the flags": seen.env != found.env,
         "the replicas": seen.replicas != found.replicas,
@@ -124,10 +126,12 @@ def difference(seen: Workload, found: Workload) -> str:
         "the Deployment, which was made anew": seen.uid != found.uid,
     }
     changed = [part for part, differs in parts.items() if differs]
-    if not changed:
-        return ""
     known = {entry.id for entry in seen.ledger.entries}
-    if new := [entry for entry in found.ledger.entries if entry.id not in known]:
+    new = [entry for entry in found.ledger.entries if entry.id not in known]
+    # What was changed and changed back is no difference, but it is on record.
+    if not changed and all(entry.effect == Effect.PAUSE for entry in new):
+        return ""
+    if new:
         last = new[-1]
         said = f" ({last.reason})" if last.reason else ""
         return f"{last.by} has meanwhile set {spell_change(last.effect, last.before, last.after)}{said}"

@@ -5,6 +5,7 @@ import time
 
 from remediator.api_errors import ClusterError
 from remediator.connection import Apis, Connection, limits
+from remediator.ledger import MAX_OPERATOR
 
 
 def operator_name(connection: Connection, timeout: float = 2.0) -> str:
@@ -13,9 +14,8 @@ def operator_name(connection: Connection, timeout: float = 2.0) -> str:
     Never raises: in an emergency, a name that cannot be told must not stop what it is for.
     """
     here, there = _person(), _user(connection, timeout)
-    if here and there and here != there:
-        return f"{here} ({there})"
-    return here or there or "unknown"
+    name = f"{here} ({there})" if here and there and here != there else here or there or "unknown"
+    return name[:MAX_OPERATOR]
 
 
 def _person() -> str:

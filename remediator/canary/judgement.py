@@ -4,18 +4,19 @@ Pure. Each question is a check of its own, and all of them are answered, so that
 known holds the canary: it never promotes it, and never takes it back.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from remediator.canary import thresholds
-from remediator.canary.obstacles import cleared, kill_switch, pause, record
+from remediator.canary.obstacles import alert_names, cleared, kill_switch, pause, raised, record, reflex
 from remediator.canary.phases import Stay, mixture, yardstick
 from remediator.checks import Check, all_passed
+from remediator.decision import Skip, decide
 from remediator.durations import format_duration
 from remediator.monitoring.evidence import Alerts, Evidence, Unknown
-from remediator.policy import Phase, Policy
+from remediator.policy import Phase, Policy, Remediation
 from remediator.workload import Workload
 
 
@@ -53,13 +54,14 @@ class Judgement:
 def judge(
     *,
     canary: Workload,
-    workers: Workload | Unknown | None,
+    workers: Sequence[Workload] | Unknown,
+    rollbacks: Sequence[Remediation],
     policy: Policy,
     stay: Stay,
     evidence: Evidence,
     now: datetime,
 ) -> Judgement:
-    """The judgement on a canary whose time is `stay`; `workers` is None where the policy has none."""
+    """The judgement on a canary whose time is `stay`; `rollbacks` are the remediations that take it back."""
     percentage = stay.percentage
     step = None if percentage is None else policy.next_percentage(percentage)
     measure = yardstick(percentage, policy)
@@ -70,11 +72,13 @@ def judge(
         _flags(canary, policy),
         _pause(canary, now),
         _kill_switch(canary, workers),
+        *((_reflex(canary, rollbacks, policy.profiles[step], now),) if step is not None else ()),
         _acts(canary, max(evidence.window, measure.hold if measure else evidence.window), now),
         _alerts("alerts", evidence.firing, "fire"),
         *(thresholds.met(evidence, measure) if measure else ()),
     )
     steady = (
+        *((_guarded(canary, rollbacks, policy.profiles[step], now),) if step is not None else ()),
         _alerts("no alerts before", evidence.fired, f"fired in the last {format_duration(evidence.window)}"),
         *(thresholds.met_before(evidence, measure) if measure else ()),
     )
@@ -156,12 +160,28 @@ def _pause(canary: Workload, now: datetime) -> Check:
     return cleared(name, pause(canary, now), "none")
 
 
-def _kill_switch(canary: Workload, workers: Workload | Unknown | None) -> Check:
+def _kill_switch(canary: Workload, workers: Sequence[Workload] | Unknown) -> Check:
     name = "kill switch"
     if isinstance(workers, Unknown):
         return Check(name=name, passed=None, found=workers.why, remedy="mend that first")
-    on = kill_switch(canary, "the Deployment is ") or (workers and kill_switch(workers, "the workers are "))
-    return cleared(name, on or None, "off")
+    found = [kill_switch(canary, "the Deployment is "), *(kill_switch(one, "the workers are ") for one in workers)]
+    return cleared(name, next(filter(None, found), None), "off")
+
+
+def _reflex(canary: Workload, rollbacks: Sequence[Remediation], profile: Mapping[str, str], now: datetime) -> Check:
+    """Whether an alert would take the canary back after the step."""
+    return cleared("reflex", reflex(canary, rollbacks, profile, now), "nothing keeps an alert from taking it back")
+
+
+def _guarded(canary: Workload, rollbacks: Sequence[Remediation], profile: Mapping[str, str], now: datetime) -> Check:
+    """Whether it would do so without a person, who may watch a canary in `observe`."""
+    name, after = "reflex acts", raised(canary, profile)
+    decisions = [decide(remediation, after, now) for remediation in rollbacks]
+    held = next((decision for decision in decisions if isinstance(decision, Skip)), None)
+    if decisions and held is None:
+        return Check(name=name, passed=True, found="an alert would take it back")
+    found = f"no alert would take it back: {held.message if held else 'there is no remediation for that'}"
+    return Check(name=name, passed=False, found=found, remedy="remediator explain says when one would")
 
 
 def _acts(canary: Workload, window: timedelta, now: datetime) -> Check:
@@ -183,11 +203,4 @@ def _alerts(name: str, alerts: Alerts, when: str) -> Check:
         )
     if not alerts:
         return Check(name=name, passed=True, found=f"none that ask for a rollback {when}")
-    names = ", ".join(sorted({_name(labels) for labels in alerts}))
-    return Check(name=name, passed=False, found=f"{names} {when}", remedy="find the cause: docs/runbooks")
-
-
-def _name(labels: Mapping[str, str]) -> str:
-    """An alert's name as it can be shown: whoever may post alerts can call one as they like."""
-    name = labels.get("alertname") or "an alert without a name"
-    return (name if name.isprintable() else ascii(name))[:100]
+    return Check(name=name, passed=False, found=f"{alert_names(alerts)} {when}", remedy="find the cause: docs/runbooks")

@@ -3,11 +3,12 @@
 Pure: no clock, no I/O. The words are those of the reflex's ladder where it has one.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from remediator.checks import Check
+from remediator.decision import Skip, decide
 from remediator.durations import format_duration
 from remediator.ledger import MAX_OPERATOR, MAX_REASON
 from remediator.policy import Remediation
@@ -22,7 +23,8 @@ ALERTS_UNKNOWN = "AlertsUnknown"
 class Alarm:
     """The rollback alerts that fire, or why that could not be told."""
 
-    firing: tuple[str, ...] = ()
+    firing: str = ""
+    """Their names, or empty."""
     unknown: str = ""
 
 
@@ -36,20 +38,25 @@ class Obstacle:
 
 
 def obstacles(
-    canary: Workload, workers: Workload | None, remediation: Remediation | None, alarm: Alarm | None, now: datetime
+    canary: Workload,
+    workers: Sequence[Workload],
+    rollbacks: Sequence[Remediation],
+    profile: Mapping[str, str],
+    alarm: Alarm | None,
+    now: datetime,
 ) -> tuple[Obstacle, ...]:
-    """All that stands against raising the canary now.
+    """All that stands against giving the canary this profile now.
 
-    `workers` is None where the file has none, `alarm` where nobody was asked. `remediation` takes the canary back.
+    `rollbacks` are the remediations that take it back. `alarm` is None where nobody was asked.
     """
     return tuple(
         obstacle
         for obstacle in (
             pause(canary, now),
             kill_switch(canary, "the Deployment is "),
-            kill_switch(workers, "the workers are ") if workers else None,
+            *(kill_switch(one, "the workers are ") for one in workers),
             record(canary, now),
-            cooldown(canary, remediation, now) if remediation else None,
+            reflex(canary, rollbacks, profile, now),
             *(_alarm(alarm) if alarm else ()),
         )
         if obstacle
@@ -92,21 +99,44 @@ def record(target: Workload, now: datetime) -> Obstacle | None:
     return Obstacle(word=Reason.TARGET_INVALID, message=problem, remedy=remedy) if problem else None
 
 
-def cooldown(target: Workload, remediation: Remediation, now: datetime) -> Obstacle | None:
-    """An act of the reflex that is cooling down: until that ends, it would not take the canary back again."""
-    acts, effect = target.ledger.as_of(now), remediation.action.effect
-    until = acts.cooling_until(effect, remediation.cooldown, now)
-    if until is None:
-        return None
-    last, left = acts.automatic(effect)[-1], format_duration(until - now)
-    message = f"{last.remediation} acted at {last.time:%H:%M} UTC, cooling down for another {left}"
-    remedy = "find out why it acted; until the cooldown ends nothing would take a bad canary back"
-    return Obstacle(word=Reason.COOLING_DOWN, message=message, remedy=remedy)
+def reflex(
+    canary: Workload, rollbacks: Sequence[Remediation], profile: Mapping[str, str], now: datetime
+) -> Obstacle | None:
+    """Why no alert would take the canary back, were it at this profile already: decide() itself is asked.
+
+    A pause is an obstacle of its own. In `observe`, people have said that they are the reflex.
+    """
+    if not rollbacks:
+        message = "no remediation takes the canary back"
+        return Obstacle(word=Reason.NO_REMEDIATION, message=message, remedy="add one to remediations.yaml")
+    for remediation in rollbacks:
+        decision = decide(remediation, replace(raised(canary, profile), pause=None), now)
+        if isinstance(decision, Skip) and decision.reason is not Reason.OBSERVING:
+            why = decision.message
+            if decision.reason is Reason.COOLING_DOWN and decision.until:
+                why = f"its last act cools down for another {format_duration(decision.until - now)}"
+            message = f"{remediation.name} would not take the canary back: {why}"
+            remedy = "find out why it acted, and wait"
+            return Obstacle(word=decision.reason, message=message, remedy=remedy)
+    return None
+
+
+def raised(canary: Workload, profile: Mapping[str, str]) -> Workload:
+    """The canary as it would be with a profile."""
+    present = {name for name, _ in canary.env}
+    env = [(name, profile.get(name, value) if value is not None else None) for name, value in canary.env]
+    return replace(canary, env=(*env, *((name, value) for name, value in profile.items() if name not in present)))
+
+
+def alert_names(alerts: Iterable[Mapping[str, str]]) -> str:
+    """Names of alerts as they can be shown: whoever may post alerts can call one as they like."""
+    names = {labels.get("alertname") or "an alert without a name" for labels in alerts}
+    return ", ".join(sorted((name if name.isprintable() else ascii(name))[:100] for name in names))
 
 
 def _alarm(alarm: Alarm) -> Iterator[Obstacle]:
     if alarm.firing:
-        message = f"{', '.join(alarm.firing)} fires, and would take the canary back"
+        message = f"{alarm.firing} fires, and would take the canary back"
         yield Obstacle(word=ALERT_FIRING, message=message, remedy="find the cause: docs/runbooks")
     if alarm.unknown:
         message = f"whether a rollback alert fires cannot be told: {alarm.unknown}"

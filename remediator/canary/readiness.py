@@ -3,30 +3,24 @@
 Pure: no clock, no I/O. Whether the reflex would act is not guessed: decide() is asked about the canary as it would be.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from remediator.canary.obstacles import cleared, cooldown, kill_switch, pause, record
+from remediator.canary.obstacles import cleared, kill_switch, pause, raised, record, reflex
 from remediator.canary.running import check_rollout
 from remediator.canary.setting import read_setting
 from remediator.checks import Check
 from remediator.decision import Act, decide
-from remediator.policy import Policy, Remediation, SetPercentage, Target
+from remediator.policy import Policy, Remediation, Target
 from remediator.workload import TargetInvalid, TargetMissing, Workload
 
 Look = Workload | TargetInvalid | TargetMissing
 
 
-def rollback_of(policy: Policy, target: Target) -> Remediation | None:
-    """The remediation that takes a target back, or None."""
-    answers = (answer for answer in policy.remediations if answer.target == target)
-    return next((answer for answer in answers if isinstance(answer.action, SetPercentage)), None)
-
-
 def check_canary(workload: Workload, target: Target, wanted: int | None, policy: Policy, now: datetime) -> list[Check]:
     """Whether the canary is in order, can be raised to `wanted`, and would be taken back from there."""
-    answer = rollback_of(policy, target)
+    rollbacks = policy.rollbacks(target)
     return [
         replace(check_rollout(workload, target), name="deployment"),
         _flags(workload, policy),
@@ -34,8 +28,7 @@ def check_canary(workload: Workload, target: Target, wanted: int | None, policy:
         cleared("pause", pause(workload, now), "no pause"),
         _kill_switch("kill switch", workload),
         cleared("record", record(workload, now), "what is recorded on the Deployment can be read"),
-        cleared("cooldown", cooldown(workload, answer, now) if answer else None, "no act is cooling down"),
-        _reflex(workload, target, wanted, policy, now),
+        _reflex(workload, rollbacks, wanted, policy, now),
     ]
 
 
@@ -79,17 +72,15 @@ def _kill_switch(name: str, workload: Workload) -> Check:
     return cleared(name, kill_switch(workload), f"the kill switch is off, {workload.replicas} replicas")
 
 
-def _reflex(workload: Workload, target: Target, wanted: int | None, policy: Policy, now: datetime) -> Check:
+def _reflex(
+    workload: Workload, rollbacks: Sequence[Remediation], wanted: int | None, policy: Policy, now: datetime
+) -> Check:
     """What a rollback alert would lead to, were the canary at the percentage already."""
-    name, remediation = "reflex", rollback_of(policy, target)
-    if remediation is None:
-        found = f"no remediation takes {target.name} back"
-        return Check(name=name, passed=False, found=found, remedy="add one to remediations.yaml")
+    name = "reflex"
     profile = {} if wanted is None else policy.profiles.get(wanted, {})
-    present = {variable for variable, _ in workload.env}
-    env = [(variable, profile.get(variable, value) if value is not None else None) for variable, value in workload.env]
-    env += [(variable, value) for variable, value in profile.items() if variable not in present]
-    decision = decide(remediation, replace(workload, env=tuple(env)), now)
+    if obstacle := reflex(workload, rollbacks, profile, now):
+        return cleared(name, obstacle, "")
+    decision = decide(rollbacks[0], raised(workload, profile), now)
     if isinstance(decision, Act):
         return Check(name=name, passed=True, found=f"a rollback alert would set {decision.message}")
     found = f"a rollback alert would be withheld ({decision.reason}): {decision.message}"

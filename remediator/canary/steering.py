@@ -17,6 +17,7 @@ from remediator.canary.changes import Change, difference
 from remediator.cluster import Cluster
 from remediator.ledger import PAUSE, Entry, spell_change
 from remediator.policy import Target
+from remediator.reasons import Reason
 from remediator.workload import TargetInvalid, TargetMissing, Workload, write_patch
 
 TRY_SECONDS = 2.0
@@ -29,6 +30,8 @@ class Written:
 
     workload: Workload
     entry: Entry | None
+    unrecorded: str
+    """Why the ledger does not have the entry, or empty."""
     seconds: float
     """From the call to the answer to the write."""
 
@@ -116,17 +119,17 @@ class Steering:
             try:
                 workload = self.read(TRY_SECONDS)
                 if held := [entry for entry in self._sent if workload.ledger.holds(entry.id)]:
-                    return Written(workload=workload, entry=held[-1], seconds=time.monotonic() - began)
+                    return self._written(workload, held[-1], began)
                 lost = None
                 if seen and (other := difference(seen, workload)):
                     raise Overtaken(f"{other}; nothing was written. Look again: remediator canary status")
                 change = plan(workload)
                 if change is None:
-                    return Written(workload=workload, entry=None, seconds=time.monotonic() - began)
+                    return self._written(workload, None, began)
                 entry = self._entry(change, reason)
                 self._sent.append(entry)
                 self._apply(workload, change, entry, dry_run=dry_run)
-                return Written(workload=workload, entry=entry, seconds=time.monotonic() - began)
+                return self._written(workload, entry, began)
             except (Conflict, Unavailable) as error:
                 if isinstance(error, Unanswered):
                     lost = self._sent[-1]
@@ -138,10 +141,17 @@ class Steering:
                     raise
                 time.sleep(pause)
 
+    def _written(self, workload: Workload, entry: Entry | None, began: float) -> Written:
+        problem = _keep(workload, entry.overrode) if entry else ""
+        return Written(workload=workload, entry=entry, unrecorded=problem, seconds=time.monotonic() - began)
+
+    @property
+    def sent(self) -> bool:
+        """Whether a write was begun: it may hold, whatever became of the answer."""
+        return bool(self._sent)
+
     def held(self) -> Entry | None:
         """What has been written, for those who were interrupted. Raises NotWritten, ClusterError."""
-        if not self._sent:
-            return None
         ledger = self.read(TRY_SECONDS).ledger
         return next((entry for entry in reversed(self._sent) if ledger.holds(entry.id)), None)
 
@@ -159,13 +169,22 @@ class Steering:
 
     def _apply(self, workload: Workload, change: Change, entry: Entry, *, dry_run: bool) -> None:
         annotations = dict(change.annotations)
-        if workload.pause and not workload.held_by(self._now()) and not self._unattended:
+        if workload.pause and workload.pause.until <= self._now() and not self._unattended:
             annotations.setdefault(PAUSE, None)  # One that has ended goes with the next write of a person.
         if isinstance(change.write, Mapping) and (problem := workload.env_problem(change.write)):
             raise Unusable(f"Deployment {self._target.deployment}, container {self._target.container}: {problem}")
-        acts = workload.ledger.as_of(self._now()).with_entries((entry,))
+        kept = _keep(workload, change.overrode)
+        acts = None if kept else workload.ledger.as_of(self._now()).with_entries((entry,))
         patch = write_patch(workload, self._target, change.write, acts, annotations)
         self._cluster.apply(self._target, patch, dry_run=dry_run, timeout=TRY_SECONDS)
+
+
+def _keep(workload: Workload, overrode: tuple[str, ...]) -> str:
+    """Why the ledger is left as it is, or empty: one that cannot be read may be a newer version's, with cooldowns.
+
+    Who has passed over that writes a new one.
+    """
+    return "" if Reason.TARGET_INVALID in overrode else workload.ledger.problem
 
 
 def _uncertain(entry: Entry, target: Target) -> str:

@@ -4,6 +4,8 @@ from typing import IO, Any
 
 import click
 
+from remediator.cli.output import printable
+
 
 class Failed(click.ClickException):
     """The command could not do its work: exit code 1."""
@@ -12,8 +14,8 @@ class Failed(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the problems, one to a line."""
-        for line in self.message.splitlines():
-            click.echo(f"remediator: {line}", file=file, err=True)
+        for line in self.message.split("\n"):
+            click.echo(f"remediator: {printable(line)}", file=file, err=True)
 
 
 class InvalidConfiguration(Failed):

@@ -2,11 +2,16 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from remediator.cli import options
 from remediator.cli.arguments import Reason
+
+if TYPE_CHECKING:
+    from remediator.cli.site import Site
+    from remediator.policy import Target
 
 
 @click.group("kill-switch")
@@ -40,7 +45,9 @@ def on(
       remediator kill-switch on --reason="jobs corrupt the index"
     """
     from remediator.canary.changes import latch
-    from remediator.cli.canary.change import EMERGENCY_SECONDS, interruptible, spell_seconds
+    from remediator.cli.canary.change import EMERGENCY_SECONDS, spell_seconds
+    from remediator.cli.interruption import interruptible
+    from remediator.cli.output import say
     from remediator.cli.site import open_site
 
     with open_site(config_file, kubeconfig, context) as site:
@@ -54,14 +61,13 @@ def on(
                 dry_run=dry_run,
             )
         if written.entry is None:
-            click.echo(f"{target.name}: the kill switch is on already")
+            say(f"{target.name}: the kill switch is on already")
             return
         done = (
             "would be written (dry run)" if dry_run else f"written {spell_seconds(written.seconds)} after the decision"
         )
-        click.echo(f"{target.name}: {written.entry.before} -> 0 replicas and latched, {done}")
-        if scaler := site.read(target, autoscalers=True).autoscaler:
-            click.echo(f"{target.name}: {scaler} may raise the replicas by itself; pause it as well", err=True)
+        say(f"{target.name}: {written.entry.before} -> 0 replicas and latched, {done}")
+        _warn_of_autoscaler(site, target)
 
 
 @kill_switch.command("off")
@@ -92,7 +98,9 @@ def off(
       remediator kill-switch off --replicas=2 --reason="fixed, starting small"
     """
     from remediator.canary.changes import release
-    from remediator.cli.canary.change import follow, interruptible
+    from remediator.cli.interruption import interruptible
+    from remediator.cli.output import say
+    from remediator.cli.progress import follow
     from remediator.cli.site import open_site
     from remediator.ownership import REPLICAS
 
@@ -100,19 +108,20 @@ def off(
         target = site.workers(target_name)
         steering = site.steering(target)
         seen = steering.read()
+        most = site.policy.most_replicas(target)
         try:
-            release(seen, replicas)
+            release(seen, replicas, most)
         except ValueError as error:
             raise click.UsageError(str(error)) from error
         with interruptible(steering):
             written = steering.write(
-                lambda workload: release(workload, replicas), reason=reason or "", seen=seen, dry_run=dry_run
+                lambda workload: release(workload, replicas, most), reason=reason or "", seen=seen, dry_run=dry_run
             )
         if written.entry is None:
-            click.echo(f"{target.name}: the kill switch is off already; {written.workload.replicas} replicas")
+            say(f"{target.name}: the kill switch is off already; {written.workload.replicas} replicas")
             return
         done = "would be written (dry run)" if dry_run else "written"
-        click.echo(f"{target.name}: switch off, {written.entry.before} -> {written.entry.after} replicas {done}")
+        say(f"{target.name}: switch off, {written.entry.before} -> {written.entry.after} replicas {done}")
         if wait and not dry_run:
             wanted = written.entry.after
             follow(
@@ -122,3 +131,18 @@ def off(
                 f"{wanted} replicas",
                 timeout,
             )
+
+
+def _warn_of_autoscaler(site: "Site", target: "Target") -> None:
+    """Name what may undo the switch. The switch is on, so what cannot be told is no failure."""
+    from remediator.api_errors import ClusterError
+    from remediator.canary.steering import NotWritten
+    from remediator.cli.output import say
+
+    try:
+        scaler = site.read(target, autoscalers=True).autoscaler
+    except (ClusterError, NotWritten) as error:
+        say(f"{target.name}: whether an autoscaler may raise the replicas cannot be told: {error}", err=True)
+        return
+    if scaler:
+        say(f"{target.name}: {scaler} may raise the replicas by itself; pause it as well", err=True)

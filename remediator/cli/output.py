@@ -28,6 +28,11 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
+def say(text: str, *, err: bool = False) -> None:
+    """Print one line, whatever others have written into it."""
+    click.echo(printable(text), err=err)
+
+
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows in aligned columns under capital headings, as kubectl does."""
     table = [[name.upper() for name in header], *([printable(cell) for cell in row] for row in rows)]
@@ -41,9 +46,9 @@ def print_checks(checks: Sequence[Check]) -> None:
     width = max((len(check.name) for check in checks), default=0)
     for check in checks:
         mark, colour = MARKS[check.passed]
-        click.echo(f"{click.style(mark, fg=colour)} {check.name:{width}}  {printable(check.found)}")
+        click.echo(f"{click.style(mark, fg=colour)} {printable(check.name):{width}}  {printable(check.found)}")
         if check.remedy and not check.passed:
-            click.echo(f"  {'':{width}}  -> {check.remedy}")
+            say(f"  {'':{width}}  -> {check.remedy}")
 
 
 def check_data(checks: Iterable[Check]) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """`remediator pause` and `remediator resume`: acts withheld for a time that ends by itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,6 +47,7 @@ def pause(
       remediator pause denis-workers --for=30m --reason="draining by hand"
     """
     from remediator.canary.changes import pause as plan
+    from remediator.cli.output import say
     from remediator.cli.site import open_site
 
     with open_site(config_file, kubeconfig, context) as site:
@@ -57,7 +58,7 @@ def pause(
         for name, written in _write(site, targets, paused, reason, dry_run):
             before = written.entry.before if written.entry else 0
             instead = f", instead of {format_duration(timedelta(seconds=before))} that were left" if before else ""
-            click.echo(f"{name}: paused for {format_duration(length)}{instead}{' (dry run)' if dry_run else ''}")
+            say(f"{name}: paused for {format_duration(length)}{instead}{' (dry run)' if dry_run else ''}")
 
 
 @click.command(short_help="End a pause before its time.")
@@ -82,6 +83,7 @@ def resume(
       remediator resume --reason="load test is over"
     """
     from remediator.canary.changes import resume as plan
+    from remediator.cli.output import say
     from remediator.cli.site import open_site
 
     with open_site(config_file, kubeconfig, context) as site:
@@ -93,7 +95,7 @@ def resume(
             left = written.entry.before if written.entry else None
             text = "was not paused" if written.entry is None else "resumed"
             text += f", {format_duration(timedelta(seconds=left))} before the end" if left else ""
-            click.echo(f"{name}: {text}{' (dry run)' if dry_run else ''}")
+            say(f"{name}: {text}{' (dry run)' if dry_run else ''}")
 
 
 def _write(
@@ -102,12 +104,14 @@ def _write(
     plan: "Callable[[Workload, str], Change | None]",
     reason: str,
     dry_run: bool,
-) -> "list[tuple[str, Written]]":
+) -> "Iterator[tuple[str, Written]]":
     """The plan on each of the named targets, or on all. Unknown names are refused before anything is written."""
     known = {target.name: target for target in site.policy.targets}
     if unknown := [name for name in names if name not in known]:
         raise click.UsageError(f"{unknown[0]!r} is not one of the file's targets ({', '.join(known)})")
-    return [_write_one(site, name, known[name], plan, reason, dry_run) for name in names or known]
+    # One after the other, so that each is told before the next can fail.
+    for name in names or known:
+        yield _write_one(site, name, known[name], plan, reason, dry_run)
 
 
 def _write_one(

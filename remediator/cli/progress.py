@@ -7,44 +7,48 @@ from datetime import timedelta
 
 import click
 
+from remediator.canary.steering import Steering
+from remediator.cli.errors import Withheld
+from remediator.cli.interruption import INTERRUPTED
+from remediator.cli.output import printable, say
 from remediator.durations import format_duration
+from remediator.policy import Target
 from remediator.workload import Workload
 
 INTERVAL_SECONDS = 0.5
 
 
-class Line:
-    """A line that is written over, where standard error is a terminal; else each new text is a line of its own."""
+def follow(
+    steering: Steering, target: Target, changed: Callable[[Workload], str], what: str, timeout: timedelta
+) -> None:
+    """Wait until the pods follow what was written. Raises Withheld where they do not, ClusterError.
 
-    def __init__(self) -> None:
-        self._moves = sys.stderr.isatty()
-        self._shown = ""
+    `changed` names the field that has another value by now, as Workload.writers does, or is empty.
+    """
+    line = _Line()
+    try:
+        converged, text = _await_rollout(steering.read, changed, timeout, line)
+    except KeyboardInterrupt:
+        line.close()
+        say(f"not waiting any longer: {what} is written, and the rollout goes on by itself", err=True)
+        raise SystemExit(INTERRUPTED) from None
+    finally:
+        line.close()
+    if not converged:
+        look = f"kubectl -n {target.namespace} rollout status deployment/{target.deployment}"
+        raise Withheld(f"{what} is written, but the pods do not all follow: {text}\nlook: {look}")
+    say(f"{target.name}: all pods follow: {text}")
 
-    def show(self, text: str) -> None:
-        """Show a text in place of the last one."""
-        if text == self._shown:
-            return
-        self._shown = text
-        click.echo(f"\r\x1b[K{text}" if self._moves else text, nl=not self._moves, err=True)
 
-    def close(self) -> None:
-        """Leave the last text standing."""
-        if self._moves and self._shown:
-            click.echo(err=True)
-        self._shown = ""
-
-
-def await_rollout(
-    read: Callable[[], Workload], stands: Callable[[Workload], str], *, timeout: timedelta, line: Line
+def _await_rollout(
+    read: Callable[[], Workload], changed: Callable[[Workload], str], timeout: timedelta, line: "_Line"
 ) -> tuple[bool, str]:
-    """Wait until all pods follow. Returns whether they do, and how far they are in words.
+    """Whether all pods follow in time, and how far they are in words.
 
-    `stands` says who took back what was written, or empty. An API server that does not answer is asked again until
-    the time is over. Raises ClusterError where it refuses.
+    An API server that does not answer is asked again until the time is over.
     """
     from remediator.api_errors import Unavailable
 
-    ends = time.monotonic() + timeout.total_seconds()
     began, text = time.monotonic(), "not looked at yet"
     while True:
         try:
@@ -53,13 +57,35 @@ def await_rollout(
             text = str(error)
         else:
             text = workload.rollout.spell(workload.replicas)
-            if taken_back := stands(workload):
-                return False, taken_back
+            if field := changed(workload):
+                return False, f"{field} has been changed since, by {workload.writers.get(field, 'somebody')}"
             if workload.rollout.converged(workload.replicas):
                 return True, text
             if workload.rollout.seen and (workload.rollout.deadline_exceeded or workload.rollout.paused):
                 return False, text
-        line.show(f"{format_duration(timedelta(seconds=int(time.monotonic() - began)))}: {text}")
-        if time.monotonic() > ends:
+        elapsed = timedelta(seconds=int(time.monotonic() - began))
+        line.show(f"{format_duration(elapsed)}: {text}")
+        if time.monotonic() - began > timeout.total_seconds():
             return False, f"{text}, after {format_duration(timeout)}"
         time.sleep(INTERVAL_SECONDS)
+
+
+class _Line:
+    """A line that is written over, where standard error is a terminal; else each new text is a line of its own."""
+
+    def __init__(self) -> None:
+        self._moves = sys.stderr is not None and sys.stderr.isatty()
+        self._shown = ""
+
+    def show(self, text: str) -> None:
+        """Show a text in place of the last one."""
+        if text == self._shown:
+            return
+        self._shown = text
+        click.echo(f"\r\x1b[K{printable(text)}" if self._moves else printable(text), nl=not self._moves, err=True)
+
+    def close(self) -> None:
+        """Leave the last text standing."""
+        if self._moves and self._shown:
+            click.echo(err=True)
+        self._shown = ""

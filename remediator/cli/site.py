@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from remediator.canary.steering import Steering
     from remediator.cluster import Cluster
     from remediator.connection import Connection
-    from remediator.policy import Policy, Remediation, Target
+    from remediator.policy import Policy, Target
     from remediator.workload import Workload
 
 FIELD_MANAGER = "remediator-cli"
@@ -35,9 +35,7 @@ class Site:
 
     def workers(self, name: str | None) -> "Target":
         """The target that is scaled, by its name where several are. Raises UsageError."""
-        from remediator.policy import Scale
-
-        scaled = {answer.target for answer in self.policy.remediations if isinstance(answer.action, Scale)}
+        scaled = self.policy.scaled()
         return self._target(name, "worker Deployment", lambda target: target in scaled)
 
     def _target(self, name: str | None, kind: str, fits: Callable[["Target"], bool]) -> "Target":
@@ -49,10 +47,6 @@ class Site:
             which = ", ".join(target.name for target in found) or "none"
             raise click.UsageError(f"the file does not say which target is the {kind} ({which}); give --target")
         return found[0]
-
-    def remediation(self, target: "Target") -> "Remediation | None":
-        """The first remediation that acts on a target."""
-        return next((answer for answer in self.policy.remediations if answer.target == target), None)
 
     def steering(self, target: "Target", *, within: float = 3.0, unattended: bool = False) -> "Steering":
         """A hand on a target, under the name of whoever runs this; the name is asked for `within` so many seconds.
@@ -71,13 +65,9 @@ class Site:
 
         return usable(self.cluster.read(target, autoscalers=autoscalers), target)
 
-    def read_workers(self) -> "Workload | None":
-        """The Deployment of the workers, or None where the file has none, or not one."""
-        try:
-            target = self.workers(None)
-        except click.UsageError:
-            return None
-        return self.read(target)
+    def read_workers(self) -> "tuple[Workload, ...]":
+        """All Deployments that remediations scale. Raises Unusable, ClusterError."""
+        return tuple(self.read(target) for target in self.policy.scaled())
 
 
 @contextmanager

@@ -139,7 +139,7 @@ def test_a_whole_canary(rehearsal: Rehearsal) -> None:
     until("the reflex takes it back", lambda: place.percentage() == "0", SECONDS)
     refused = rehearsal.canary("set", "1")
     assert refused.code == 3
-    assert "CoolingDown: rollback took the canary back" in refused.output
+    assert "CoolingDown: " in refused.output
     assert "not started" in rehearsal.canary("promote").output
 
     rehearsal.denis.becomes(HEALTHY)

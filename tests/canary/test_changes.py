@@ -56,7 +56,7 @@ def test_a_latch_that_holds_is_left_alone() -> None:
 )
 def test_release_returns_to_what_is_known(found: Workload, given: int | None, replicas: int) -> None:
     """What the person says, else what there is, else what the switch or the last act remembers."""
-    change = release(found, given)
+    change = release(found, given, 20)
     assert change is not None
     assert (change.before, change.after, change.write) == (found.replicas, replicas, replicas)
     assert change.annotations == ({KILL_SWITCH: None} if found.kill_switch else {})
@@ -65,9 +65,19 @@ def test_release_returns_to_what_is_known(found: Workload, given: int | None, re
 def test_release_does_not_guess() -> None:
     """Where nothing says how many there were, the person has to; where it is off, nothing is written."""
     with pytest.raises(ValueError, match="give --replicas"):
-        release(workload(replicas=0), None)
-    assert release(workload(replicas=4), None) is None
+        release(workload(replicas=0), None, 20)
+    assert release(workload(replicas=4), None, 20) is None
     assert remembered_replicas(workload(acts=(entry(MINUTE, before=10, after=0),))) is None
+
+
+def test_release_does_not_believe_more_than_is_ever_set() -> None:
+    """A remembered number above the maximum was written by hand; a person has to say that they mean it."""
+    switch = replace(LATCHED, replicas=5000)
+    with pytest.raises(ValueError, match="5000 replicas are remembered, and 20 is the most"):
+        release(workload(replicas=0, kill_switch=switch), None, 20)
+    change = release(workload(replicas=0, kill_switch=switch), 40, 20)
+    assert change is not None
+    assert change.after == 40
 
 
 def test_a_pause_ends_by_itself() -> None:
@@ -98,11 +108,17 @@ def test_resume_is_for_what_holds() -> None:
         replace(workload(), resource_version="42"),
         workload(acts=(entry(MINUTE, effect=Effect.PAUSE, operator="ada"),)),
     ],
-    ids=["same", "status", "ledger"],
+    ids=["same", "status", "pause-and-resume"],
 )
-def test_status_and_ledger_are_no_difference(found: Workload) -> None:
-    """What the controllers write, and a record alone, does not change what a person decided on."""
+def test_what_does_not_matter_is_no_difference(found: Workload) -> None:
+    """What the controllers write, and a pause that came and went, does not change what a person decided on."""
     assert difference(workload(), found) == ""
+
+
+def test_what_was_changed_and_changed_back_is_a_difference() -> None:
+    """A rollback between two looks leaves its record, even where the flags are as before."""
+    acts = (entry(2 * MINUTE, before=10, after=0), entry(MINUTE, before=0, after=10, operator="ada"))
+    assert difference(workload(), workload(acts=acts)) == "ada has meanwhile set 0 % -> 10 %"
 
 
 def test_a_difference_names_who_made_it() -> None:

@@ -1,6 +1,6 @@
 """The verdict on a canary: what it takes to be promoted, what takes it back, and that the unknown does neither."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any
@@ -13,13 +13,14 @@ from remediator.canary.judgement import Judgement, Verdict, judge
 from remediator.canary.phases import time_in_phase, window
 from remediator.ledger import KillSwitch, Pause
 from remediator.monitoring.evidence import Evidence, Rate, Unknown, no_evidence
-from remediator.policy import Policy
+from remediator.policy import Policy, Remediation
 from remediator.workload import Workload
 from tests.builders import HOUR, MINUTE, NOW, SECOND, entry, pause, workload
 from tests.canary.canaries import LONG, canary, healthy, paused, rate
 from tests.service import shipped_policy
 
 POLICY = shipped_policy()
+ROLLBACKS = POLICY.rollbacks(POLICY.targets[0])
 WORKING = workload()
 UNKNOWN = Unknown(why="nobody knows")
 FIRING = ({"alertname": "DenisErrorRateHigh", "remediation": "rollback"},)
@@ -29,7 +30,8 @@ def judged(
     made: Workload | None = None,
     evidence: Evidence | None = None,
     *,
-    workers: Workload | Unknown | None = WORKING,
+    workers: Workload | Unknown | tuple[()] = WORKING,
+    rollbacks: Sequence[Remediation] = ROLLBACKS,
     policy: Policy = POLICY,
     **changed: Any,
 ) -> Judgement:
@@ -37,7 +39,15 @@ def judged(
     made = made or canary()
     stay = time_in_phase(made, policy, NOW)
     known = evidence or healthy(window(stay, policy, NOW))
-    return judge(canary=made, workers=workers, policy=policy, stay=stay, evidence=replace(known, **changed), now=NOW)
+    return judge(
+        canary=made,
+        workers=(workers,) if isinstance(workers, Workload) else workers,
+        rollbacks=rollbacks,
+        policy=policy,
+        stay=stay,
+        evidence=replace(known, **changed),
+        now=NOW,
+    )
 
 
 def missing(judgement: Judgement) -> list[str]:
@@ -112,7 +122,7 @@ def test_what_is_unknown_is_told_once() -> None:
 
 def test_policy_without_workers_needs_no_kill_switch() -> None:
     """Where nothing is scaled there is no kill switch that could be on."""
-    assert judged(workers=None).verdict is Verdict.PROMOTE
+    assert judged(workers=()).verdict is Verdict.PROMOTE
 
 
 THRESHOLDS = [(1, 0.90, 0.05), (10, 0.93, 0.03), (50, 0.95, 0.03)]
@@ -306,7 +316,7 @@ def test_rates_are_told_with_what_was_wanted() -> None:
     assert found("samples", judgement) == "in 90 % of 1d, wanted 90 % of 1d"
     assert found("success rate", judgement) == "99 %, wanted at least 93 % in 1d"
     assert found("error rate now", judgement) == "1.23 %, wanted at most 3 % in 5m"
-    assert judgement.steady[1].found == "99 %, wanted at least 93 % in the worst 5m of 1d"
+    assert judgement.steady[2].found == "99 %, wanted at least 93 % in the worst 5m of 1d"
     assert judgement.unattended
     short = judged(success_rate=rate(0.99, coverage=0.899), evidence=healthy(2 * MINUTE))
     assert found("samples", short) == "in 89.9 % of 2m, wanted 90 % of 1d"

@@ -9,7 +9,7 @@ from remediator.ledger import KILL_SWITCH
 from tests.canary.place import Place
 from tests.canary.test_set import annotate
 from tests.conftest import MakeService
-from tests.faults import Answer, Fault, FaultyApi, First, HangUp, LoseAnswer
+from tests.faults import Answer, Fault, FaultyApi, First, HangUp, LoseAnswer, Then
 from tests.service import Clock, alert
 
 AUTOSCALER = {
@@ -138,3 +138,12 @@ def test_nothing_automatic_raises_it(faulty: Place, make_service: MakeService) -
     assert service.reasons(alert("scale")) == ["KillSwitchOn"]
     faulty.run("kill-switch", "off", "--no-wait")
     assert service.reasons(alert("scale")) == ["Applied"]
+
+
+def test_what_cannot_be_told_of_autoscalers_is_no_failure(faulty: Place, api: FaultyApi) -> None:
+    """The switch is on; that nobody could look for an autoscaler is a warning."""
+    api.next("PATCH", Then(do=lambda: api.always("GET", Answer(status=403, message="no right to list"))))
+    ended = faulty.run("kill-switch", "on")
+    assert ended.code == 0
+    assert "whether an autoscaler may raise the replicas cannot be told: get: 403: no right to list" in ended.output
+    assert faulty.workers() == 0

@@ -1,21 +1,25 @@
 """What stands against giving the canary more traffic."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
-from remediator.canary.obstacles import Alarm, obstacles
+from remediator.canary.obstacles import Alarm, alert_names, obstacles
 from remediator.ledger import KillSwitch
+from remediator.policy import Remediation
 from remediator.workload import Workload
-from tests.builders import MINUTE, NOW, SECOND, entry, pause, rollback, workload
+from tests.builders import HOUR, MINUTE, NOW, PROFILES, SECOND, entry, pause, rollback, workload
 
 
 def words(
-    canary: Workload, workers: Workload | None = None, alarm: Alarm | None = None, cooldown: timedelta = 30 * MINUTE
+    canary: Workload,
+    *workers: Workload,
+    alarm: Alarm | None = None,
+    rollbacks: Sequence[Remediation] = (rollback(),),
 ) -> list[str]:
-    """The words of what stands against raising."""
-    found = obstacles(canary, workers or workload(), rollback(cooldown=cooldown), alarm, NOW)
+    """The words of what stands against raising to 50 %."""
+    found = obstacles(canary, workers or (workload(),), rollbacks, PROFILES[50], alarm, NOW)
     return [obstacle.word for obstacle in found]
 
 
@@ -34,7 +38,9 @@ def test_the_cooldown_stands_to_its_last_second() -> None:
 def test_everything_is_named_at_once() -> None:
     """Who is refused learns all that stands in the way, not one thing after the other."""
     latched = replace(workload(), kill_switch=KillSwitch(reason="bad", author="ada"))
-    found = words(workload(acts=(entry(MINUTE),), pause=pause(MINUTE)), latched, Alarm(firing=("DenisErrorRateHigh",)))
+    found = words(
+        workload(acts=(entry(MINUTE),), pause=pause(MINUTE)), latched, alarm=Alarm(firing="DenisErrorRateHigh")
+    )
     assert found == ["Paused", "KillSwitchOn", "CoolingDown", "AlertFiring"]
 
 
@@ -52,3 +58,36 @@ def test_what_cannot_be_told_stands_against_raising() -> None:
     """An unreadable record and unknown alerts are no reason to go on."""
     assert words(workload(problems=("cannot be read",))) == ["TargetInvalid"]
     assert words(workload(), alarm=Alarm(unknown="Prometheus is down")) == ["AlertsUnknown"]
+
+
+SPENT = tuple(entry(ago * HOUR) for ago in (20, 12, 6))
+
+
+@pytest.mark.parametrize(
+    ("canary", "rollbacks", "expected"),
+    [
+        (workload(acts=SPENT), (rollback(),), ["BudgetSpent"]),
+        (workload(), (), ["NoRemediation"]),
+        (workload(acts=(entry(HOUR),)), (rollback(), rollback(cooldown=6 * HOUR)), ["CoolingDown"]),
+        (workload(), (rollback(mode="observe"),), []),
+        (workload(acts=(entry(MINUTE),)), (rollback(mode="observe"),), ["CoolingDown"]),
+        (workload(flags={"RUNS_ENABLED": None}), (rollback(),), ["TargetInvalid"]),
+    ],
+    ids=["budget", "no-remediation", "one-of-two", "observe", "observe-cooling", "cannot-be-written"],
+)
+def test_what_would_not_be_taken_back_is_not_raised(
+    canary: Workload, rollbacks: Sequence[Remediation], expected: list[str]
+) -> None:
+    """Where one rollback would be withheld after the step, its reason stands in the way."""
+    assert words(canary, rollbacks=rollbacks) == expected
+
+
+def test_each_of_several_workers_counts() -> None:
+    """One latched Deployment of many is a kill switch."""
+    assert words(workload(), workload(), workload(replicas=0)) == ["KillSwitchOn"]
+
+
+def test_a_name_of_an_alert_cannot_steer_a_terminal() -> None:
+    """What others may call their alerts is shown as what it is."""
+    alerts = [{"alertname": "High"}, {"alertname": "\x1b[2Jfine\n"}, {}]
+    assert alert_names(alerts) == "'\\x1b[2Jfine\\n', High, an alert without a name"

@@ -113,3 +113,13 @@ def test_who_pauses_at_once_is_told(faulty: Place, api: FaultyApi) -> None:
     ended = faulty.run("pause", "denis", "--for=1h", "--reason=x")
     assert ended.code == 3
     assert "has meanwhile changed the pause" in ended.output
+
+
+def test_what_was_paused_before_a_failure_is_told(here: Place) -> None:
+    """The first target is paused and said to be; the second one's error ends the command."""
+    text = here.config_file.read_text().replace("deployment: denis-workers", "deployment: sined")
+    here.config_file.write_text(text)
+    ended = here.run("pause", "--for=1h", "--reason=x")
+    assert ended.code == 1
+    assert ended.output.startswith("denis: paused for 1h\n")
+    assert "Deployment sined in namespace denis is not there" in ended.output

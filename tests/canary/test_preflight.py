@@ -27,7 +27,7 @@ from tests.stand_in import StandIn
 
 Preflight = Callable[..., tuple[int, dict[str, Any]]]
 
-CLUSTER = ["deployment", "flags", "step", "pause", "kill switch", "record", "cooldown", "reflex", "denis-workers"]
+CLUSTER = ["deployment", "flags", "step", "pause", "kill switch", "record", "reflex", "denis-workers"]
 LINKS = ["unit", *ALERTS, "alertmanagers", "route", "ready", "service"]
 
 

@@ -2,8 +2,12 @@
 
 import getpass
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,7 +89,10 @@ def test_nothing_to_do_writes_nothing(place: Place) -> None:
     """The step that is there already is no write and no record."""
     before = place.deployment()["metadata"]["resourceVersion"]
     ended = place.run("canary", "set", "10")
-    assert (ended.code, ended.output) == (0, "denis is at 10 % already; nothing to do\n")
+    assert ended.code == 0
+    assert ended.output == (
+        "denis is at 10 % already; nothing to do\ndenis: all pods follow: 3 of 3 pods updated, 3 available\n"
+    )
     assert place.deployment()["metadata"]["resourceVersion"] == before
 
 
@@ -253,7 +260,7 @@ def test_a_value_from_elsewhere_is_not_replaced(here: Place) -> None:
     source = {"configMapKeyRef": {"name": "denis", "key": "runs"}}
     env = [{"name": "RUNS_ENABLED", "value": None, "valueFrom": source}]
     here.patch("denis", {"spec": {"template": {"spec": {"containers": [{"name": "denis", "env": env}]}}}})
-    ended = here.run("canary", "set", "50")
+    ended = here.run("canary", "set", "1")
     assert ended.code == 1
     assert "env RUNS_ENABLED takes its value from elsewhere (valueFrom), which a patch must not replace" in ended.output
 
@@ -288,3 +295,75 @@ def test_what_is_taken_back_while_waiting_is_told(faulty: Place, api: FaultyApi)
     ended = faulty.run("canary", "set", "50", "--yes")
     assert ended.code == 3
     assert "DENIS_MATERIALIZERS_PCT has been changed since, by argocd-controller at 20" in ended.output
+
+
+def test_a_canary_that_nothing_would_take_back_is_not_raised(here: Place) -> None:
+    """A spent budget is an obstacle, for the reflex would stand by."""
+    now = datetime.now(UTC)
+    acts = tuple(
+        Entry(
+            id=str(hours),
+            time=now - timedelta(hours=hours),
+            effect=Effect.SET_PERCENTAGE,
+            before=10,
+            after=0,
+            remediation="rollback",
+        )
+        for hours in (20, 12, 6)
+    )
+    annotate(here, "denis", LEDGER, encode_ledger(Ledger(entries=acts)))
+    ended = here.run("canary", "set", "50")
+    assert ended.code == 3
+    assert "BudgetSpent: rollback would not take the canary back: 3 acts in 1d" in ended.output
+
+
+def test_lowering_asks_nobody(here: Place) -> None:
+    """A Prometheus that is wrong, down or slow does not stand between a person and less traffic."""
+    assert here.run("canary", "set", "1", "--no-wait", "--prometheus.url=prometheus:9090").code == 0
+    assert here.run("canary", "set", "0", "--no-wait", "--prometheus.url=http://127.0.0.1:1").code == 0
+    assert here.percentage() == "0"
+
+
+def test_a_record_that_nobody_can_read_is_left_as_it_is(here: Place) -> None:
+    """It may be a newer version's: a person's write leaves it, and says so; only an override writes a new one."""
+    annotate(here, "denis", LEDGER, '{"version":2,"acts":[]}')
+    ended = here.run("canary", "set", "1", "--no-wait")
+    assert ended.code == 0
+    assert "denis: not recorded: the annotation remediator.denis.run/ledger cannot be read" in ended.output
+    here.run("pause", "denis", "--for=1h", "--reason=x")
+    here.run("resume", "denis")
+    assert here.annotations()["ledger"] == {"version": 2, "acts": []}
+
+    assert here.run("canary", "set", "50", "--override", "--reason=I know", "--no-wait").code == 0
+    assert [act["overrode"] for act in here.acts()] == [["TargetInvalid"]]
+
+
+def test_a_pause_that_is_not_believed_yet_stays(here: Place) -> None:
+    """One that ends too far ahead withholds nothing now, and may later: no write takes it away."""
+    far = {"reason": "x", "author": "ada", "until": (datetime.now(UTC) + timedelta(hours=30)).isoformat()}
+    annotate(here, "denis", PAUSE, far)
+    here.run("canary", "rollback", "--no-wait")
+    assert here.annotations()["pause"] == far
+
+
+def test_what_others_wrote_cannot_steer_a_terminal(here: Place) -> None:
+    """Escapes and new lines in a reason are shown as spaces, in tables, refusals and checks."""
+    evil = {"reason": "\x1b[2J\x1b[1;1Hverdict  promote\nremediator: fine", "author": "ada\r", "until": in_an_hour()}
+    annotate(here, "denis", PAUSE, evil)
+    for command in (("set", "50"), ("status",), ("promote",), ("history",), ("preflight", "50")):
+        shown = here.run("canary", *command).output
+        assert "\x1b" not in shown
+        assert "\r" not in shown
+        assert "\nremediator: fine" not in shown
+        assert not any(line.startswith("verdict  promote") for line in shown.splitlines())
+
+
+def test_without_a_standard_input_nothing_is_asked(here: Place) -> None:
+    """A pipeline may close it; who wants no question there says --yes anyway."""
+    command = (
+        f"exec remediator canary set 50 --no-wait --kubeconfig={here.kubeconfig} --config.file={here.config_file} <&-"
+    )
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    ended = subprocess.run(["bash", "-c", command], env={"PATH": path}, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert here.percentage() == "50"

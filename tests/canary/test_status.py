@@ -42,7 +42,7 @@ def test_status_shows_the_canary_and_the_evidence(place: Place) -> None:
     assert shown["written by"].startswith("remediator-cli at 20")
     assert " of 2d since " in shown["phase"]
     assert shown["rollout"] == f"{place.namespace}/denis: 3 of 3 pods updated, 3 available"
-    assert (shown["workers"], shown["kill switch"], shown["paused"]) == ("4 replicas", "off", "no")
+    assert (shown["denis-workers"], shown["paused"]) == ("4 replicas, kill switch off", "no")
     assert "rollback: would set 50 % -> 0 %" in ended.output
     assert "scale-workers: would set 4 -> 6 replicas" in ended.output
     assert shown["verdict"] == "hold"
@@ -88,8 +88,8 @@ def test_holds_are_shown_with_reason_and_author(here: Place) -> None:
     here.run("kill-switch", "on", "--reason=bad jobs")
     shown = lines(here.run("canary", "status").output)
     assert "load test" in shown["paused"]
-    assert shown["kill switch"].endswith(": bad jobs")
-    assert shown["workers"] == "0 replicas"
+    assert shown["denis-workers"].startswith("0 replicas, kill switch on: latched at 0 by ")
+    assert shown["denis-workers"].endswith(": bad jobs")
 
 
 @pytest.mark.parametrize(

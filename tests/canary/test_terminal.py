@@ -25,7 +25,8 @@ class Terminal:
     def __init__(self, place: Place, *arguments: str) -> None:
         self._master, slave = pty.openpty()
         self._seen = ""
-        command = [str(Path(sys.executable).with_name("remediator")), *arguments]
+        # Whoever started the tests may ignore SIGINT, and children inherit that.
+        command = ["env", "--default-signal=INT", str(Path(sys.executable).with_name("remediator")), *arguments]
         command += [f"--kubeconfig={place.kubeconfig}", f"--config.file={place.config_file}"]
         environment = {**os.environ, "TERM": "xterm"}
         self.process = subprocess.Popen(
@@ -95,6 +96,17 @@ def test_lowering_is_not_asked_for(here: Place, arguments: tuple[str, ...]) -> N
     assert here.percentage() != "10"
 
 
+def test_what_comes_up_during_the_question_stops_the_answer(here: Place) -> None:
+    """A yes is for what was asked: a kill switch that somebody puts on meanwhile was not in it."""
+    with terminal(here, "canary", "set", "50", "--no-wait") as opened:
+        opened.shows("[y/N]")
+        here.run("kill-switch", "on", "--reason=jobs corrupt the index")
+        opened.type("y")
+        assert opened.ends() == 3
+        opened.shows("KillSwitchOn: the workers are latched at 0")
+    assert here.percentage() == "10"
+
+
 def test_ctrl_c_at_the_question_writes_nothing(here: Place) -> None:
     """Who thinks again has changed nothing."""
     with terminal(here, "canary", "set", "50") as opened:
@@ -117,13 +129,13 @@ def test_ctrl_c_while_waiting_says_what_holds(here: Place) -> None:
 
 
 def test_ctrl_c_during_the_write_says_what_became_of_it(faulty: Place, api: FaultyApi) -> None:
-    """An interrupted write is looked for: here it never reached the API server."""
+    """An interrupted write is looked for; that it is not there does not mean that it will not come."""
     api.next("PATCH", BlackHole())
     with terminal(faulty, "canary", "rollback") as opened:
         until("the write is under way", lambda: not api.waiting("PATCH"), SECONDS)
         opened.press_ctrl_c()
         assert opened.ends() == CTRL_C
-        opened.shows("interrupted; nothing was written")
+        opened.shows("interrupted during the write: it is not there, and may still come")
     assert faulty.percentage() == "10"
 
 

@@ -284,7 +284,8 @@ def test_verdicts_on_real_histories(
     made = canary(percentage=1)
     judgement = judge(
         canary=made,
-        workers=workload(),
+        workers=(workload(),),
+        rollbacks=POLICY.rollbacks(POLICY.targets[0]),
         policy=POLICY,
         stay=time_in_phase(made, POLICY, NOW),
         evidence=evidence(prometheus, cluster),
@@ -407,7 +408,15 @@ def test_page_names_each_check() -> None:
     made = canary(percentage=1)
     stay = time_in_phase(made, POLICY, NOW)
     found = gather(scope(), WINDOW, prometheus=None)
-    judgement = judge(canary=made, workers=None, policy=POLICY, stay=stay, evidence=found, now=NOW)
+    judgement = judge(
+        canary=made,
+        workers=(),
+        rollbacks=POLICY.rollbacks(POLICY.targets[0]),
+        policy=POLICY,
+        stay=stay,
+        evidence=found,
+        now=NOW,
+    )
     rows = [line.split("|")[1] for line in (ROOT / "docs" / "phases.md").read_text().splitlines() if "| `" in line]
     named = [name for row in rows for name in re.findall("`([^`]+)`", row)]
     assert named == [check.name for check in (*judgement.checks, *judgement.steady)]

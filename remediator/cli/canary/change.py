@@ -2,19 +2,19 @@
 
 import difflib
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 import click
 
-from remediator.canary.changes import set_percentage
+from remediator.canary.changes import Change, set_percentage
 from remediator.canary.obstacles import Alarm, Obstacle, obstacles
 from remediator.canary.setting import raises, read_setting
-from remediator.canary.steering import Steering
-from remediator.cli.errors import Failed, Withheld
-from remediator.cli.progress import Line, await_rollout
+from remediator.cli.errors import Withheld
+from remediator.cli.interruption import interruptible
+from remediator.cli.output import printable, say
+from remediator.cli.progress import follow
 from remediator.cli.site import Site
 from remediator.ledger import spell_change
 from remediator.policy import Target
@@ -22,9 +22,6 @@ from remediator.workload import Workload
 
 EMERGENCY_SECONDS = 60.0
 """How long an emergency is tried again while the API server does not answer."""
-
-INTERRUPTED = 130
-"""The exit code of a program that SIGINT ended, as shells have it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,125 +41,107 @@ class Order:
     """Nobody is there: leave what people have set."""
 
 
-def change(site: Site, target: Target, order: Order, alarm: Alarm | None) -> None:
-    """Set the percentage. Raises Withheld, Failed."""
+Ask = Callable[[], Alarm | None]
+"""Whether an alert fires that would take the canary back; asked only where it matters."""
+
+
+def change(site: Site, target: Target, order: Order, ask: Ask, judged: Workload | None = None) -> None:
+    """Set the percentage. Raises Withheld, Failed.
+
+    `judged` is the canary that the order was given for, where that was before; a change since then stops it.
+    """
     profile = site.policy.profiles.get(order.percentage)
     if profile is None:
         known = ", ".join(map(str, sorted(site.policy.profiles)))
         raise click.UsageError(f"the file has no profile for {order.percentage} %; it has {known}")
-    steering = site.steering(target, within=1.0 if order.emergency else 3.0, unattended=order.unattended)
-    if order.emergency:
-        _write(site, target, steering, order, profile, None, ())
-        return
-    workload = steering.read()
-    if set_percentage(workload, profile) is None:
-        click.echo(f"{target.name} is at {order.percentage} % already; nothing to do")
-        return
-    against: tuple[Obstacle, ...] = ()
-    if raises(workload, profile):
-        against = obstacles(workload, site.read_workers(), site.remediation(target), alarm, site.connection.now())
-        if against and not order.override:
-            raise Withheld(_spell_refusal(workload, site, order, against))
-        if not (order.yes or order.dry_run) and sys.stdin.isatty():
-            _confirm(workload, site, target, order, against)
-    _write(site, target, steering, order, profile, workload, tuple(obstacle.word for obstacle in against))
+    _Setting(site, target, order, profile, ask).run(judged)
 
 
-def _spell_refusal(workload: Workload, site: Site, order: Order, against: tuple[Obstacle, ...]) -> str:
-    now = read_setting(workload, site.policy.profiles)
-    lines = [f"not raised to {order.percentage} %; the canary stays at {now}"]
-    lines += [f"  {obstacle.word}: {obstacle.message} ({obstacle.remedy})" for obstacle in against]
-    return "\n".join([*lines, 'if you know better: --override --reason="..."; it will be recorded'])
+class _Setting:
+    """One order on its way."""
 
+    def __init__(self, site: Site, target: Target, order: Order, profile: Mapping[str, str], ask: Ask) -> None:
+        self._site, self._target, self._order, self._profile, self._ask = site, target, order, profile, ask
+        within = 1.0 if order.emergency else 3.0
+        self._steering = site.steering(target, within=within, unattended=order.unattended)
+        self._accepted: tuple[str, ...] = ()
+        """The words of the obstacles that the person passes over."""
 
-def _confirm(workload: Workload, site: Site, target: Target, order: Order, against: tuple[Obstacle, ...]) -> None:
-    for obstacle in against:
-        click.echo(f"passing over {obstacle.word}: {obstacle.message}", err=True)
-    now = read_setting(workload, site.policy.profiles)
-    click.confirm(f"Raise {target.name} from {now} to {order.percentage} %?", abort=True, err=True)
+    def run(self, judged: Workload | None) -> None:
+        """From the look to the last pod."""
+        order = self._order
+        if order.emergency:
+            self._write(None)
+            return
+        seen = judged or self._steering.read()
+        if raises(seen, self._profile):
+            against = self._against(seen, alarm=self._ask())
+            if against and not order.override:
+                raise Withheld(self._spell_refusal(seen, against))
+            self._accepted = tuple(obstacle.word for obstacle in against)
+            if not (order.yes or order.dry_run) and sys.stdin is not None and sys.stdin.isatty():
+                self._confirm(seen, against)
+        self._write(seen)
 
+    def _against(self, canary: Workload, alarm: Alarm | None) -> tuple[Obstacle, ...]:
+        site, now = self._site, self._site.connection.now()
+        rollbacks = site.policy.rollbacks(self._target)
+        return obstacles(canary, site.read_workers(), rollbacks, self._profile, alarm, now)
 
-def _write(
-    site: Site,
-    target: Target,
-    steering: Steering,
-    order: Order,
-    profile: Mapping[str, str],
-    seen: Workload | None,
-    overrode: tuple[str, ...],
-) -> None:
-    with interruptible(steering):
-        written = steering.write(
-            lambda workload: set_percentage(workload, profile, overrode),
-            reason=order.reason,
-            seen=seen,
-            within=EMERGENCY_SECONDS if order.emergency else 10.0,
-            dry_run=order.dry_run,
-        )
-    if written.entry is None:
-        click.echo(f"{target.name} is at {order.percentage} % already; nothing to do")
-        return
-    if order.dry_run:
-        click.echo(spell_diff(written.workload, target, profile), nl=False)
-        click.echo(f"{target.name}: the API server accepts this; nothing was written (dry run)")
-        return
-    text = spell_change(written.entry.effect, written.entry.before, written.entry.after)
-    click.echo(f"{target.name}: {text}, written {spell_seconds(written.seconds)} after the decision")
-    if order.wait:
-        follow(
-            steering,
-            target,
-            lambda workload: next((name for name, value in profile.items() if workload.flags().get(name) != value), ""),
-            f"{order.percentage} %",
-            order.timeout,
-        )
+    def _confirm(self, seen: Workload, against: tuple[Obstacle, ...]) -> None:
+        for obstacle in against:
+            say(f"passing over {obstacle.word}: {obstacle.message}", err=True)
+        now = read_setting(seen, self._site.policy.profiles)
+        click.confirm(f"Raise {self._target.name} from {now} to {self._order.percentage} %?", abort=True, err=True)
+        # A question can stand for long: what has come up since was not in it.
+        self._refuse_more(seen, self._against(seen, alarm=self._ask()))
 
+    def _refuse_more(self, canary: Workload, against: tuple[Obstacle, ...]) -> None:
+        more = tuple(obstacle for obstacle in against if obstacle.word not in self._accepted)
+        if more:
+            raise Withheld(self._spell_refusal(canary, more))
 
-def follow(
-    steering: Steering, target: Target, changed: Callable[[Workload], str], what: str, timeout: timedelta
-) -> None:
-    """Wait until the pods follow what was written. Raises Withheld where they do not.
+    def _spell_refusal(self, canary: Workload, against: tuple[Obstacle, ...]) -> str:
+        now = read_setting(canary, self._site.policy.profiles)
+        lines = [f"not raised to {self._order.percentage} %; the canary stays at {now}"]
+        lines += [f"  {obstacle.word}: {obstacle.message} ({obstacle.remedy})" for obstacle in against]
+        return "\n".join([*lines, 'if you know better: --override --reason="..."; it will be recorded'])
 
-    `changed` names the field that has another value by now, as Workload.writers does, or is empty.
-    """
-    line = Line()
+    def _plan(self, canary: Workload) -> Change | None:
+        """What is to be written on what is there at this moment."""
+        if not self._order.emergency and raises(canary, self._profile):
+            rollbacks, now = self._site.policy.rollbacks(self._target), self._site.connection.now()
+            self._refuse_more(canary, obstacles(canary, (), rollbacks, self._profile, None, now))
+        return set_percentage(canary, self._profile, self._accepted)
 
-    def taken_back(workload: Workload) -> str:
-        if not (field := changed(workload)):
-            return ""
-        return f"{field} has been changed since, by {workload.writers.get(field, 'somebody')}"
-
-    try:
-        converged, text = await_rollout(steering.read, taken_back, timeout=timeout, line=line)
-    except KeyboardInterrupt:
-        click.echo(f"not waiting any longer: {what} is written, and the rollout goes on by itself", err=True)
-        raise SystemExit(INTERRUPTED) from None
-    finally:
-        line.close()
-    if not converged:
-        look = f"kubectl -n {target.namespace} rollout status deployment/{target.deployment}"
-        raise Withheld(f"{what} is written, but the pods do not all follow: {text}\nlook: {look}")
-    click.echo(f"{target.name}: all pods follow: {text}")
-
-
-@contextmanager
-def interruptible(steering: Steering) -> Iterator[None]:
-    """A write that says truly what became of it when Ctrl-C ends it."""
-    from remediator.api_errors import ClusterError
-    from remediator.canary.steering import NotWritten
-
-    try:
-        yield
-    except KeyboardInterrupt:
-        try:
-            held = steering.held()
-        except (ClusterError, NotWritten) as error:
-            raise Failed(f"interrupted; whether the write holds cannot be told: {error}") from None
-        if held:
-            click.echo(f"interrupted, but {spell_change(held.effect, held.before, held.after)} is written", err=True)
+    def _write(self, seen: Workload | None) -> None:
+        order, name = self._order, self._target.name
+        with interruptible(self._steering):
+            written = self._steering.write(
+                self._plan,
+                reason=order.reason,
+                seen=seen,
+                within=EMERGENCY_SECONDS if order.emergency else 10.0,
+                dry_run=order.dry_run,
+            )
+        if written.entry is None:
+            say(f"{name} is at {order.percentage} % already; nothing to do")
+        elif order.dry_run:
+            click.echo(spell_diff(written.workload, self._target, self._profile), nl=False)
+            say(f"{name}: the API server accepts this; nothing was written (dry run)")
+            return
         else:
-            click.echo("interrupted; nothing was written", err=True)
-        raise SystemExit(INTERRUPTED) from None
+            text = spell_change(written.entry.effect, written.entry.before, written.entry.after)
+            say(f"{name}: {text}, written {spell_seconds(written.seconds)} after the decision")
+            if written.unrecorded:
+                say(f"{name}: not recorded: {written.unrecorded}", err=True)
+        if order.wait and not order.dry_run:
+            follow(self._steering, self._target, self._differing, f"{order.percentage} %", order.timeout)
+
+    def _differing(self, canary: Workload) -> str:
+        """The first flag that is not as it was set, or empty."""
+        flags = canary.flags()
+        return next((name for name, value in self._profile.items() if flags.get(name) != value), "")
 
 
 def spell_diff(workload: Workload, target: Target, profile: Mapping[str, str]) -> str:
@@ -172,7 +151,7 @@ def spell_diff(workload: Workload, target: Target, profile: Mapping[str, str]) -
     place = f"apps.v1.Deployment.{target.namespace}.{target.deployment}/{target.container}"
     return "".join(
         difflib.unified_diff(
-            [f"{name}={value}\n" for name, value in live.items()],
+            [f"{printable(f'{name}={value}')}\n" for name, value in live.items()],
             [f"{name}={value}\n" for name, value in wanted.items()],
             f"LIVE/{place}",
             f"WANTED/{place}",

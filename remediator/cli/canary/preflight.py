@@ -69,7 +69,7 @@ def preflight(
       remediator canary preflight --prometheus.url=http://prometheus:9090 --denis.via-pods
       DENIS_MATERIALIZERS_PCT=10 ./scripts/production_preflight.sh --require-all
     """
-    from remediator.canary.readiness import check_canary, check_workers, rollback_of
+    from remediator.canary.readiness import check_canary, check_workers
     from remediator.cli.site import open_site
     from remediator.monitoring.signals import Scope
 
@@ -82,10 +82,10 @@ def preflight(
         workload = site.read(target)
         wanted = _next(workload, policy) if percentage is None else percentage
         checks = check_canary(workload, target, wanted, policy, datetime.now(UTC))
-        checks += check_workers({other: site.cluster.read(other) for other in _scaled(policy) if other != target})
+        checks += check_workers({other: site.cluster.read(other) for other in policy.scaled() if other != target})
         if via_pods or denis_url:
             checks += _denis(site, target, denis_url, port, unit, workload)
-    remediation = rollback_of(policy, target)
+    remediation = next(iter(policy.rollbacks(target)), None)
     if not (via_pods or denis_url):
         checks.append(_not_looked_at("denis", "--denis.url or --denis.via-pods"))
     scope = Scope(policy=policy, target=target, cluster=cluster)
@@ -100,12 +100,6 @@ def preflight(
 def _next(workload: "Workload", policy: "Policy") -> int | None:
     percentage = workload.percentage()
     return None if percentage is None else policy.next_percentage(percentage)
-
-
-def _scaled(policy: "Policy") -> "Sequence[Target]":
-    from remediator.policy import Scale
-
-    return [answer.target for answer in policy.remediations if isinstance(answer.action, Scale)]
 
 
 def _not_looked_at(name: str, flag: str) -> Check:

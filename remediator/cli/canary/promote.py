@@ -52,7 +52,7 @@ def promote(
     from remediator.cli.canary.change import Order, change
     from remediator.cli.canary.situation import Sources, ask_alarm, look
     from remediator.cli.errors import Withheld
-    from remediator.cli.output import print_checks
+    from remediator.cli.output import print_checks, say
     from remediator.cli.site import open_site
 
     if auto and not prometheus_url:
@@ -69,7 +69,7 @@ def promote(
             text = f"not promoted; the canary stays at {situation.setting}, the verdict is {judgement.verdict}"
             known = all(check.passed is not None for check in asked)
             if auto and known and judgement.verdict is not Verdict.ROLLBACK:
-                click.echo(text)
+                say(text)
                 return
             raise Withheld(text)
         order = Order(
@@ -81,4 +81,4 @@ def promote(
             timeout=timeout,
             unattended=auto,
         )
-        change(site, target, order, ask_alarm(site, target, sources))
+        change(site, target, order, lambda: ask_alarm(site, target, sources), judged=situation.canary)

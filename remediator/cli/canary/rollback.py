@@ -42,4 +42,4 @@ def rollback(
 
     with open_site(config_file, kubeconfig, context) as site:
         order = Order(percentage=0, reason=reason or "", dry_run=dry_run, wait=wait, timeout=timeout, emergency=True)
-        change(site, site.canary(target_name), order, None)
+        change(site, site.canary(target_name), order, lambda: None)

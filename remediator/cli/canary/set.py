@@ -41,8 +41,8 @@ def set_command(
     """Give the canary PERCENTAGE of the traffic: 0, 1, 10, 50 or 100.
 
     All flags of the percentage are written in one patch, so in one rollout, together with a record of who did it.
-    Raising is refused while the kill switch is on, the target is paused, a rollback cools down, or a rollback alert
-    fires (if a Prometheus or Alertmanager is given to ask).
+    Raising is refused while the kill switch is on, the target is paused, a rollback alert fires (if a Prometheus or
+    Alertmanager is given to ask), or none could take the canary back: a rollback cools down, or its budget is spent.
 
     \b
     Exit codes: 0 set or nothing to do, 1 failed, 2 usage, 3 withheld or the pods do not follow.
@@ -59,11 +59,7 @@ def set_command(
 
     with open_site(config_file, kubeconfig, context) as site:
         target = site.canary(target_name)
-        alarm = ask_alarm(
-            site,
-            target,
-            Sources(prometheus_url=prometheus_url, alertmanager_url=alertmanager_url, cluster=cluster),
-        )
+        sources = Sources(prometheus_url=prometheus_url, alertmanager_url=alertmanager_url, cluster=cluster)
         order = Order(
             percentage=percentage,
             reason=reason or "",
@@ -73,4 +69,4 @@ def set_command(
             wait=wait,
             timeout=timeout,
         )
-        change(site, target, order, alarm)
+        change(site, target, order, lambda: ask_alarm(site, target, sources))

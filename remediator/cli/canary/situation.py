@@ -1,14 +1,15 @@
 """All that is known about the canary at one moment, as `status` shows it and `promote` goes by it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import click
 
 from remediator.api_errors import ClusterError
 from remediator.canary.judgement import Judgement, judge
-from remediator.canary.obstacles import Alarm
+from remediator.canary.obstacles import Alarm, alert_names
 from remediator.canary.phases import Stay, time_in_phase, window
 from remediator.canary.setting import Setting, read_setting
 from remediator.canary.steering import NotWritten
@@ -39,7 +40,8 @@ class Situation:
     target: Target
     canary: Workload
     setting: Setting
-    workers: Workload | Unknown | None
+    workers: Mapping[str, Workload | Unknown]
+    """The Deployments that are scaled, by their targets' names."""
     stay: Stay
     evidence: Evidence
     judgement: Judgement
@@ -49,7 +51,6 @@ class Situation:
     def as_data(self) -> dict[str, Any]:
         """Plain data, times in UTC, durations in seconds."""
         stay, pause = self.stay, self.canary.held_by(self.at)
-        workers = self.workers if isinstance(self.workers, Workload) else None
         last = self.canary.writers.get(PERCENTAGE_FLAG)
         return {
             "time": self.at.isoformat(),
@@ -67,11 +68,7 @@ class Situation:
                 "leftSeconds": None if stay.left is None else round(stay.left.total_seconds()),
                 "stopped": stay.stopped,
             },
-            "workers": workers
-            and {
-                "replicas": workers.replicas,
-                "killSwitch": workers.kill_switch is not None or workers.replicas == 0,
-            },
+            "workers": {name: _worker_data(found) for name, found in self.workers.items()},
             "pause": pause and {"author": pause.author, "reason": pause.reason, "until": pause.until.isoformat()},
             "reflex": dict(self.reflex),
             "verdict": self.judgement.verdict,
@@ -89,10 +86,14 @@ class Situation:
 
 def look(site: Site, target: Target, sources: Sources) -> Situation:
     """Ask everybody. Raises Unusable, ClusterError where the canary itself cannot be read."""
-    canary, workers = site.read(target), _workers(site)
+    canary = site.read(target)
+    others = {answer.target for answer in site.policy.remediations} - {target}
+    found: dict[str, Workload | Unknown] = {target.name: canary, **{one.name: _read(site, one) for one in others}}
+    workers = {one.name: found[one.name] for one in site.policy.scaled()}
     now = site.connection.now()
     stay = time_in_phase(canary, site.policy, now)
-    evidence = _evidence(site, target, sources, stay, now)
+    evidence = _evidence(site, target, sources, window(stay, site.policy, now))
+    unknown = next((one for one in workers.values() if isinstance(one, Unknown)), None)
     return Situation(
         at=now,
         target=target,
@@ -101,8 +102,18 @@ def look(site: Site, target: Target, sources: Sources) -> Situation:
         workers=workers,
         stay=stay,
         evidence=evidence,
-        judgement=judge(canary=canary, workers=workers, policy=site.policy, stay=stay, evidence=evidence, now=now),
-        reflex=tuple(_reflex(answer, canary, workers, target, now) for answer in site.policy.remediations),
+        judgement=judge(
+            canary=canary,
+            workers=unknown or [one for one in workers.values() if isinstance(one, Workload)],
+            rollbacks=site.policy.rollbacks(target),
+            policy=site.policy,
+            stay=stay,
+            evidence=evidence,
+            now=now,
+        ),
+        reflex=tuple(
+            (answer.name, _spell_reflex(answer, found[answer.target.name], now)) for answer in site.policy.remediations
+        ),
     )
 
 
@@ -110,15 +121,11 @@ def ask_alarm(site: Site, target: Target, sources: Sources) -> Alarm | None:
     """Whether an alert fires that would take the target back; None where nobody is given to ask."""
     if not (sources.prometheus_url or sources.alertmanager_url):
         return None
-    stay = time_in_phase(site.read(target), site.policy, site.connection.now())
-    firing = _evidence(site, target, sources, stay, site.connection.now()).firing
-    if isinstance(firing, Unknown):
-        return Alarm(unknown=firing.why)
-    return Alarm(firing=tuple(sorted({labels.get("alertname", "an alert without a name") for labels in firing})))
+    firing = _evidence(site, target, sources, timedelta(minutes=5)).firing
+    return Alarm(unknown=firing.why) if isinstance(firing, Unknown) else Alarm(firing=alert_names(firing))
 
 
-def _evidence(site: Site, target: Target, sources: Sources, stay: Stay, now: datetime) -> Evidence:
-    span = window(stay, site.policy, now)
+def _evidence(site: Site, target: Target, sources: Sources, span: timedelta) -> Evidence:
     if not (sources.prometheus_url or sources.alertmanager_url):
         return no_evidence(span, "no Prometheus was asked; give --prometheus.url")
     from remediator.monitoring.alertmanager import Alertmanager
@@ -134,23 +141,27 @@ def _evidence(site: Site, target: Target, sources: Sources, stay: Stay, now: dat
     return gather(scope, span, prometheus=prometheus, alertmanager=alertmanager)
 
 
-def _workers(site: Site) -> Workload | Unknown | None:
+def _read(site: Site, target: Target) -> Workload | Unknown:
     try:
-        return site.read_workers()
+        return site.read(target)
     except (ClusterError, NotWritten) as error:
         return Unknown(why=str(error))
 
 
-def _reflex(
-    answer: Remediation, canary: Workload, workers: Workload | Unknown | None, target: Target, now: datetime
-) -> tuple[str, str]:
-    workload = canary if answer.target == target else workers
-    if not isinstance(workload, Workload):
-        return answer.name, f"cannot be told: {workload.why if workload else 'its target was not read'}"
-    told = forecast(answer, workload, now, dry_run=False)
+def _spell_reflex(answer: Remediation, found: Workload | Unknown, now: datetime) -> str:
+    if isinstance(found, Unknown):
+        return f"cannot be told: {found.why}"
+    told = forecast(answer, found, now, dry_run=False)
     until = f", for another {format_duration(told.until - now)}" if told.until else ""
     word = "" if told.reason is Reason.APPLIED else f"{told.reason}: "
-    return answer.name, f"{word}{told.message}{until}"
+    return f"{word}{told.message}{until}"
+
+
+def _worker_data(found: Workload | Unknown) -> dict[str, Any]:
+    if isinstance(found, Unknown):
+        return {"replicas": None, "killSwitch": None, "problem": found.why}
+    on = found.kill_switch is not None or found.replicas == 0
+    return {"replicas": found.replicas, "killSwitch": on, "problem": ""}
 
 
 def _number(value: float | Unknown) -> float | None:

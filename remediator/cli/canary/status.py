@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -43,7 +43,7 @@ def status(
       remediator canary status -o json | jq .verdict
     """
     from remediator.cli.canary.situation import Sources, look
-    from remediator.cli.output import print_checks, print_data
+    from remediator.cli.output import print_checks, print_data, printable
     from remediator.cli.site import open_site
 
     with open_site(config_file, kubeconfig, context) as site:
@@ -53,21 +53,35 @@ def status(
         print_data(situation.as_data(), output)
         return
     rows = list(_rows(situation))
-    width = max(len(name) for name, _ in rows)
-    for name, value in rows:
-        click.echo(f"{name:{width}}  {value}")
+    width = max(len(name) for name, *_ in rows)
+    for name, value, style in rows:
+        click.echo(f"{printable(name):{width}}  {click.style(printable(value), **style)}")
     click.echo()
     print_checks(situation.judgement.checks)
 
 
-def _rows(situation: "Situation") -> Iterator[tuple[str, str]]:
+def _rows(situation: "Situation") -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """The lines of the table: name, text, style."""
     from remediator.canary.judgement import Verdict
+
+    yield "canary", str(situation.setting), {"bold": True}
+    for name, value in _facts(situation):
+        yield name, value, {}
+    for name, answer in situation.reflex:
+        yield "reflex", f"{name}: {answer}", {}
+    verdict, colours = situation.judgement.verdict, {Verdict.PROMOTE: "green", Verdict.ROLLBACK: "red"}
+    step = f" to {situation.judgement.next} %" if verdict is Verdict.PROMOTE else ""
+    yield "verdict", f"{verdict}{step}", {"fg": colours.get(verdict, "yellow"), "bold": True}
+
+
+def _facts(situation: "Situation") -> Iterator[tuple[str, str]]:
+    from remediator.canary.obstacles import kill_switch, pause
+    from remediator.ledger import Effect
     from remediator.monitoring.evidence import Unknown
     from remediator.policy import PERCENTAGE_FLAG
 
     canary, target, now = situation.canary, situation.target, situation.at
-    yield "canary", click.style(f"{situation.setting}", bold=True)
-    acts = [entry for entry in canary.ledger.as_of(now).entries if entry.effect == "SetPercentage"]
+    acts = [entry for entry in canary.ledger.as_of(now).entries if entry.effect == Effect.SET_PERCENTAGE]
     if acts and acts[-1].after == situation.setting.percentage:
         last = acts[-1]
         said = f": {last.reason}" if last.reason else ""
@@ -76,22 +90,14 @@ def _rows(situation: "Situation") -> Iterator[tuple[str, str]]:
         yield "written by", str(write)
     yield "phase", _phase(situation)
     yield "rollout", f"{target.namespace}/{target.deployment}: {canary.rollout.spell(canary.replicas)}"
-    workers = situation.workers
-    if isinstance(workers, Unknown):
-        yield "workers", f"cannot be told: {workers.why}"
-    elif workers:
-        yield "workers", f"{workers.replicas} replicas"
-        switch = workers.kill_switch
-        by = f" by {switch.author}: {switch.reason}" if switch and switch.author else ""
-        yield "kill switch", f"on{by}" if switch or not workers.replicas else "off"
-    pause = canary.held_by(now)
-    left = f"for another {format_duration(pause.until - now)} by {pause.author}: {pause.reason}" if pause else "no"
-    yield "paused", left
-    for name, answer in situation.reflex:
-        yield "reflex", f"{name}: {answer}"
-    verdict, colours = situation.judgement.verdict, {Verdict.PROMOTE: "green", Verdict.ROLLBACK: "red"}
-    step = f" to {situation.judgement.next} %" if verdict is Verdict.PROMOTE else ""
-    yield "verdict", click.style(f"{verdict}{step}", fg=colours.get(verdict, "yellow"), bold=True)
+    held = pause(canary, now)
+    yield "paused", held.message if held else "no"
+    for name, found in situation.workers.items():
+        if isinstance(found, Unknown):
+            yield name, f"cannot be told: {found.why}"
+            continue
+        switch = kill_switch(found)
+        yield name, f"{found.replicas} replicas, kill switch {f'on: {switch.message}' if switch else 'off'}"
 
 
 def _phase(situation: "Situation") -> str:

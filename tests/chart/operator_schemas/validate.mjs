@@ -2,7 +2,7 @@
 //
 // A compiled schema accepts keys that it does not know, as it never looks at them. So each object is watched while it
 // is validated: a key that nobody has read is one that the operator does not have.
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
@@ -40,4 +40,5 @@ async function problems(object) {
 }
 
 const objects = JSON.parse(readFileSync(0, "utf8"));
-process.stdout.write(JSON.stringify((await Promise.all(objects.map(problems))).flat()));
+// Not process.stdout: what that has not handed over when the process ends is lost.
+writeSync(1, JSON.stringify((await Promise.all(objects.map(problems))).flat()));
