@@ -65,7 +65,8 @@ class Situation:
                 "origin": stay.origin,
                 "countedSeconds": round(stay.counted.total_seconds()),
                 "holdSeconds": stay.phase and round(stay.phase.hold.total_seconds()),
-                "leftSeconds": None if stay.left is None else round(stay.left.total_seconds()),
+                # Rounded up: 0 is what is over.
+                "leftSeconds": None if stay.left is None else -(-stay.left // timedelta(seconds=1)),
                 "stopped": stay.stopped,
             },
             "workers": {name: _worker_data(found) for name, found in self.workers.items()},
