@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from remediator.workload import Workload
 
 
+NOT_WRITTEN = "; nothing was written (dry run)"
+
+
 @click.command(short_help="Withhold automatic acts for a time.")
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
 @click.option("--for", "length", type=PauseLength(), required=True, help="How long, 24h at most: 30m, 2h.")
@@ -58,7 +61,8 @@ def pause(
         for name, written in _write(site, targets, paused, reason, dry_run):
             before = written.entry.before if written.entry else 0
             instead = f", instead of {format_duration(timedelta(seconds=before))} that were left" if before else ""
-            say(f"{name}: paused for {format_duration(length)}{instead}{' (dry run)' if dry_run else ''}")
+            done = "would be paused" if dry_run else "paused"
+            say(f"{name}: {done} for {format_duration(length)}{instead}{NOT_WRITTEN if dry_run else ''}")
 
 
 @click.command(short_help="End a pause before its time.")
@@ -93,9 +97,10 @@ def resume(
 
         for name, written in _write(site, targets, resumed, reason or "", dry_run):
             left = written.entry.before if written.entry else None
-            text = "was not paused" if written.entry is None else "resumed"
+            done = "would be resumed" if dry_run else "resumed"
+            text = "was not paused" if written.entry is None else done
             text += f", {format_duration(timedelta(seconds=left))} before the end" if left else ""
-            say(f"{name}: {text}{' (dry run)' if dry_run else ''}")
+            say(f"{name}: {text}{NOT_WRITTEN if dry_run and written.entry else ''}")
 
 
 def _write(

@@ -25,7 +25,7 @@ def follow(
 
     `changed` names the field that has another value by now, as Workload.writers does, or is empty.
     """
-    line = _Line()
+    line, began = _Line(), time.monotonic()
     try:
         converged, text = _await_rollout(steering.read, changed, timeout, line)
     except KeyboardInterrupt:
@@ -37,7 +37,8 @@ def follow(
     if not converged:
         look = f"kubectl -n {target.namespace} rollout status deployment/{target.deployment}"
         raise Withheld(f"{what} is written, but the pods do not all follow: {text}\nlook: {look}")
-    say(f"{target.name}: all pods follow: {text}")
+    elapsed = format_duration(timedelta(seconds=round(time.monotonic() - began)))
+    say(f"{target.name}: all pods follow: {text}, after {elapsed}")
 
 
 def _await_rollout(

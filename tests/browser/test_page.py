@@ -136,7 +136,7 @@ def test_a_phase_and_a_persons_reason_are_shown(watched: Watched) -> None:
     page = render(status)
     assert '18h12m of 1d<span class="line">' in page
     assert '<time datetime="2026-11-24T15:00:00+00:00">' in page
-    assert "(<bdi>passed over Paused</bdi>)" in page
+    assert "(<bdi>overrode Paused</bdi>)" in page
 
     canary["phase"] |= {"stopped": "paused by <ada>"}
     canary["differing"] = ["RUNS_ENABLED=<true>"]

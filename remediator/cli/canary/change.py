@@ -90,7 +90,7 @@ class _Setting:
 
     def _confirm(self, seen: Workload, against: tuple[Obstacle, ...]) -> None:
         for obstacle in against:
-            say(f"passing over {obstacle.word}: {obstacle.message}", err=True)
+            say(f"overriding {obstacle.word}: {obstacle.message}", err=True)
         now = read_setting(seen, self._site.policy.profiles)
         click.confirm(f"Raise {self._target.name} from {now} to {self._order.percentage} %?", abort=True, err=True)
         # A question can stand for long: what has come up since was not in it.
@@ -132,7 +132,8 @@ class _Setting:
             return
         else:
             text = spell_change(written.entry.effect, written.entry.before, written.entry.after)
-            say(f"{name}: {text}, written {spell_seconds(written.seconds)} after the decision")
+            after = f" {spell_seconds(written.seconds)} after the decision" if order.emergency else ""
+            say(f"{name}: {text}, written{after}")
             if written.unrecorded:
                 say(f"{name}: not recorded: {written.unrecorded}", err=True)
         if order.wait and not order.dry_run:

@@ -55,7 +55,7 @@ def history(*, limit: int, output: str, config_file: Path, kubeconfig: Path | No
 
 
 def _row(act: "Act") -> tuple[str, ...]:
-    passed_over = f" (passed over {', '.join(act.entry.overrode)})" if act.entry.overrode else ""
-    held = format_duration(act.held) + (f", until {act.ended_by}" if act.ended_by else "")
+    overrode = f" (overrode {', '.join(act.entry.overrode)})" if act.entry.overrode else ""
+    held = format_duration(act.held) + (f", ended by {act.ended_by}" if act.ended_by else "")
     at = act.entry.time.strftime("%Y-%m-%d %H:%M:%SZ")
-    return at, act.target, act.change, act.entry.by, held, f"{act.entry.reason}{passed_over}"
+    return at, act.target, act.change, act.entry.by, held, f"{act.entry.reason}{overrode}"

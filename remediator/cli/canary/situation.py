@@ -15,7 +15,6 @@ from remediator.canary.setting import Setting, read_setting
 from remediator.canary.steering import NotWritten
 from remediator.cli.output import check_data
 from remediator.cli.site import Site
-from remediator.durations import format_duration
 from remediator.forecast import forecast
 from remediator.monitoring.evidence import Evidence, Unknown, no_evidence
 from remediator.policy import PERCENTAGE_FLAG, Remediation, Target
@@ -153,9 +152,7 @@ def _spell_reflex(answer: Remediation, found: Workload | Unknown, now: datetime)
     if isinstance(found, Unknown):
         return f"cannot be told: {found.why}"
     told = forecast(answer, found, now, dry_run=False)
-    until = f", for another {format_duration(told.until - now)}" if told.until else ""
-    word = "" if told.reason is Reason.APPLIED else f"{told.reason}: "
-    return f"{word}{told.message}{until}"
+    return told.message if told.reason is Reason.APPLIED else f"{told.reason}: {told.message}"
 
 
 def _worker_data(found: Workload | Unknown) -> dict[str, Any]:
