@@ -28,6 +28,9 @@ MAX_REASON = 200
 MAX_OPERATOR = 100
 """A ledger of three times 20 entries stays under 30 KiB; the admission policy allows the service 32 KiB."""
 
+MAX_VALUE = 2**31 - 1
+"""Of a percentage, a number of replicas, or seconds: what Kubernetes takes, and no date is outside of the calendar."""
+
 CLOCK_SKEW = timedelta(minutes=5)
 """How far clocks of nodes may differ. An act from further in the future was not written by a working service."""
 
@@ -69,8 +72,8 @@ class Entry:
     id: str
     time: Annotated[AwareDatetime, AfterValidator(_in_utc)]
     effect: Annotated[str, Field(max_length=64)]
-    before: Annotated[int | None, Field(alias="from")]
-    after: Annotated[int, Field(alias="to")]
+    before: Annotated[int | None, Field(alias="from", ge=0, le=MAX_VALUE)]
+    after: Annotated[int, Field(alias="to", ge=0, le=MAX_VALUE)]
     remediation: str = ""
     operator: str = ""
     reason: str = ""

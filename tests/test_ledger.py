@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from remediator.canary.history import list_acts
 from remediator.ledger import (
     CLOCK_SKEW,
     LEDGER,
@@ -27,7 +28,7 @@ from remediator.ledger import (
     encode_ledger,
     spell_change,
 )
-from tests.builders import HOUR, MINUTE, NOW, SECOND, entry
+from tests.builders import HOUR, MINUTE, NOW, SECOND, entry, workload
 
 ACT: dict[str, Any] = {
     "id": "0123456789abcdef",
@@ -90,6 +91,9 @@ def test_acts_written_by_hand_may_be_in_any_order_and_say_more() -> None:
         pytest.param(annotation({**ACT, "time": "yesterday"}), id="time that is none"),
         pytest.param(annotation({**ACT, "time": "2026-11-23T11:59:00"}), id="time without zone"),
         pytest.param(annotation({**ACT, "to": "none"}), id="number that is none"),
+        pytest.param(annotation({**ACT, "effect": "Pause", "to": 10**15}), id="number too large"),
+        pytest.param(annotation({**ACT, "from": 2**31}), id="number over by one"),
+        pytest.param(annotation({**ACT, "to": -1}), id="number below 0"),
         pytest.param(annotation({**ACT, "effect": "x" * 65}), id="effect too long"),
         pytest.param(annotation({key: value for key, value in ACT.items() if key != "from"}), id="key missing"),
         pytest.param(annotation(ACT, {}), id="one act unreadable"),
@@ -126,6 +130,19 @@ def test_what_is_written_is_read_again(acts: list[Entry]) -> None:
     ledger = Ledger().with_entries(tuple(acts))
 
     assert decode_ledger(encode_ledger(ledger)) == ledger
+
+
+numbers = st.sampled_from([10**20, 10**15, 2**31, 2**31 - 1, 0, -1]) | st.integers()
+
+
+@given(st.sampled_from([*Effect, "Restart"]), st.none() | numbers, numbers, st.datetimes(timezones=st.just(UTC)))
+def test_any_act_that_is_read_can_be_told(effect: str, before: int | None, after: int, time: datetime) -> None:
+    """Whatever numbers stand in the annotation, what is read of it can be told in words and in the history."""
+    text = annotation({**ACT, "effect": effect, "from": before, "to": after, "time": time.isoformat()})
+    ledger = decode_ledger(text)
+
+    assert all(spell_change(entry.effect, entry.before, entry.after) for entry in ledger.entries)
+    list_acts({"denis": workload(acts=ledger.entries)}, NOW)
 
 
 def test_a_time_is_read_again_to_the_microsecond() -> None:
