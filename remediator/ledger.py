@@ -48,6 +48,11 @@ class Effect(StrEnum):
     """Seconds for which acts are withheld, 0 for resumed; people only."""
 
 
+def value_of(effect: str) -> str:
+    """Which value an effect sets. The kill switch sets the replicas, as scaling does, so one ends the other."""
+    return Effect.SCALE if effect == Effect.KILL_SWITCH else effect
+
+
 def spell_change(effect: str, before: int | None, after: int) -> str:
     """A change in words, as in `10 % -> 0 %` or `4 -> 6 replicas`."""
     if effect == Effect.PAUSE:
