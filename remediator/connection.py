@@ -75,7 +75,10 @@ class Connection:
         return json_of(verb, self.send(verb, send))
 
     def send(self, verb: str, send: Callable[["Apis"], Any], *, reconnected: bool = False) -> bytes:
-        """The body that the API server answers. Raises ClusterError."""
+        """The body that the API server answers; what `send` returns has no headers where it is somebody else's answer.
+
+        Raises ClusterError.
+        """
         try:
             response = _unmasked(send, self.apis)
             body: bytes = response.data
@@ -95,6 +98,16 @@ class Connection:
                 self._reconnect(failure)
                 return self.send(verb, send, reconnected=True)
             raise failure from error
+        except ValueError as error:
+            if not isinstance(error, UnicodeError) and "header value" not in str(error):
+                raise
+            self._observe(verb, "error")
+            # Its own text shows the token.
+            failure = Forbidden(f"{verb}: the credentials hold a character that no header can, as a line break")
+            if not reconnected:
+                self._reconnect(failure)
+                return self.send(verb, send, reconnected=True)
+            raise failure from None
         self._observe(verb, str(response.status))
         self._compare_clocks(response.headers.get("Date"))
         return body
@@ -107,7 +120,11 @@ class Connection:
             raise Forbidden(f"{failure}, and the credentials cannot be read again: {problem}") from failure
 
     def _compare_clocks(self, date: str | None) -> None:
-        if date and (theirs := parsedate_to_datetime(date)).tzinfo:
+        try:
+            theirs = parsedate_to_datetime(date or "")
+        except ValueError:
+            return  # It said no time, so what it said before holds.
+        if theirs.tzinfo:
             skew = theirs - datetime.now(UTC)
             self.skew = skew if abs(skew) > timedelta(seconds=2) else timedelta(0)
 
