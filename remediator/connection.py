@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import kubernetes.client
+import urllib3
 import urllib3.exceptions
 from kubernetes.client.exceptions import ApiException
 
@@ -82,6 +83,8 @@ class Connection:
         try:
             response = _unmasked(send, self.apis)
             body: bytes = response.data
+            if response.status >= HTTPStatus.MULTIPLE_CHOICES:
+                raise _refusal(response.status, response.reason, body)
         except ApiException as error:
             status = error.status or 0
             self._observe(verb, str(status) if status else "error")
@@ -141,6 +144,24 @@ class Apis:
         # What every act needs is there before it.
         self.apps = kubernetes.client.AppsV1Api(client)
 
+    def open(self, path: str, timeout: tuple[float, float]) -> Any:
+        """urllib3's response to a GET, whatever it says, with nothing read of its body; redirects are not followed.
+
+        For answers that somebody else than the API server gives: of one that says no, the client itself would read all.
+        """
+        configuration = self._client.configuration
+        credentials = {one["key"]: one["value"] for one in configuration.auth_settings().values()}
+        connect, read = timeout
+        return self._client.rest_client.pool_manager.request(
+            "GET",
+            configuration.host + path,
+            headers={**self._client.default_headers, **credentials},
+            timeout=urllib3.Timeout(connect=connect, read=read),
+            redirect=False,
+            preload_content=False,
+            decode_content=False,
+        )
+
     @cached_property
     def autoscaling(self) -> Any:
         """HorizontalPodAutoscalers."""
@@ -160,6 +181,13 @@ class Apis:
     def events(self) -> Any:
         """Events."""
         return kubernetes.client.EventsV1Api(self._client)
+
+
+def _refusal(status: int, reason: str, body: bytes) -> ApiException:
+    """What the client makes of an answer that says no."""
+    error = ApiException(status=status, reason=reason)
+    error.body = body.decode(errors="replace")
+    return error
 
 
 def _unmasked(send: Callable[[Apis], Any], apis: Apis) -> Any:
