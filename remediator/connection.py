@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import kubernetes.client
+import urllib3
 import urllib3.exceptions
 from kubernetes.client.exceptions import ApiException
 
@@ -75,10 +76,15 @@ class Connection:
         return json_of(verb, self.send(verb, send))
 
     def send(self, verb: str, send: Callable[["Apis"], Any], *, reconnected: bool = False) -> bytes:
-        """The body that the API server answers. Raises ClusterError."""
+        """The body that the API server answers; what `send` returns has no headers where it is somebody else's answer.
+
+        Raises ClusterError.
+        """
         try:
             response = _unmasked(send, self.apis)
             body: bytes = response.data
+            if response.status >= HTTPStatus.MULTIPLE_CHOICES:
+                raise _refusal(response.status, response.reason, body)
         except ApiException as error:
             status = error.status or 0
             self._observe(verb, str(status) if status else "error")
@@ -95,6 +101,16 @@ class Connection:
                 self._reconnect(failure)
                 return self.send(verb, send, reconnected=True)
             raise failure from error
+        except ValueError as error:
+            if not isinstance(error, UnicodeError) and "header value" not in str(error):
+                raise
+            self._observe(verb, "error")
+            # Its own text shows the token.
+            failure = Forbidden(f"{verb}: the credentials hold a character that no header can, as a line break")
+            if not reconnected:
+                self._reconnect(failure)
+                return self.send(verb, send, reconnected=True)
+            raise failure from None
         self._observe(verb, str(response.status))
         self._compare_clocks(response.headers.get("Date"))
         return body
@@ -107,7 +123,11 @@ class Connection:
             raise Forbidden(f"{failure}, and the credentials cannot be read again: {problem}") from failure
 
     def _compare_clocks(self, date: str | None) -> None:
-        if date and (theirs := parsedate_to_datetime(date)).tzinfo:
+        try:
+            theirs = parsedate_to_datetime(date or "")
+        except ValueError:
+            return  # It said no time, so what it said before holds.
+        if theirs.tzinfo:
             skew = theirs - datetime.now(UTC)
             self.skew = skew if abs(skew) > timedelta(seconds=2) else timedelta(0)
 
@@ -123,6 +143,24 @@ class Apis:
         self._client = client
         # What every act needs is there before it.
         self.apps = kubernetes.client.AppsV1Api(client)
+
+    def open(self, path: str, timeout: tuple[float, float]) -> Any:
+        """urllib3's response to a GET, whatever it says, with nothing read of its body; redirects are not followed.
+
+        For answers that somebody else than the API server gives: of one that says no, the client itself would read all.
+        """
+        configuration = self._client.configuration
+        credentials = {one["key"]: one["value"] for one in configuration.auth_settings().values()}
+        connect, read = timeout
+        return self._client.rest_client.pool_manager.request(
+            "GET",
+            configuration.host + path,
+            headers={**self._client.default_headers, **credentials},
+            timeout=urllib3.Timeout(connect=connect, read=read),
+            redirect=False,
+            preload_content=False,
+            decode_content=False,
+        )
 
     @cached_property
     def autoscaling(self) -> Any:
@@ -143,6 +181,13 @@ class Apis:
     def events(self) -> Any:
         """Events."""
         return kubernetes.client.EventsV1Api(self._client)
+
+
+def _refusal(status: int, reason: str, body: bytes) -> ApiException:
+    """What the client makes of an answer that says no."""
+    error = ApiException(status=status, reason=reason)
+    error.body = body.decode(errors="replace")
+    return error
 
 
 def _unmasked(send: Callable[[Apis], Any], apis: Apis) -> Any:

@@ -5,8 +5,6 @@ without a change, cannot exist. The pause and the kill switch are annotations ap
 an admission policy can then forbid them to the service. Pure: no clock, no I/O.
 """
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -14,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field, TypeAdapter, ValidationError
 
+from remediator.annotation import cut, dump, fit, spell_time
 from remediator.durations import format_duration
 from remediator.problems import first_problem
 
@@ -24,9 +23,19 @@ KILL_SWITCH = f"{PREFIX}/kill-switch"
 
 MAX_ENTRIES = 20
 MAX_FINGERPRINTS = 10
+MAX_FINGERPRINT = 16
+"""As long as Alertmanager makes them."""
 MAX_REASON = 200
 MAX_OPERATOR = 100
-"""A ledger of three times 20 entries stays under 30 KiB; the admission policy allows the service 32 KiB."""
+MAX_NAME = 64
+"""Of an id, an effect and a remediation."""
+MAX_OVERRODE = 8
+MAX_WORD = 24
+MAX_CHARACTERS = 32_000
+"""Of the annotation: the admission policy allows 32,768. Three times 20 acts fit, whatever people said of theirs."""
+
+MAX_VALUE = 2**31 - 1
+"""Of a percentage, a number of replicas, or seconds: what Kubernetes takes, and no date is outside of the calendar."""
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far clocks of nodes may differ. An act from further in the future was not written by a working service."""
@@ -43,6 +52,11 @@ class Effect(StrEnum):
     """To 0 replicas and latched, or back; people only."""
     PAUSE = "Pause"
     """Seconds for which acts are withheld, 0 for resumed; people only."""
+
+
+def value_of(effect: str) -> str:
+    """Which value an effect sets. The kill switch sets the replicas, as scaling does, so one ends the other."""
+    return Effect.SCALE if effect == Effect.KILL_SWITCH else effect
 
 
 def spell_change(effect: str, before: int | None, after: int) -> str:
@@ -76,9 +90,9 @@ class Entry:
 
     id: str
     time: Annotated[AwareDatetime, AfterValidator(_in_utc)]
-    effect: Annotated[str, Field(max_length=64)]
-    before: Annotated[int | None, Field(alias="from")]
-    after: Annotated[int, Field(alias="to")]
+    effect: Annotated[str, Field(max_length=MAX_NAME)]
+    before: Annotated[int | None, Field(alias="from", ge=0, le=MAX_VALUE)]
+    after: Annotated[int, Field(alias="to", ge=0, le=MAX_VALUE)]
     remediation: Line = ""
     operator: Line = ""
     reason: Line = ""
@@ -185,48 +199,44 @@ def decode_ledger(text: str | None) -> Ledger:
 
 
 def encode_ledger(ledger: Ledger) -> str:
-    """The annotation's text: compact JSON, times in UTC."""
-    acts: list[dict[str, Any]] = []
-    for entry in ledger.entries:
-        act: dict[str, Any] = {
-            "id": entry.id,
-            "time": _spell_time(entry.time),
-            "effect": entry.effect,
-            "from": entry.before,
-            "to": entry.after,
-        }
-        if entry.remediation:
-            act["remediation"] = entry.remediation
-        if entry.operator:
-            act["operator"] = entry.operator[:MAX_OPERATOR]
-        if entry.reason:
-            act["reason"] = entry.reason[:MAX_REASON]
-        if entry.overrode:
-            act["overrode"] = entry.overrode
-        if entry.fingerprints:
-            act["fingerprints"] = entry.fingerprints[:MAX_FINGERPRINTS]
-        acts.append(act)
-    return _dump({"version": 1, "acts": acts})
+    """The annotation's text: compact JSON, times in UTC, MAX_CHARACTERS at most.
+
+    Every text is cut. Where forged acts leave no room even so, the oldest of people go first, then the oldest others:
+    the newest act of an effect, which is its cooldown, stays, and the budget's are the last to go.
+    """
+    start, end = '{"version":1,"acts":[', "]}"
+    texts, kinds = [dump(_act(entry)) for entry in ledger.entries], [_kind(entry) for entry in ledger.entries]
+    return start + ",".join(fit(texts, kinds, MAX_CHARACTERS - len(start) - len(end))) + end
+
+
+def _act(entry: Entry) -> dict[str, Any]:
+    texts = {
+        "remediation": cut(entry.remediation, MAX_NAME),
+        "operator": cut(entry.operator, MAX_OPERATOR),
+        "reason": cut(entry.reason, MAX_REASON),
+        "overrode": [cut(word, MAX_WORD) for word in entry.overrode[:MAX_OVERRODE]],
+        "fingerprints": [cut(text, MAX_FINGERPRINT) for text in entry.fingerprints[:MAX_FINGERPRINTS]],
+    }
+    return {
+        "id": cut(entry.id, MAX_NAME),
+        "time": spell_time(entry.time),
+        "effect": cut(entry.effect, MAX_NAME),
+        "from": entry.before,
+        "to": entry.after,
+        **{key: text for key, text in texts.items() if text},
+    }
 
 
 def encode_pause(pause: Pause) -> str:
     """The annotation's text."""
-    return _dump({"reason": pause.reason, "author": pause.author, "until": _spell_time(pause.until)})
+    return dump({"reason": pause.reason, "author": pause.author, "until": spell_time(pause.until)})
 
 
 def encode_kill_switch(switch: KillSwitch) -> str:
     """The annotation's text."""
-    since = _spell_time(switch.since) if switch.since else None
+    since = spell_time(switch.since) if switch.since else None
     fields = {"reason": switch.reason, "author": switch.author, "since": since, "replicas": switch.replicas}
-    return _dump({key: value for key, value in fields.items() if value is not None})
-
-
-def _dump(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-
-
-def _spell_time(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return dump({key: value for key, value in fields.items() if value is not None})
 
 
 def decode_pause(text: str) -> Pause:

@@ -18,7 +18,7 @@ from remediator.api_errors import ClusterError, Conflict, Unanswered
 from remediator.cluster import Cluster
 from remediator.connection import REQUEST_SECONDS
 from remediator.decision import Skip, decide, screen
-from remediator.ledger import MAX_FINGERPRINTS, Effect, Entry, spell_change
+from remediator.ledger import MAX_FINGERPRINT, MAX_FINGERPRINTS, Effect, Entry, spell_change
 from remediator.memory import Memory
 from remediator.outcome import Outcome
 from remediator.policy import Policy, Remediation, Target
@@ -158,7 +158,7 @@ class Remediator:
             before=decision.before,
             after=decision.after,
             remediation=remediation.name,
-            fingerprints=tuple(alert.fingerprint for alert in alerts[:MAX_FINGERPRINTS]),
+            fingerprints=tuple(alert.fingerprint[:MAX_FINGERPRINT] for alert in alerts[:MAX_FINGERPRINTS]),
         )
         acts = decision.workload.ledger.with_entries((entry,))
         patch = write_patch(decision.workload, target, decision.change, acts)

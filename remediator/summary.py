@@ -44,13 +44,15 @@ def about_canary(target: Target, observation: Observation | None, forecasts: For
     percentage = workload.percentage()
     if percentage is None:
         return _canary(target, "bad", "Unknown", "The flags do not tell the canary's share of traffic")
-    if percentage == 0:
-        return _off(target, workload)
     answers = [
         (remediation, told)
         for remediation, told in forecasts
         if remediation.target == target and isinstance(remediation.action, SetPercentage)
     ]
+    if percentage == 0:
+        profiles = (answer.action.profile for answer, _ in answers if isinstance(answer.action, SetPercentage))
+        on = sorted({name for profile in profiles for name in workload.others_than(profile)})
+        return _on_at_0(target, on) if on else _off(target, workload)
     for _, told in answers:
         if told.reason is Reason.APPLIED:
             return _canary(target, "good", f"{percentage} %, guarded", f"An alert {told.message}")
@@ -106,6 +108,12 @@ def about_withheld(forecasts: Forecasts) -> Answer:
         answer=f"{len(held)} of {len(forecasts)} acts",
         message=", ".join(f"{remediation.name}: {_until(told)}" for remediation, told in held),
     )
+
+
+def _on_at_0(target: Target, flags: Sequence[str]) -> Answer:
+    """At 0 %, and not as a rollback leaves it."""
+    message = f"The share is 0 %, but not as in its profile: {', '.join(flags)}. canary set 0 puts that right"
+    return _canary(target, "attention", "Not all off at 0 %", message)
 
 
 def _off(target: Target, workload: Workload) -> Answer:

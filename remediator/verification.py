@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import partial
 
 from remediator.durations import format_duration
-from remediator.ledger import Effect, Entry
+from remediator.ledger import Effect, Entry, value_of
 from remediator.policy import PERCENTAGE_FLAG, Remediation
 from remediator.workload import Workload
 
@@ -43,8 +43,9 @@ class Verification:
 
 
 def last_act(workload: Workload, remediation: Remediation, now: datetime) -> Entry | None:
-    """The act of this remediation's effect that is to be looked after, or None: none, too old, or a person's since."""
-    same = [entry for entry in workload.ledger.as_of(now).entries if entry.effect == remediation.action.effect]
+    """The act on this remediation's value that is to be looked after, or None: none, too old, or a person's since."""
+    value = value_of(remediation.action.effect)
+    same = [entry for entry in workload.ledger.as_of(now).entries if value_of(entry.effect) == value]
     if not same or not same[-1].remediation or now - same[-1].time > WATCHED + LAST_LOOKS:
         return None
     return same[-1]

@@ -73,13 +73,14 @@ class Workload:
 
     def at_or_below(self, percentage: int, profile: Mapping[str, str]) -> bool:
         """Whether the canary's share is no higher, and no other flag that is there differs from the profile."""
-        actual, flags = self.percentage(), self.flags()
+        actual = self.percentage()
+        return actual is not None and actual <= percentage and not self.others_than(profile)
+
+    def others_than(self, profile: Mapping[str, str]) -> tuple[str, ...]:
+        """The flags beside those of the share that are there, and not as in a profile."""
+        flags = self.flags()
         others = (name for name in profile if name not in (ENABLED_FLAG, PERCENTAGE_FLAG))
-        return (
-            actual is not None
-            and actual <= percentage
-            and all(flags.get(name, profile[name]) == profile[name] for name in others)
-        )
+        return tuple(name for name in others if flags.get(name, profile[name]) != profile[name])
 
     def unbelievable(self, now: datetime) -> str:
         """Why what is written on the target about acts and holds cannot be believed, or empty."""

@@ -7,6 +7,7 @@ load balancer and the network do at night.
 import http.client
 import json
 import threading
+import time
 import urllib.parse
 from collections import defaultdict, deque
 from collections.abc import Callable
@@ -67,6 +68,8 @@ class FaultyApi:
         self._always: dict[str, Fault] = {}
         self._closing = threading.Event()
         self.authorizations: list[str | None] = []
+        self.clock_ahead = 0.0
+        """Seconds that its clock, as its answers tell it, is ahead of this machine's."""
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -76,6 +79,9 @@ class FaultyApi:
                 proxy.answer(self)
 
             do_GET = do_POST = do_PATCH = answer
+
+            def date_time_string(self, timestamp: float | None = None) -> str:
+                return super().date_time_string((timestamp or time.time()) + proxy.clock_ahead)
 
             def log_message(self, format: str, *args: object) -> None:
                 """Nothing to say."""

@@ -1,20 +1,24 @@
 """The way to the API server: whose credentials, which reasons, and what is sent."""
 
 import itertools
+import traceback
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from remediator.api_errors import Forbidden
 from remediator.cluster import Cluster
-from remediator.connection import Connection
+from remediator.connection import Apis, Connection
+from remediator.embedded.kubeconfig import kubeconfig
 from remediator.kubeconfig import NoCluster, find_configuration
 from remediator.policy import Target
 from remediator.workload import TargetMissing, Workload
 from tests.faults import Answer, FaultyApi
-from tests.service import NOON
+from tests.monitoring.wire import JSON, Wire, answer
+from tests.service import NOON, Service, alert
 
 DENIS = Target(name="denis", namespace="denis", deployment="denis", container="denis")
 
@@ -46,6 +50,45 @@ def test_the_newline_of_a_token_file_is_not_sent(api: FaultyApi, tmp_path: Path)
     cluster = Cluster(Connection(api.write_kubeconfig(tmp_path / "kubeconfig", token_file=token)))
     assert isinstance(cluster.read(DENIS), Workload)
     assert api.authorizations == ["Bearer t0ken"]
+
+
+@pytest.mark.parametrize("broken", ["s3cr\net", "s3cr\u2603t"], ids=["line-break", "no-latin"])
+def test_a_token_that_no_header_can_hold_is_said_without_it(api: FaultyApi, tmp_path: Path, broken: str) -> None:
+    """The message has no part of the token, and the file is read again, so that a mended one is taken."""
+    token = tmp_path / "token"
+    token.write_text(broken)
+    cluster = Cluster(Connection(api.write_kubeconfig(tmp_path / "kubeconfig", token_file=token)))
+    with pytest.raises(Forbidden, match="the credentials hold a character that no header can, as a line break") as told:
+        cluster.read(DENIS)
+    assert "s3cr" not in "".join(traceback.format_exception(told.value))
+    token.write_text("mended")
+    assert isinstance(cluster.read(DENIS), Workload)
+    assert api.authorizations == ["Bearer mended"]
+
+
+def test_a_broken_token_is_a_problem_of_the_target(api: FaultyApi, tmp_path: Path) -> None:
+    """The service goes on looking, and says at every target why it sees nothing."""
+    service = Service(api.write_kubeconfig(tmp_path / "kubeconfig", token="s3cr\net"))
+    service.observer.look()
+    problems = [look.problem for look in service.observer.observations.values()]
+    assert len(problems) == 2
+    assert all("the credentials hold a character" in problem for problem in problems)
+    assert service.reasons(alert()) == ["Forbidden"]
+
+
+def read_denis(apis: Apis) -> Any:
+    """What the API server answers about DENIS."""
+    return apis.apps.read_namespaced_deployment("denis", "denis", _preload_content=False)
+
+
+@pytest.mark.parametrize("date", [b"garbage", b"Thu, 32 Foo 99999 99:99:99 GMT"])
+def test_an_answer_that_tells_no_time(tmp_path: Path, date: bytes) -> None:
+    """A Date that is none is no news of the API server's clock, and no reason to lose the answer."""
+    with Wire(answer(b"{}", head=JSON + b"Date: " + date + b"\r\n")) as wire:
+        (path := tmp_path / "kubeconfig").write_text(kubeconfig(wire.url))
+        connection = Connection(path)
+        assert connection.request("get", read_denis) == {}
+    assert connection.skew == timedelta(0)
 
 
 def test_a_token_file_that_was_empty_is_read_again(api: FaultyApi, tmp_path: Path) -> None:

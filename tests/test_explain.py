@@ -3,6 +3,7 @@
 import json
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from remediator.embedded import EmbeddedCluster
 from remediator.ledger import KILL_SWITCH, LEDGER, PAUSE
 from tests.acceptance.incidents import canary, grant
+from tests.builders import MINUTE
 from tests.commands import run
 from tests.control_plane import ControlPlane
 from tests.faults import Answer, BlackHole, FaultyApi
@@ -43,6 +45,22 @@ def deployments(cluster: EmbeddedCluster) -> dict[str, Any]:
 def annotate(cluster: EmbeddedCluster, name: str, key: str, value: Any) -> None:
     """Write an annotation as an operator does."""
     patch_deployment(cluster, {"metadata": {"annotations": {key: json.dumps(value)}}}, name)
+
+
+def test_the_time_is_the_api_servers(
+    live: tuple[str, ...], api: FaultyApi, embedded: EmbeddedCluster, tmp_path: Path
+) -> None:
+    """A pause is over when it is for those who wrote it down; --time wins, and --state has this machine's clock."""
+    now = datetime.now(UTC)
+    annotate(embedded, "denis", PAUSE, {"reason": "r", "author": "ada", "until": (now + 30 * MINUTE).isoformat()})
+    (path := tmp_path / "state.json").write_text(json.dumps(deployments(embedded)))
+    api.clock_ahead = 3600
+
+    assert run(*ROLLBACK, *live).exit_code == 0
+    assert run(*ROLLBACK, *live, "--time", now.isoformat()).exit_code == 3
+    assert run(*ROLLBACK, "--state", path).exit_code == 3
+    told = json.loads(run(*ROLLBACK, *live, "-o", "json").output)["time"]
+    assert datetime.fromisoformat(told) > now + 59 * MINUTE
 
 
 def test_an_alert_that_would_be_acted_on(live: tuple[str, ...]) -> None:

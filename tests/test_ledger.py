@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from remediator.canary.history import list_acts
 from remediator.ledger import (
     CLOCK_SKEW,
     LEDGER,
+    MAX_CHARACTERS,
     MAX_ENTRIES,
+    MAX_FINGERPRINT,
     MAX_FINGERPRINTS,
     PAUSE,
     Effect,
@@ -27,7 +30,7 @@ from remediator.ledger import (
     encode_ledger,
     spell_change,
 )
-from tests.builders import HOUR, MINUTE, NOW, SECOND, entry
+from tests.builders import HOUR, MINUTE, NOW, SECOND, entry, workload
 
 ACT: dict[str, Any] = {
     "id": "0123456789abcdef",
@@ -90,6 +93,9 @@ def test_acts_written_by_hand_may_be_in_any_order_and_say_more() -> None:
         pytest.param(annotation({**ACT, "time": "yesterday"}), id="time that is none"),
         pytest.param(annotation({**ACT, "time": "2026-11-23T11:59:00"}), id="time without zone"),
         pytest.param(annotation({**ACT, "to": "none"}), id="number that is none"),
+        pytest.param(annotation({**ACT, "effect": "Pause", "to": 10**15}), id="number too large"),
+        pytest.param(annotation({**ACT, "from": 2**31}), id="number over by one"),
+        pytest.param(annotation({**ACT, "to": -1}), id="number below 0"),
         pytest.param(annotation({**ACT, "effect": "x" * 65}), id="effect too long"),
         pytest.param(annotation({key: value for key, value in ACT.items() if key != "from"}), id="key missing"),
         pytest.param(annotation(ACT, {}), id="one act unreadable"),
@@ -117,7 +123,7 @@ entries = st.builds(
     after=st.integers(min_value=0, max_value=100),
     remediation=LINES,
     operator=LINES,
-    fingerprints=st.lists(st.text(max_size=20), max_size=MAX_FINGERPRINTS).map(tuple),
+    fingerprints=st.lists(st.text("0123456789abcdef", max_size=MAX_FINGERPRINT), max_size=MAX_FINGERPRINTS).map(tuple),
 )
 
 
@@ -127,6 +133,19 @@ def test_what_is_written_is_read_again(acts: list[Entry]) -> None:
     ledger = Ledger().with_entries(tuple(acts))
 
     assert decode_ledger(encode_ledger(ledger)) == ledger
+
+
+numbers = st.sampled_from([10**20, 10**15, 2**31, 2**31 - 1, 0, -1]) | st.integers()
+
+
+@given(st.sampled_from([*Effect, "Restart"]), st.none() | numbers, numbers, st.datetimes(timezones=st.just(UTC)))
+def test_any_act_that_is_read_can_be_told(effect: str, before: int | None, after: int, time: datetime) -> None:
+    """Whatever numbers stand in the annotation, what is read of it can be told in words and in the history."""
+    text = annotation({**ACT, "effect": effect, "from": before, "to": after, "time": time.isoformat()})
+    ledger = decode_ledger(text)
+
+    assert all(spell_change(entry.effect, entry.before, entry.after) for entry in ledger.entries)
+    list_acts({"denis": workload(acts=ledger.entries)}, NOW)
 
 
 def test_a_time_is_read_again_to_the_microsecond() -> None:
@@ -154,14 +173,63 @@ def test_any_text_is_a_ledger_a_pause_and_a_kill_switch_or_is_not(text: str) -> 
     assert "the switch counts as on" in decode_kill_switch(text).reason
 
 
-def test_the_largest_ledger_stays_small() -> None:
-    """Twenty acts with more fingerprints than are kept stay under 10 KiB, far from the limit of annotations."""
-    act = replace(entry(HOUR), remediation="r" * 63, fingerprints=("f" * 16,) * 1_000)
-    acts = tuple(replace(act, id=f"{number:016}") for number in range(50))
-    text = encode_ledger(Ledger().with_entries(acts))
+AUTOMATIC = (Effect.SET_PERCENTAGE, Effect.SCALE)
+LOUD = """"'ä\\\n\u2603""" * 10_000
+"""Quotes, line breaks and letters from elsewhere, far too much of them for any text."""
 
-    assert len(text) < 10 * 1024
-    assert {len(act["fingerprints"]) for act in json.loads(text)["acts"]} == {MAX_FINGERPRINTS}
+
+def loud(number: int, effect: str, **texts: Any) -> Entry:
+    """An act with as many fingerprints as there can be, and these texts."""
+    made = entry(
+        number * MINUTE, effect=effect, before=2**31 - 1, after=2**31 - 1, action_id=f"{number:012}-{effect[:3]}"
+    )
+    return replace(made, **{"remediation": "", "fingerprints": (LOUD,) * 100, **texts})
+
+
+@pytest.mark.parametrize("text", ["f" * 40_000, LOUD], ids=["long", "loud"])
+def test_the_largest_ledger_fits_with_every_act(text: str) -> None:
+    """Three times twenty acts, and as much said of each as there is room for, are all kept within the bound."""
+    acts = [loud(number, effect, remediation="r" * 63) for effect in AUTOMATIC for number in range(30)]
+    said: dict[str, Any] = {"operator": text, "reason": text, "overrode": (text,) * 9, "fingerprints": ()}
+    people = [loud(number, Effect.PAUSE, **said) for number in range(30)]
+    written = encode_ledger(Ledger().with_entries((*acts, *people)))
+
+    read = json.loads(written)["acts"]
+    assert 20_000 < len(written) <= MAX_CHARACTERS
+    assert len(read) == 3 * MAX_ENTRIES
+    assert {len(act["fingerprints"]) for act in read if "remediation" in act} == {MAX_FINGERPRINTS}
+    assert all(act["reason"] for act in read if "operator" in act)
+    assert encode_ledger(decode_ledger(written)) == written
+
+
+def test_forged_acts_leave_room_for_those_that_count() -> None:
+    """Whatever stands in a ledger, it fits when it is written again, and its newest acts are there."""
+    forged = {"remediation": LOUD, "operator": LOUD, "reason": LOUD, "overrode": (LOUD,) * 9}
+    acts = [loud(number, effect, **forged) for effect in Effect for number in range(1, 21)]
+    people = [loud(number, "\x01" * 64, operator=LOUD) for number in range(1, 21)]
+    ledger = Ledger().with_entries((*acts, *people, entry(0 * MINUTE)))
+    written = encode_ledger(ledger)
+
+    kept = decode_ledger(written).entries
+    assert len(written) <= MAX_CHARACTERS
+    assert len(kept) < len(ledger.entries)
+    for effect in Effect:
+        every = [act.id for act in ledger.automatic(effect)]
+        assert every[-5:] == [act.id for act in kept if act.effect == effect][-5:]
+    assert kept[-1].id == entry(0 * MINUTE).id
+    assert len([act for act in kept if act.effect not in tuple(Effect)]) == 1
+
+
+def test_people_make_room_before_remediations() -> None:
+    """Where it has to be, it is the oldest acts of people that are forgotten, and no cooldown and no budget."""
+    acts = [loud(number, effect, remediation="r" * 63, reason=LOUD) for effect in AUTOMATIC for number in range(20)]
+    people = [loud(number, Effect.PAUSE, operator=LOUD, reason=LOUD) for number in range(20)]
+    kept = decode_ledger(encode_ledger(Ledger().with_entries((*acts, *people)))).entries
+
+    assert [len([act for act in kept if act.effect == effect]) for effect in AUTOMATIC] == [MAX_ENTRIES, MAX_ENTRIES]
+    mine = [act.id for act in kept if act.effect == Effect.PAUSE]
+    assert 0 < len(mine) < MAX_ENTRIES
+    assert mine == [act.id for act in reversed(people[: len(mine)])]
 
 
 # What is kept.

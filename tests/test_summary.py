@@ -44,6 +44,15 @@ def test_a_canary_at_0_is_safe_once_its_pods_know() -> None:
     assert canary(replace(OFF, rollout=Rollout()), rollback()) == ("attention", "Going to 0 %")
 
 
+def test_a_canary_at_0_with_another_flag_on_is_not_safe() -> None:
+    """What an alert would still change is not as it should be, and the flag is named; one that is not there is off."""
+    on = replace(workload(percentage=0, flags={"RUNS_ENABLED": "true"}), rollout=ROLLED_OUT)
+    assert canary(on, rollback()) == ("attention", "Not all off at 0 %")
+    assert "RUNS_ENABLED" in about_canary(DENIS, observed(on), forecasts(on, rollback())).message
+    absent = tuple(pair for pair in OFF.env if pair[0] != "RUNS_ENABLED")
+    assert canary(replace(OFF, env=absent), rollback()) == ("good", "Safe at 0 %")
+
+
 @pytest.mark.parametrize(
     ("rollout", "words"),
     [

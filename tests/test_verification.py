@@ -142,6 +142,16 @@ def test_only_a_fresh_act_of_ours_is_looked_after(entries: tuple[Entry, ...], fo
     assert (last_act(target, ROLLBACK, NOON) is not None) is found
 
 
+def test_the_kill_switch_ends_the_looking_after_a_scaling() -> None:
+    """Who switched the workers off and on again has set the replicas, so their number is not taken back from us."""
+    switch: dict[str, Any] = {"effect": Effect.KILL_SWITCH, "remediation": "", "operator": "ada"}
+    scaled = act(Effect.SCALE, time=NOON - timedelta(minutes=3), before=4, remediation="scale-workers")
+    off = replace(scaled, id="2", time=NOON - timedelta(minutes=2), before=6, after=0, **switch)
+    on = replace(scaled, id="3", time=NOON - timedelta(minutes=1), before=0, after=2, **switch)
+    assert last_act(workload(replicas=6, ledger=Ledger(entries=(scaled,))), SCALE, NOON) == scaled
+    assert last_act(workload(replicas=2, ledger=Ledger(entries=(scaled, off, on))), SCALE, NOON) is None
+
+
 def verdicts(service: Service) -> list[str]:
     """The verdicts of the audit lines so far."""
     return [line["verdict"] for line in service.audit_lines() if line["audit"] == "verification"]

@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from remediator.ledger import Effect, Entry, spell_change
+from remediator.ledger import Effect, Entry, spell_change, value_of
 from remediator.ownership import REPLICAS
 from remediator.policy import PERCENTAGE_FLAG
 from remediator.workload import Workload
-
-_SAME_VALUE = {Effect.KILL_SWITCH: Effect.SCALE}
-"""The kill switch and scaling set the same number, so one ends the other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,16 +58,14 @@ def list_acts(workloads: Mapping[str, Workload], now: datetime) -> list[Act]:
 def _acts_on(target: str, workload: Workload, now: datetime) -> Iterable[Act]:
     entries = workload.ledger.as_of(now).entries
     for index, entry in enumerate(entries):
-        later = next((other for other in entries[index + 1 :] if _kind(other) == _kind(entry)), None)
+        later = next(
+            (other for other in entries[index + 1 :] if value_of(other.effect) == value_of(entry.effect)), None
+        )
         if later:
             yield Act(target=target, entry=entry, held=_seconds(later.time - entry.time), ended_by=later.by)
             continue
         ended, by = _ended_by_hand(entry, workload, now)
         yield Act(target=target, entry=entry, held=_seconds(ended - entry.time), ended_by=by)
-
-
-def _kind(entry: Entry) -> str:
-    return _SAME_VALUE.get(Effect(entry.effect), entry.effect) if entry.effect in tuple(Effect) else entry.effect
 
 
 def _ended_by_hand(entry: Entry, workload: Workload, now: datetime) -> tuple[datetime, str]:

@@ -5,8 +5,10 @@ answer of the API server's.
 """
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from remediator.api_errors import Rejected, Unavailable
 from remediator.canary.running import Running, read_running
@@ -25,8 +27,10 @@ class _Body:
     """What was read of an answer."""
 
     status: int
+    reason: str
     data: bytes
-    headers: Any
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """None: they may be the pod's, which knows nothing of the API server's clock."""
 
 
 class Pods:
@@ -68,17 +72,17 @@ class Pods:
         """
         ends = time.monotonic() + timeout
 
+        pod_port, namespace = quote(f"{pod}:{port}"), quote(target.namespace)
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod_port}/proxy/metrics"
+
         def send(apis: Apis) -> Any:
-            answer = apis.core.connect_get_namespaced_pod_proxy_with_path(
-                f"{pod}:{port}", target.namespace, "metrics", _preload_content=False, _request_timeout=limits(ends)
-            )
-            return _bounded(answer, ends)
+            return _bounded(apis.open(path, limits(ends)), ends)
 
         return self._connection.send("get", send).decode(errors="replace")
 
 
 def _bounded(answer: Any, ends: float) -> _Body:
-    """An answer's body as long as it is short and comes in time."""
+    """An answer's body, whatever its status, as long as it is short and comes in time."""
     body = bytearray()
     try:
         while chunk := answer.read1(65_536):
@@ -88,5 +92,6 @@ def _bounded(answer: Any, ends: float) -> _Body:
             if time.monotonic() > ends:
                 raise Unavailable("get: the pod gave no complete answer in time")
     finally:
+        # A connection with unread data is closed; one without is already back in the pool.
         answer.close()
-    return _Body(status=answer.status, data=bytes(body), headers=answer.headers)
+    return _Body(status=answer.status, reason=answer.reason, data=bytes(body))

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 WITHHELD = 3
 
 
-def _time(context: click.Context, parameter: click.Parameter, text: str | None) -> datetime:
-    """The moment that --time names, the present one where it is not given."""
+def _time(context: click.Context, parameter: click.Parameter, text: str | None) -> datetime | None:
+    """The moment that --time names."""
     if text is None:
-        return datetime.now(UTC)
+        return None
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
@@ -69,7 +69,7 @@ def explain(
     labels: dict[str, str],
     resolved: bool,
     state: Path | None,
-    now: datetime,
+    now: datetime | None,
     cluster: str,
     config_file: Path,
     kubeconfig: Path | None,
@@ -94,10 +94,16 @@ def explain(
       remediator explain --file notification.json --state denis.yaml --time 2026-11-23T03:12:00Z
       remediator explain --label remediation=rollback -o json | jq -r '.alerts[].again'
     """
+    from remediator.decision import Skip, screen
     from remediator.explanation import explain as explain_alert
 
     alerts = _alerts(file, labels, resolved)
-    with _open(config_file, kubeconfig, context, state) as (policy, look):
+    with _open(config_file, kubeconfig, context, state) as (policy, look, clock):
+        for screened in (screen(alert, policy, cluster) for alert in alerts):
+            if not isinstance(screened, Skip):
+                look(screened)
+        # Only now: the API server's clock is known from its answers.
+        now = now or clock()
         explanations = [explain_alert(alert, policy, cluster, look, now) for alert in alerts]
     if output == "table":
         _print(explanations)
@@ -131,8 +137,8 @@ def _alerts(file: Path | None, labels: dict[str, str], resolved: bool) -> "Seque
 @contextmanager
 def _open(
     config_file: Path, kubeconfig: Path | None, context: str, state: Path | None
-) -> "Iterator[tuple[Policy, Look]]":
-    """The policy, and how to look at a target: in the file of --state, or on the API server."""
+) -> "Iterator[tuple[Policy, Look, Callable[[], datetime]]]":
+    """The policy, how to look at a target, and the time there: in the file of --state, or on the API server."""
     from remediator.cli.site import open_site
     from remediator.document import InvalidDocument, read_text
     from remediator.manifests import parse_manifests
@@ -140,11 +146,12 @@ def _open(
 
     if state is None:
         with open_site(config_file, kubeconfig, context) as site:
-            yield site.policy, _live(site.cluster)
+            yield site.policy, _live(site.cluster), site.connection.now
         return
     try:
         manifests = parse_manifests(read_text(state), str(state))
-        yield parse_policy(read_text(config_file), str(config_file)), lambda answer: manifests.find(answer.target)
+        policy = parse_policy(read_text(config_file), str(config_file))
+        yield policy, lambda answer: manifests.find(answer.target), lambda: datetime.now(UTC)
     except InvalidDocument as error:
         raise InvalidConfiguration(str(error)) from error
 

@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from demo.shipped import RULES
 from demo.waiting import until
 from remediator.embedded import EmbeddedCluster
-from remediator.ledger import KILL_SWITCH, PAUSE
+from remediator.ledger import KILL_SWITCH, PAUSE, Pause, encode_pause
 from tests.acceptance.incidents import canary
 from tests.canary.test_verify import GAUGES, HEALTHY, VIEWER
 from tests.commands import run
@@ -104,6 +105,17 @@ def preflight(
 def failed(checks: Mapping[str, Any]) -> set[str]:
     """The names of the checks that have not passed."""
     return {name for name, check in checks.items() if not check["passed"]}
+
+
+def test_the_time_is_the_api_servers(preflight: Preflight, api: FaultyApi, embedded: EmbeddedCluster) -> None:
+    """A pause is over when it is for those who wrote it down, whatever this machine's clock says."""
+    ends = datetime.now(UTC) + timedelta(minutes=30)
+    text = encode_pause(Pause(reason="a load test", author="ada", until=ends))
+    patch_deployment(embedded, {"metadata": {"annotations": {PAUSE: text}}})
+
+    assert failed(preflight()[1]) == {"pause", "reflex"}
+    api.clock_ahead = 3600
+    assert preflight()[0] == 0
 
 
 def test_every_link_is_looked_at(preflight: Preflight) -> None:

@@ -1,7 +1,9 @@
 """`remediator canary verify`: the running canary against what it should be."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler
 from itertools import repeat
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 
 from demo.denis import Denis
 from demo.waiting import until
-from remediator.api_errors import NotFound, Unavailable
+from remediator.api_errors import ClusterError, NotFound, Unavailable
 from remediator.canary.pods import MAX_METRICS_BYTES, Pods
 from remediator.connection import Connection
 from remediator.embedded import EmbeddedCluster
@@ -24,7 +26,7 @@ from tests.commands import run
 from tests.control_plane import ControlPlane
 from tests.faults import Answer, FaultyApi, HangUp
 from tests.kubectl import patch_deployment
-from tests.monitoring.wire import JSON, Wire
+from tests.monitoring.wire import JSON, Wire, answer
 from tests.service import SHIPPED
 from tests.stand_in import StandIn
 
@@ -234,13 +236,43 @@ def test_a_pod_that_exports_without_end(verify: Verify, api: ProxyingApi) -> Non
     assert "the pod's answer is over 4 MiB" in checks["metrics"]["found"]
 
 
-def test_a_pod_that_never_ends(tmp_path: Path) -> None:
-    """A pod whose answer keeps coming is left when its time is over."""
-    path = tmp_path / "kubeconfig"
-    with Wire([JSON + b"\r\n", *repeat(b"#\n", 1000)], pause=0.1) as wire:
+@pytest.mark.parametrize("status", [b"200 OK", b"404 Not Found", b"500 Internal Server Error", b"302 Found"])
+def test_a_pod_that_never_ends(tmp_path: Path, status: bytes) -> None:
+    """A pod whose answer keeps coming is left when its time is over, whatever the answer says."""
+    path, began = tmp_path / "kubeconfig", time.monotonic()
+    with Wire([JSON.replace(b"200 OK", status) + b"\r\n", *repeat(b"#\n", 100)], pause=0.1) as wire:
         path.write_text(kubeconfig(wire.url))
         with pytest.raises(Unavailable, match="the pod gave no complete answer in time"):
             Pods(Connection(path)).metrics(DENIS, "denis-1", 8084, timeout=0.5)
+    assert time.monotonic() - began < 3
+
+
+def test_a_pod_that_fails_at_length(verify: Verify, api: ProxyingApi) -> None:
+    """No more is read of an error than of metrics."""
+    api.exports = lambda pod: (500, b"#" * (MAX_METRICS_BYTES + 1))
+    assert "the pod's answer is over 4 MiB" in verify("--denis.via-pods")[1]["metrics"]["found"]
+
+
+def test_a_pod_that_leads_elsewhere(tmp_path: Path) -> None:
+    """A redirect by a pod is not followed, for it could lead anywhere with our credentials."""
+    path = tmp_path / "kubeconfig"
+    head = JSON.replace(b"200 OK", b"302 Found") + b"Location: /api/v1/secrets\r\n"
+    with Wire(answer(b"", head=head)) as wire:
+        path.write_text(kubeconfig(wire.url))
+        with pytest.raises(ClusterError, match="get: 302: Found"):
+            Pods(Connection(path)).metrics(DENIS, "denis-1", 8084)
+    assert len(wire.requests) == 1
+
+
+def test_the_clock_of_a_pod_is_not_the_api_servers(tmp_path: Path) -> None:
+    """What time a pod says it is, or whether it says a time at all, changes nothing of what is recorded."""
+    path = tmp_path / "kubeconfig"
+    for date in (b"garbage", b"Sat, 01 Jan 2000 00:00:00 GMT"):
+        with Wire(answer(HEALTHY.encode(), head=JSON + b"Date: " + date + b"\r\n")) as wire:
+            path.write_text(kubeconfig(wire.url))
+            connection = Connection(path)
+            assert Pods(connection).metrics(DENIS, "denis-1", 8084) == HEALTHY
+        assert connection.skew == timedelta(0)
 
 
 def test_without_a_ready_pod(embedded: EmbeddedCluster, verify: Verify) -> None:

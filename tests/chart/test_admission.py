@@ -6,13 +6,14 @@ to refuse. A refusal is 403 and leaves the object as it was; a dry run of the sa
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from demo.waiting import until
-from remediator.ledger import KILL_SWITCH, LEDGER, PAUSE
+from remediator.ledger import KILL_SWITCH, LEDGER, MAX_ENTRIES, PAUSE, Effect, Entry, Ledger, encode_ledger
 from remediator.policy_file import parse_policy
 from tests.builders import PROFILES
 from tests.chart.deployments import (
@@ -37,7 +38,7 @@ from tests.chart.installation import (
 )
 from tests.contract.client import APPLY, JSON_PATCH, MERGE, Answer, Object
 from tests.control_plane import ControlPlane
-from tests.service import Service, alert, notification
+from tests.service import NOON, Service, alert, notification
 
 
 @pytest.fixture(params=ACCOUNTS, ids=lambda who: who.name)
@@ -182,6 +183,35 @@ def test_rollback_after_many_hands(installation: Installation) -> None:
         assert answer.code == 200, answer.body
     names = {entry["manager"] for entry in answer.body["metadata"]["managedFields"]}
     assert "ancient-changes" in names
+
+
+def test_rollback_with_the_largest_ledger(installation: Installation) -> None:
+    """Fingerprints of any length, and acts of people with as much to say as there is room for, stop no rollback."""
+    loud = "\"'ä\\" * 10_000
+    said: dict[str, Any] = {"operator": loud, "reason": loud, "overrode": (loud,) * 20}
+    made: dict[str, Any] = {"remediation": "r" * 63, "fingerprints": (loud,) * 20}
+    kinds = ((Effect.PAUSE, said), (Effect.SCALE, made), (Effect.SET_PERCENTAGE, made))
+    acts = tuple(
+        Entry(
+            id=f"{effect}-{number}",
+            time=NOON - timedelta(days=3, minutes=number),
+            effect=effect,
+            before=1,
+            after=0,
+            **by,
+        )
+        for effect, by in kinds
+        for number in range(MAX_ENTRIES)
+    )
+    installation.reset("denis", denis(PROFILES[10], **{LEDGER: encode_ledger(Ledger().with_entries(acts))}))
+    text = installation.plane.get("configmap", RELEASE, installation.namespace)["data"]["remediations.yaml"]
+    service = Service(installation.kubeconfig, policy=parse_policy(text, "remediations.yaml"))
+    try:
+        (outcome,) = service.handle(notification({**alert(), "fingerprint": "f" * 40_000}))
+        assert outcome.reason == "Applied", outcome.message
+    finally:
+        service.recorder.close(SECONDS)
+    assert len(installation.site("denis").read().ledger.entries) == len(acts)
 
 
 @pytest.mark.parametrize("deployment", ["denis", "denis-workers"])

@@ -1,7 +1,6 @@
 """`remediator canary preflight`: what must be true before the canary is raised."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,7 +80,7 @@ def preflight(
             raise click.UsageError(f"{config_file} has no profile {percentage}")
         workload = site.read(target)
         wanted = _next(workload, policy) if percentage is None else percentage
-        checks = check_canary(workload, target, wanted, policy, datetime.now(UTC))
+        checks = check_canary(workload, target, wanted, policy, site.connection.now())
         checks += check_workers({other: site.cluster.read(other) for other in policy.scaled() if other != target})
         if via_pods or denis_url:
             checks += _denis(site, target, denis_url, port, unit, workload)
