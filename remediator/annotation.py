@@ -16,9 +16,14 @@ def spell_time(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def one_line(text: str) -> str:
+    """A text without what would steer a terminal or end a line: anybody may write anything into an annotation."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 def cut(text: str, limit: int) -> str:
-    """The beginning of a text that takes no more characters than this in JSON, where a quote takes two."""
-    text = text[:limit]
+    """The beginning of a text, as one line, that takes no more characters than this in JSON, where a quote takes two."""
+    text = one_line(text[:limit])
     while len(dump(text)) - len('""') > limit:
         text = text[:-1]
     return text

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field, TypeAdapter, ValidationError
 
-from remediator.annotation import cut, dump, fit, spell_time
+from remediator.annotation import cut, dump, fit, one_line, spell_time
 from remediator.durations import format_duration
 from remediator.problems import first_problem
 
@@ -76,12 +76,7 @@ def _in_utc(time: datetime) -> datetime:
         raise ValueError("is outside of the calendar") from None
 
 
-def _one_line(text: str) -> str:
-    """Whoever may write annotations can put anything into one; it is shown on terminals and in lists."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
-
-
-Line = Annotated[str, AfterValidator(_one_line)]
+Line = Annotated[str, AfterValidator(one_line)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
