@@ -22,7 +22,7 @@ def one_line(text: str) -> str:
 
 
 def cut(text: str, limit: int) -> str:
-    """The beginning of a text, as one line, that takes no more characters than this in JSON, where a quote takes two."""
+    """The beginning of a text, as one line, that takes no more characters than this in JSON; a quote takes two."""
     text = one_line(text[:limit])
     while len(dump(text)) - len('""') > limit:
         text = text[:-1]
