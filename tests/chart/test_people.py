@@ -42,8 +42,11 @@ def test_people_can_run_every_command(installation: Installation, make_place: Ca
         assert ended.code == code, (command, ended.output)
         return ended.output
 
-    assert "canary       1 %" in run("canary status")
+    assert run("canary status").split()[:3] == ["canary", "1", "%"]
     assert "denis: 1 % -> 10 %" in run("canary set 10 --yes --reason=look")
+    verified = run("canary verify 10 --denis.url=http://127.0.0.1:1", 3)
+    assert [line.split()[1] for line in verified.splitlines() if line.startswith("✗")] == ["metrics"]
+    assert "✗" not in run("canary preflight 50")
     assert "not promoted; the canary stays at 10 %" in run("canary promote", 3)
     assert "denis: 10 % -> 0 %" in run("canary rollback")
     assert "4 -> 0 replicas and latched" in run("kill-switch on --reason=bad")
