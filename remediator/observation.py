@@ -115,7 +115,7 @@ class Observer:
             percentage = workload.percentage()
             metrics.canary_percentage.labels(target=name).set(math.nan if percentage is None else percentage)
         metrics.replicas.labels(target=name).set(workload.replicas)
-        metrics.kill_switch.labels(target=name).set(workload.kill_switch is not None or workload.replicas == 0)
+        metrics.kill_switch.labels(target=name).set(workload.switched_off)
         metrics.paused.labels(target=name).set(workload.held_by(self._now()) is not None)
         for remediation in self._policy().remediations:
             effect = remediation.action.effect

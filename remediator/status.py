@@ -113,7 +113,7 @@ def _target(target: Target, observation: Observation | None, policy: Policy, now
         "phase": None,
         "replicas": workload.replicas if workload else None,
         "rollout": None,
-        "killSwitch": bool(workload and (workload.kill_switch or workload.replicas == 0)),
+        "killSwitch": bool(workload and workload.switched_off),
         "latched": None,
         "paused": None,
         "cooldowns": [],

@@ -49,6 +49,11 @@ class Workload:
     problems: tuple[str, ...] = ()
     """What is written on the target about holds and acts, and cannot be believed."""
 
+    @property
+    def switched_off(self) -> bool:
+        """Whether the kill switch is on: latched, or meant by whoever scaled to 0 replicas by hand."""
+        return self.kill_switch is not None or self.replicas == 0
+
     def flags(self) -> Mapping[str, str | None]:
         """The environment by name; of a name that stands there twice, the last one, as the kubelet does."""
         return dict(self.env)

@@ -173,6 +173,16 @@ def test_a_pause_that_is_too_long_is_unbelievable() -> None:
     assert workload(pause=pause(-HOUR)).unbelievable(NOW) == ""
 
 
+@pytest.mark.parametrize(
+    ("replicas", "switch", "off"),
+    [(4, None, False), (0, None, True), (0, KillSwitch(reason="r"), True), (4, KillSwitch(), True)],
+    ids=["on", "by-hand", "latched", "latched-and-scaled"],
+)
+def test_what_counts_as_switched_off(replicas: int, switch: KillSwitch | None, off: bool) -> None:
+    """The latch counts whatever the replicas are, and 0 replicas count without a latch."""
+    assert workload(replicas=replicas, kill_switch=switch).switched_off is off
+
+
 def test_annotations_are_read() -> None:
     """The ledger, the pause and the kill switch come from their annotations."""
     ledger = Ledger().with_entries((entry(HOUR),))

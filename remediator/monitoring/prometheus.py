@@ -65,6 +65,11 @@ class AlertRule:
     """`inactive`, `pending` or `firing`; empty before the first evaluation."""
     error: Annotated[str, Field(alias="lastError")] = ""
 
+    @property
+    def static_labels(self) -> Mapping[str, str]:
+        """The labels that every alert of this rule has: its name, and those that are not computed."""
+        return {"alertname": self.name} | {name: value for name, value in self.labels.items() if "{{" not in value}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Group:
@@ -129,7 +134,7 @@ class Prometheus:
 
     def alert_rules(self) -> tuple[AlertRule, ...]:
         """The rules of all alerts that are loaded. Raises NoAnswer."""
-        found = self._ask("/api/v1/rules", {"type": "alert"}, "the rules of alerts", _rules)
+        found = self._ask("/api/v1/rules", {"type": "alert", "exclude_alerts": "true"}, "the rules of alerts", _rules)
         return tuple(rule for group in found.data.groups for rule in group.rules)
 
     def alertmanagers(self) -> tuple[str, ...]:

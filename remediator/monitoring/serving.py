@@ -9,12 +9,13 @@ from typing import Any
 
 from remediator.checks import Check
 from remediator.durations import format_duration
+from remediator.monitoring.parts import as_list, as_map
 from remediator.policy import Remediation
 
 
 def check_service(status: object, remediation: Remediation, fence: str) -> Check:
     """Whether the service has this remediation and would act on it; `status` is the JSON that it answered."""
-    data = _map(_map(status).get("data"))
+    data = as_map(as_map(status).get("data"))
     problem = next(_problems(data, remediation, fence), "")
     if problem:
         return Check(name="service", passed=False, found=problem, remedy="see its log, and its page at /")
@@ -25,7 +26,7 @@ def check_service(status: object, remediation: Remediation, fence: str) -> Check
 
 def _problems(data: Mapping[str, Any], remediation: Remediation, fence: str) -> Iterator[str]:
     """Why it would do something else, the weightiest first."""
-    config, name, target = _map(data.get("config")), remediation.name, remediation.target
+    config, name, target = as_map(data.get("config")), remediation.name, remediation.target
     if not data:
         yield "the answer is not the status of a Remediator"
         return
@@ -33,7 +34,7 @@ def _problems(data: Mapping[str, Any], remediation: Remediation, fence: str) -> 
         yield "it runs with --dry-run, so it changes nothing"
     if config.get("reloadSuccessful") is not True:
         yield f"it runs on an old configuration: {str(config.get('problem') or 'it does not say why')[:300]}"
-    theirs = next((one for one in map(_map, _list(config.get("remediations"))) if one.get("name") == name), None)
+    theirs = next((one for one in map(as_map, as_list(config.get("remediations"))) if one.get("name") == name), None)
     if theirs is None:
         yield f"it has no remediation {name}"
         return
@@ -49,7 +50,7 @@ def _problems(data: Mapping[str, Any], remediation: Remediation, fence: str) -> 
             yield f"its {name} has {key} {_spell(theirs.get(key))}, wanted is {_spell(value)}"
     if fence and data.get("cluster") != fence:
         yield f"its fence is cluster {data.get('cluster')!r}, wanted is {fence!r}"
-    known = next((one for one in map(_map, _list(data.get("targets"))) if one.get("name") == target.name), {})
+    known = next((one for one in map(as_map, as_list(data.get("targets"))) if one.get("name") == target.name), {})
     if (known.get("namespace"), known.get("deployment")) != (target.namespace, target.deployment):
         yield f"its target {target.name} is {known.get('namespace')}/{known.get('deployment')}"
     if known.get("problem"):
@@ -58,11 +59,3 @@ def _problems(data: Mapping[str, Any], remediation: Remediation, fence: str) -> 
 
 def _spell(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _map(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

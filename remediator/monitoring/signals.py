@@ -6,18 +6,16 @@ is Unknown with the words for it.
 
 import json
 import math
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
 
-from remediator.durations import format_duration, parse_duration
 from remediator.monitoring.alertmanager import Alertmanager
-from remediator.monitoring.evidence import RECENT, Alerts, Evidence, Rate, Unknown, Value
+from remediator.monitoring.evidence import Alerts, Evidence, Rate, Unknown, Value
+from remediator.monitoring.expressions import SECOND, rate_expressions, select, spell, whole
 from remediator.monitoring.json_api import NoAnswer
-from remediator.monitoring.prometheus import Prometheus, Sample
+from remediator.monitoring.prometheus import AlertRule, Prometheus, Sample
 from remediator.policy import Policy, SetPercentage, Target
 
 SUCCESS_RATE = "denis:materializer_success_rate:avg_ratio"
@@ -26,19 +24,13 @@ ERROR_RATE = "denis:error_rate:avg_ratio"
 
 FIRING = 'ALERTS{alertstate="firing"}'
 
-POINTS = 100
-"""In how many points of its time a series is looked for, so that the cost does not depend on the time."""
-
-FRESH = timedelta(minutes=1)
-"""How old a sample may be at such a point. The rules are evaluated every 15 s."""
-
 MAX_RATIO = 1.01
 """More than this is no ratio; rounding is no contradiction. The same bound stands in the rules."""
 
 THREADS = 8
 """All questions together take about twice as long as the slowest; a Prometheus works on 20 at a time."""
 
-_SECOND = timedelta(seconds=1)
+Answer = tuple[Sample, ...] | Unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,23 +44,24 @@ class Scope:
     """The fence, or empty."""
 
     def select(self, name: str, **labels: str) -> str:
-        """The series of this name.
-
-        A label `cluster` or `namespace` has to be ours where there is one. Mostly there is none: a Prometheus does
-        not put its external_labels on its own series.
-        """
-        matchers = [f"{label}={json.dumps(value)}" for label, value in labels.items()]
-        matchers.append(f"namespace=~{_or_none(self.target.namespace)}")
-        if self.cluster:
-            matchers.append(f"cluster=~{_or_none(self.cluster)}")
-        return f"{name}{{{', '.join(matchers)}}}"
+        """The series of this name, ours as far as their labels say."""
+        return select(name, labels, {"namespace": self.target.namespace, "cluster": self.cluster})
 
     def asks_for_rollback(self, labels: Mapping[str, str]) -> bool:
-        """Whether the policy answers an alert with these labels by taking the canary back."""
+        """Whether the policy answers an alert with these labels by taking the canary back.
+
+        One without the label `cluster` is taken for ours: it gets the label on its way to Alertmanager.
+        """
+        cluster = {"cluster": self.cluster} if self.cluster else {}
         if self.cluster and labels.get("cluster", self.cluster) != self.cluster:
             return False
-        answer = self.policy.match(labels)
+        answer = self.policy.match({**cluster, **labels})
         return answer is not None and answer.target == self.target and isinstance(answer.action, SetPercentage)
+
+    def rollback_rules(self, rules: Iterable[AlertRule]) -> tuple[AlertRule, ...]:
+        """The rules of alerts that would take the canary back. The label `namespace` is mostly one of their series."""
+        here = {"namespace": self.target.namespace}
+        return tuple(rule for rule in rules if self.asks_for_rollback({**here, **rule.static_labels}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,73 +84,82 @@ class Questions:
 
 def questions(scope: Scope, window: timedelta) -> Questions:
     """What is asked about a time back from now, of at least a second."""
-    window = max(_whole(window), _SECOND)
+    window = max(whole(window), SECOND)
     return Questions(
-        success_rate=_rate_questions(scope.select(SUCCESS_RATE), window, "min"),
-        error_rate=_rate_questions(scope.select(ERROR_RATE), window, "max"),
+        success_rate=rate_expressions(scope.select(SUCCESS_RATE), window, "min"),
+        error_rate=rate_expressions(scope.select(ERROR_RATE), window, "max"),
         queue_depth=f"max({scope.select('denis:signal', signal='async_queue_depth')})",
         latency_p99=f"max({scope.select('denis:signal', signal='materializer_latency_p99')})",
         firing=FIRING,
-        fired=f"present_over_time({FIRING}[{_spell(window)}])",
+        fired=f"present_over_time({FIRING}[{spell(window)}])",
     )
-
-
-def _rate_questions(series: str, window: timedelta, worst: Literal["min", "max"]) -> dict[str, str]:
-    """The expression for each value of a Rate."""
-    recent = min(RECENT, window)
-    average = f"avg_over_time({series}[{_spell(recent)}])"
-    # Averages over RECENT that lie within the window. At steps of RECENT or less no moment is in none of them.
-    rest = window - recent
-    step = min(max(_whole(rest / POINTS), _SECOND), RECENT)
-    return {
-        "current": f"last_over_time({series}[{_spell(FRESH)}])",
-        "recent": average,
-        "average": f"avg_over_time({series}[{_spell(window)}])",
-        "worst": f"{worst}_over_time({average}[{_spell(rest)}:{_spell(step)}])" if rest else average,
-        "coverage": _coverage(series, window),
-        "recent_coverage": _coverage(series, recent),
-    }
-
-
-def _coverage(series: str, window: timedelta) -> str:
-    """The share of the points of a time at which there was a sample."""
-    step = max(_whole(window / POINTS), _SECOND)
-    # Prometheus 2 counts the point at the window's start too.
-    found = f"count_over_time(last_over_time({series}[{_spell(FRESH)}])[{_spell(window)}:{_spell(step)}])"
-    return f"clamp_max({found} / {window // step}, 1)"
 
 
 def gather(
     scope: Scope, window: timedelta, *, prometheus: Prometheus | None, alertmanager: Alertmanager | None = None
 ) -> Evidence:
     """What is known about a time back from now. Either may be None: then it is not asked, and what it knows is not
-    known. An alert fires if one of those that are asked says so, and none does if all say so.
+    known.
     """
     asked = questions(scope, window)
     with ThreadPoolExecutor(THREADS) as pool:
-        muted = pool.submit(_firing_alerts, alertmanager)
-        first = _ask(prometheus, asked.firing)
-        if isinstance(first, Unknown):
+        alarm = _Alarm(pool, scope, prometheus, alertmanager)
+        if isinstance(alarm.first, Unknown):
             # The others would only say the same, and a Prometheus that has too much to do gets no more.
-            answers: dict[str, Answer] = dict.fromkeys(asked.all, first)
+            answers: dict[str, Answer] = dict.fromkeys(asked.all, alarm.first)
         else:
             others = [expression for expression in asked.all if expression != asked.firing]
             found = pool.map(lambda expression: _ask(prometheus, expression), others)
-            answers = {asked.firing: first, **dict(zip(others, found, strict=True))}
-    firing = [_rollbacks(answers[asked.firing], scope)] if prometheus or not alertmanager else []
-    firing += [_matching(muted.result(), scope)] if alertmanager else []
+            answers = {asked.firing: alarm.first, **dict(zip(others, found, strict=True))}
     return Evidence(
         window=window,
         success_rate=_rate(asked.success_rate, answers),
         error_rate=_rate(asked.error_rate, answers),
-        firing=_either(firing),
-        fired=_rollbacks(answers[asked.fired], scope),
+        firing=alarm.firing(),
+        fired=alarm.rollbacks(answers[asked.fired]),
         queue_depth=_number(answers[asked.queue_depth], asked.queue_depth),
         latency_p99=_number(answers[asked.latency_p99], asked.latency_p99),
     )
 
 
-Answer = tuple[Sample, ...] | Unknown
+def firing_alerts(scope: Scope, *, prometheus: Prometheus | None, alertmanager: Alertmanager | None = None) -> Alerts:
+    """The alerts that ask for a rollback now, and nothing else is asked. Either may be None: then it is not asked.
+
+    An alert fires if one of those that are asked says so. None does if all say so, and Prometheus has a rule of one.
+    """
+    with ThreadPoolExecutor(THREADS) as pool:
+        return _Alarm(pool, scope, prometheus, alertmanager).firing()
+
+
+class _Alarm:
+    """The questions about alerts. When it is made Prometheus has said which fire; the rest is under way in the pool."""
+
+    def __init__(
+        self,
+        pool: ThreadPoolExecutor,
+        scope: Scope,
+        prometheus: Prometheus | None,
+        alertmanager: Alertmanager | None,
+    ) -> None:
+        self._scope = scope
+        self._muted = pool.submit(_firing_alerts, alertmanager) if alertmanager else None
+        self._counts = bool(prometheus or not alertmanager)
+        self.first = _ask(prometheus, FIRING)
+        asked = None if isinstance(self.first, Unknown) else prometheus
+        self._rules = pool.submit(_rules, asked, scope) if asked else None
+
+    def firing(self) -> Alerts:
+        """The alerts that ask for a rollback now."""
+        sources = [self.rollbacks(self.first)] if self._counts else []
+        sources += [_matching(self._muted.result(), self._scope)] if self._muted else []
+        return _either(sources)
+
+    def rollbacks(self, answer: Answer) -> Alerts:
+        """The alerts in an answer of Prometheus's that ask for a rollback; that there are none, a rule has to prove."""
+        alerts = answer if isinstance(answer, Unknown) else tuple(sample.labels for sample in answer)
+        sources = [_matching(alerts, self._scope)]
+        sources += [self._rules.result()] if self._rules else []
+        return _either(sources)
 
 
 def _ask(prometheus: Prometheus | None, expression: str) -> Answer:
@@ -169,17 +171,23 @@ def _ask(prometheus: Prometheus | None, expression: str) -> Answer:
         return Unknown(why=str(error))
 
 
-def _firing_alerts(alertmanager: Alertmanager | None) -> Alerts:
-    if alertmanager is None:
-        return Unknown(why="no Alertmanager was asked; give --alertmanager.url")
+def _firing_alerts(alertmanager: Alertmanager) -> Alerts:
     try:
         return alertmanager.firing_alerts()
     except NoAnswer as error:
         return Unknown(why=str(error))
 
 
-def _rollbacks(answer: Answer, scope: Scope) -> Alerts:
-    return _matching(answer if isinstance(answer, Unknown) else tuple(sample.labels for sample in answer), scope)
+def _rules(prometheus: Prometheus, scope: Scope) -> Alerts:
+    """No alert, or why none could fire."""
+    try:
+        rules = prometheus.alert_rules()
+    except NoAnswer as error:
+        return Unknown(why=str(error))
+    if scope.rollback_rules(rules):
+        return ()
+    why = f"no rule of an alert that Prometheus has loaded takes {scope.target.name} back, so none can fire"
+    return Unknown(why=f"{why}; give it rules/denis.rules.yaml")
 
 
 def _matching(alerts: Alerts, scope: Scope) -> Alerts:
@@ -218,18 +226,3 @@ def _number(answer: Answer, expression: str, *, ratio: bool = False) -> Value:
 def _labels(sample: Sample) -> str:
     labels = (f"{name}={json.dumps(value)}" for name, value in sorted(sample.labels.items()) if name != "__name__")
     return f"{{{', '.join(labels)}}}"[:300]
-
-
-def _or_none(value: str) -> str:
-    """A matcher's text for this value, or for a label that is not there."""
-    return json.dumps(re.escape(value).replace(r"\-", "-") + "|", ensure_ascii=False)
-
-
-def _whole(duration: timedelta) -> timedelta:
-    """In whole seconds, rounded up."""
-    return -(-duration // _SECOND) * _SECOND
-
-
-def _spell(duration: timedelta) -> str:
-    text = format_duration(duration)
-    return text if parse_duration(text) == duration else f"{duration // _SECOND}s"

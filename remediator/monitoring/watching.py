@@ -83,22 +83,12 @@ def _unit(prometheus: Prometheus, scope: Scope) -> Check:
     return Check(name="unit", passed=True, found=f"the rates are {unit}, and no pod contradicts it")
 
 
-def rollback_rules(rules: Iterable[AlertRule], scope: Scope) -> tuple[AlertRule, ...]:
-    """The rules of alerts that would take the canary back."""
-    return tuple(rule for rule in rules if scope.asks_for_rollback({"alertname": rule.name, **static_labels(rule)}))
-
-
-def static_labels(rule: AlertRule) -> Mapping[str, str]:
-    """The labels of a rule that are not computed."""
-    return {name: value for name, value in rule.labels.items() if "{{" not in value}
-
-
 def check_rules(rules: Iterable[AlertRule], expected: Iterable[str], scope: Scope) -> Iterator[Check]:
     """Whether each alert that takes the canary back is loaded, evaluated and quiet, with its threshold.
 
     `expected` are the alerts that the files beside remediations.yaml have.
     """
-    found = rollback_rules(rules, scope)
+    found = scope.rollback_rules(rules)
     remedy = "give Prometheus rules/denis.rules.yaml"
     for name in sorted({*expected} - {rule.name for rule in found}):
         yield Check(name=name, passed=False, found="it is not loaded, or does not ask for a rollback", remedy=remedy)

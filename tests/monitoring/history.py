@@ -1,5 +1,6 @@
 """A real Prometheus that remembers what a test makes up: hours of samples, there at once."""
 
+import json
 import subprocess
 import time
 from collections.abc import Iterable, Mapping
@@ -48,12 +49,14 @@ def write_history(promtool: Path, directory: Path, history: Iterable[Series], *,
 
 
 class Remembering(Process):
-    """Prometheus with a data directory and nothing to scrape; `url` is its own."""
+    """Prometheus with a data directory, one rule, whose alert never fires, and nothing to scrape; `url` is its own."""
 
     def __init__(self, program: Path, directory: Path, data: Path) -> None:
         directory.mkdir()
-        config = directory / "prometheus.json"
-        config.write_text("{}")
+        config, rules = directory / "prometheus.json", directory / "rules.json"
+        rule = {"alert": "DenisErrorRateHigh", "expr": "vector(0) > 1", "labels": {"remediation": "rollback"}}
+        rules.write_text(json.dumps({"groups": [{"name": "denis", "rules": [rule]}]}))
+        config.write_text(json.dumps({"rule_files": [str(rules)]}))
         flags = [f"--config.file={config}", f"--storage.tsdb.path={data}", "--web.listen-address=127.0.0.1:0"]
         super().__init__("prometheus", [program, *flags], directory)
 

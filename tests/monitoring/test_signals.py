@@ -1,11 +1,14 @@
 """What real Prometheus and Alertmanager, oldest and newest, say about canaries with a past."""
 
+import json
 import re
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -19,14 +22,17 @@ from remediator.monitoring.alertmanager import Alertmanager
 from remediator.monitoring.evidence import Alerts, Evidence, Rate, Unknown
 from remediator.monitoring.json_api import NoAnswer
 from remediator.monitoring.prometheus import Prometheus, Sample
-from remediator.monitoring.signals import ERROR_RATE, FIRING, SUCCESS_RATE, Scope, gather, questions
+from remediator.monitoring.signals import ERROR_RATE, FIRING, SUCCESS_RATE, Scope, firing_alerts, gather, questions
 from remediator.policy import Target
+from remediator.policy_file import parse_policy
 from tests.builders import NOW, workload
 from tests.canary.canaries import canary
 from tests.components import component
 from tests.monitoring.history import Remembering, Series, Span, write_history
+from tests.monitoring.watching_prometheus import WatchingPrometheus, rule
 from tests.monitoring.wire import Wire, answer
-from tests.service import shipped_policy
+from tests.service import SHIPPED, shipped_policy
+from tests.stand_in import StandIn
 
 ROOT = Path(__file__).parents[2]
 POLICY = shipped_policy()
@@ -351,14 +357,78 @@ def test_alerts_of_alertmanager(alertmanager: AlertmanagerProcess) -> None:
     assert names(firing("eu-1")) == ["DenisMaterializerSuccessRateLow"]
 
 
-NOTHING = answer(b'{"status":"success","data":{"resultType":"vector","result":[]}}')
+FENCED = parse_policy(
+    SHIPPED.read_text().replace('[remediation="rollback"]', '[remediation="rollback", cluster="eu-1"]'), str(SHIPPED)
+)
+"""The shipped remediations, of which the rollback is for one cluster."""
+
+
+@pytest.mark.parametrize("labels", [{}, {"cluster": "eu-1"}, {"cluster": "us-1"}], ids=str)
+def test_matchers_that_name_the_cluster(labels: dict[str, str]) -> None:
+    """In Prometheus an alert has no external_labels, so that one without a cluster is of the fence's."""
+    mine = replace(scope("eu-1"), policy=FENCED)
+    fires = {"alertname": "A", "remediation": "rollback", **labels}
+    assert mine.asks_for_rollback(fires) is (labels.get("cluster") != "us-1")
+    with WatchingPrometheus() as prometheus, StandIn({"/api/v2/alerts": json.dumps([{"labels": fires}])}) as muted:
+        prometheus.firing = [fires]
+        found = [
+            firing_alerts(mine, prometheus=Prometheus(prometheus.url)),
+            firing_alerts(mine, prometheus=None, alertmanager=Alertmanager(muted.url)),
+        ]
+    assert [names(alerts) for alerts in found] == [[] if labels.get("cluster") == "us-1" else ["A"]] * 2
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ([], "no rule of an alert that Prometheus has loaded takes denis back, so none can fire"),
+        ([rule("Watchdog", "vector(1)", labels={})], "no rule of an alert that Prometheus has loaded"),
+        ([rule("A", "x", labels={"remediation": "scale"})], "no rule of an alert that Prometheus has loaded"),
+        ([rule("A", "x", labels={"remediation": "rollback", "cluster": "us-1"})], "no rule of an alert"),
+        ([{"name": "A"}], "asked for the rules of alerts: the answer is not Prometheus's"),
+    ],
+    ids=["none", "of-others", "scale", "another-cluster", "unreadable"],
+)
+def test_a_prometheus_that_cannot_fire_does_not_say_that_nothing_fires(rules: list[dict[str, Any]], said: str) -> None:
+    """Without a rule that takes the canary back, that no alert fires is no evidence; one that fires counts even so."""
+    with WatchingPrometheus() as stand_in:
+        prometheus, stand_in.rules = Prometheus(stand_in.url), rules
+        found = gather(scope("eu-1"), WINDOW, prometheus=prometheus)
+        assert said in why(found.firing)
+        assert said in why(found.fired)
+        assert said in why(firing_alerts(scope("eu-1"), prometheus=prometheus))
+        stand_in.firing = [{"alertname": "A", "remediation": "rollback"}]
+        assert names(firing_alerts(scope("eu-1"), prometheus=prometheus)) == ["A"]
+
+
+def test_rules_of_the_fences_cluster_and_of_the_namespace_are_found() -> None:
+    """What a policy matches besides the rule's own labels comes with the alert, so the rule is one of ours."""
+    strict = SHIPPED.read_text().replace(
+        '[remediation="rollback"]', '[remediation="rollback", cluster="eu-1", namespace="denis"]'
+    )
+    mine = replace(scope("eu-1"), policy=parse_policy(strict, str(SHIPPED)))
+    with WatchingPrometheus() as stand_in:
+        assert firing_alerts(mine, prometheus=Prometheus(stand_in.url)) == ()
+
+
+def test_only_what_is_needed_is_asked() -> None:
+    """For the alerts alone Prometheus gets two questions; for all evidence each question once, and the rules."""
+    with WatchingPrometheus() as stand_in:
+        firing_alerts(scope(), prometheus=Prometheus(stand_in.url))
+        paths = [path.partition("?")[0] for path in stand_in.paths]
+        assert paths == ["/api/v1/query", "/api/v1/rules"]
+        stand_in.paths.clear()
+        gather(scope(), WINDOW, prometheus=Prometheus(stand_in.url))
+        assert len(stand_in.paths) == len(questions(scope(), WINDOW).all) + 1
+
+
 ROLLBACK = answer(b'[{"labels":{"alertname":"A","remediation":"rollback"}}]')
 
 
 def test_silent_alertmanager_hides_no_alert_and_finds_none() -> None:
     """Where one of the two cannot say, the alerts of the other count; but none there is not none at all."""
-    with Wire(NOTHING) as prometheus, Wire(()) as alertmanager:
-        asked = Prometheus(prometheus.url), Alertmanager(alertmanager.url)
+    with WatchingPrometheus() as watching, Wire(()) as alertmanager:
+        asked = Prometheus(watching.url), Alertmanager(alertmanager.url)
         found = gather(scope(), WINDOW, prometheus=asked[0], alertmanager=asked[1])
     assert "Alertmanager at" in why(found.firing)
     with Wire(()) as prometheus, Wire(ROLLBACK) as alertmanager:

@@ -36,6 +36,8 @@ class WatchingPrometheus(StandIn):
             "denis:unit_contradicted": [],
         }
         self.age = 7.0
+        self.firing: list[dict[str, str]] = []
+        """The labels of alerts that fire."""
         self.rules = [rule(ALERTS[0], "denis:error_rate:avg_ratio > 0.05"), rule(ALERTS[1], "x < 0.9")]
         self.alertmanagers = ["http://alertmanager:9093/api/v2/alerts"]
         self.answers = {
@@ -51,7 +53,10 @@ class WatchingPrometheus(StandIn):
         return json.dumps({"status": "success", "data": data})
 
     def _query(self, expression: str) -> dict[str, Any]:
-        values = next(values for name, values in self.values.items() if name in expression)
+        if "ALERTS{" in expression:
+            result = [{"metric": labels, "value": [time.time(), "1"]} for labels in self.firing]
+            return {"resultType": "vector", "result": result}
+        values = next((values for name, values in self.values.items() if name in expression), [])
         if expression.startswith("time()"):
             values = [self.age] if values else []
         labels: dict[str, str] = {"job": "denis", "namespace": "denis"}

@@ -125,7 +125,7 @@ def _prometheus(url: str | None, scope: "Scope", config_file: Path) -> "tuple[Se
     from remediator.coverage import find_coverage
     from remediator.monitoring.json_api import NoAnswer
     from remediator.monitoring.prometheus import Prometheus
-    from remediator.monitoring.watching import check_alertmanagers, check_rules, check_signals, rollback_rules
+    from remediator.monitoring.watching import check_alertmanagers, check_rules, check_signals
 
     if not url:
         return [_not_looked_at("prometheus", "--prometheus.url")], ()
@@ -139,7 +139,7 @@ def _prometheus(url: str | None, scope: "Scope", config_file: Path) -> "tuple[Se
     except NoAnswer as error:
         return [Check(name="prometheus", passed=False, found=str(error))], ()
     checks = [*check_signals(prometheus, scope), *check_rules(rules, expected, scope), check_alertmanagers(told)]
-    return checks, rollback_rules(rules, scope)
+    return checks, scope.rollback_rules(rules)
 
 
 def _wanted(remediation: "Remediation") -> dict[str, str]:
@@ -153,13 +153,12 @@ def _alertmanager(
     from remediator.monitoring.alertmanager import Alertmanager
     from remediator.monitoring.json_api import NoAnswer
     from remediator.monitoring.routing import check_route
-    from remediator.monitoring.watching import static_labels
 
     if not url:
         return [_not_looked_at("route", "--alertmanager.url")]
     labels = {"namespace": scope.target.namespace, **({"cluster": scope.cluster} if scope.cluster else {})}
     if rules:
-        labels |= {"alertname": rules[0].name, **static_labels(rules[0])}
+        labels |= rules[0].static_labels
     elif remediation:
         labels |= _wanted(remediation)
     try:

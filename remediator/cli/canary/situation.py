@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +20,11 @@ from remediator.monitoring.evidence import Evidence, Unknown, no_evidence
 from remediator.policy import PERCENTAGE_FLAG, Remediation, Target
 from remediator.reasons import Reason
 from remediator.workload import Workload
+
+if TYPE_CHECKING:
+    from remediator.monitoring.alertmanager import Alertmanager
+    from remediator.monitoring.prometheus import Prometheus
+    from remediator.monitoring.signals import Scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,24 +126,39 @@ def ask_alarm(site: Site, target: Target, sources: Sources) -> Alarm | None:
     """Whether an alert fires that would take the target back; None where nobody is given to ask."""
     if not (sources.prometheus_url or sources.alertmanager_url):
         return None
-    firing = _evidence(site, target, sources, timedelta(minutes=5)).firing
+    from remediator.monitoring.signals import firing_alerts
+
+    prometheus, alertmanager = _connect(sources)
+    firing = firing_alerts(_scope(site, target, sources), prometheus=prometheus, alertmanager=alertmanager)
     return Alarm(unknown=firing.why) if isinstance(firing, Unknown) else Alarm(firing=alert_names(firing))
 
 
 def _evidence(site: Site, target: Target, sources: Sources, span: timedelta) -> Evidence:
     if not (sources.prometheus_url or sources.alertmanager_url):
         return no_evidence(span, "no Prometheus was asked; give --prometheus.url")
+    from remediator.monitoring.signals import gather
+
+    prometheus, alertmanager = _connect(sources)
+    return gather(_scope(site, target, sources), span, prometheus=prometheus, alertmanager=alertmanager)
+
+
+def _connect(sources: Sources) -> "tuple[Prometheus | None, Alertmanager | None]":
     from remediator.monitoring.alertmanager import Alertmanager
     from remediator.monitoring.prometheus import Prometheus
-    from remediator.monitoring.signals import Scope, gather
 
     try:
-        prometheus = Prometheus(sources.prometheus_url) if sources.prometheus_url else None
-        alertmanager = Alertmanager(sources.alertmanager_url) if sources.alertmanager_url else None
+        return (
+            Prometheus(sources.prometheus_url) if sources.prometheus_url else None,
+            Alertmanager(sources.alertmanager_url) if sources.alertmanager_url else None,
+        )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    scope = Scope(policy=site.policy, target=target, cluster=sources.cluster)
-    return gather(scope, span, prometheus=prometheus, alertmanager=alertmanager)
+
+
+def _scope(site: Site, target: Target, sources: Sources) -> "Scope":
+    from remediator.monitoring.signals import Scope
+
+    return Scope(policy=site.policy, target=target, cluster=sources.cluster)
 
 
 def _read(site: Site, target: Target) -> Workload | Unknown:
@@ -158,8 +178,7 @@ def _spell_reflex(answer: Remediation, found: Workload | Unknown, now: datetime)
 def _worker_data(found: Workload | Unknown) -> dict[str, Any]:
     if isinstance(found, Unknown):
         return {"replicas": None, "killSwitch": None, "problem": found.why}
-    on = found.kill_switch is not None or found.replicas == 0
-    return {"replicas": found.replicas, "killSwitch": on, "problem": ""}
+    return {"replicas": found.replicas, "killSwitch": found.switched_off, "problem": ""}
 
 
 def _number(value: float | Unknown) -> float | None:
