@@ -22,7 +22,7 @@ $(VENV)/installed: requirements-dev.txt pyproject.toml
 
 venv: $(VENV)/installed ## Create .venv with the locked dependencies
 
-demo: venv ## Watch the reflex at work: a story of one minute, nothing left running
+demo: venv ## Watch the reflex at work: a story of half a minute, nothing left running
 	@$(BIN)/python -m demo
 
 test: venv ## Run every test and check; what cannot run here is skipped and named

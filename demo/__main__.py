@@ -7,7 +7,7 @@ import threading
 
 from demo.process import Ended
 from demo.stack import Alertmanager, Prometheus, Remediator
-from demo.stage import Stage
+from demo.stage import TOKEN, Stage
 from demo.story import tell
 from demo.timeline import Timeline
 
@@ -44,12 +44,26 @@ def main() -> int:
 
 def _show_addresses(timeline: Timeline, stage: Stage) -> None:
     timeline.heading("Look further")
+    environment = {"PATH": "$PWD/.venv/bin:$PATH", "KUBECONFIG": str(stage.kubeconfig)}
     for process in stage.running:
-        if isinstance(process, Remediator):
-            timeline.fact("status page", f"http://{process.internal_address}/")
-        elif isinstance(process, Prometheus | Alertmanager):
-            timeline.fact(process.name.capitalize(), f"http://{process.address}/")
-    timeline.fact("kubectl", f"kubectl --kubeconfig={stage.kubeconfig} describe deployment denis")
+        match process:
+            case Remediator():
+                environment["REMEDIATOR_URL"] = f"http://{process.internal_address}"
+                timeline.fact("status page", f"http://{process.internal_address}/")
+                timeline.fact("webhook", f"http://{process.address}/webhook   (Authorization: Bearer {TOKEN})")
+            case Prometheus() | Alertmanager():
+                environment[f"REMEDIATOR_{process.name.upper()}_URL"] = f"http://{process.address}"
+                timeline.fact(process.name.capitalize(), f"http://{process.address}/")
+            case _:
+                pass
+    environment["REMEDIATOR_DENIS_URL"] = f"http://{stage.denis}"
+    timeline.fact("DENIS", f"http://{stage.denis}/metrics")
+    timeline.fact("to try it", "in another terminal, in this folder, paste")
+    timeline.note(f"\n  export {' '.join(f'{name}={value}' for name, value in environment.items())}\n")
+    timeline.fact("and then", "remediator canary status")
+    timeline.fact("", "remediator canary preflight 10")
+    timeline.fact("", "remediator canary history")
+    timeline.fact("", "kubectl describe deployment denis")
     timeline.fact("Ctrl-C", "stops everything")
 
 

@@ -32,6 +32,8 @@ class Stage:
 
     def __init__(self, timeline: Timeline) -> None:
         self.running: list[Process] = []
+        self.denis = ""
+        """Where DENIS exports its metrics, once it does."""
         self._timeline = timeline
         self._interrupts = Interrupts()
         self._stack = ExitStack()
@@ -65,6 +67,7 @@ class Stage:
         remediator = self._start(lambda: Remediator(self.directory, token_files=[token_file], cluster=cluster)).ready()
         api_url = yaml.safe_load(self.kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
         denis = self._stack.enter_context(Denis(api_url))
+        self.denis = denis.address
         fact("Kubernetes", "embedded: a lookalike of its API that holds denis and denis-workers")
         fact("DENIS", "a stand-in, whose gauges follow the percentage and the workers that Kubernetes shows")
         fact("Remediator", f"{__version__}, rules/remediations.yaml as shipped")

@@ -81,22 +81,22 @@ def _digest(secret: bytes) -> bytes:
 
 
 def _tokens(path: Path) -> Iterator[bytes]:
-    return iter([b"bearer " + line for _, line in _lines(path, "a token")])
+    return iter([b"bearer " + line for _, line in _lines(path, "--web.token-file", "a token")])
 
 
 def _users(path: Path) -> Iterator[bytes]:
-    lines = _lines(path, "user:password")
+    lines = _lines(path, "--web.basic-auth-file", "user:password")
     for number, line in lines:
         if not all(line.partition(b":")):
             raise InvalidCredentials(f"{path}:{number}: not of the form user:password")
     return iter([b"basic " + base64.b64encode(line) for _, line in lines])
 
 
-def _lines(path: Path, wanted: str) -> list[tuple[int, bytes]]:
+def _lines(path: Path, flag: str, wanted: str) -> list[tuple[int, bytes]]:
     try:
         text = path.read_bytes()
     except OSError as error:
-        raise InvalidCredentials(f"{path}: cannot be read: {error.strerror}") from None
+        raise InvalidCredentials(f"{flag}={path}: cannot be read: {error.strerror}") from None
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
     if not lines:
         raise InvalidCredentials(f"{path}: is empty; write {wanted} on a line of its own")

@@ -23,19 +23,21 @@ class Problem:
     """What is wrong in a file, where, and what to do about it."""
 
     file: str
-    line: int
+    line: int | None
+    """From 1, or None where there is no text to point into."""
     field: str
     message: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: " + ": ".join(part for part in (self.field, self.message) if part)
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        return ": ".join(part for part in (place, self.field, self.message) if part)
 
 
 class InvalidDocument(Exception):
     """The file cannot be used; holds every problem that was found."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(sorted(problems, key=lambda problem: problem.line))
+        self.problems = tuple(sorted(problems, key=lambda problem: problem.line or 0))
         super().__init__("\n".join(map(str, self.problems)))
 
 
@@ -65,11 +67,12 @@ def spell(path: Path) -> str:
 
 def read_text(path: pathlib.Path) -> str:
     """The text of a configuration file. Raises InvalidDocument where it cannot be read."""
+    line: int | None = None
     try:
         content = path.read_bytes()
         return content.decode("utf-8")
     except OSError as error:
-        message, line = f"cannot be read: {error.strerror}", 1
+        message = f"cannot be read: {error.strerror}"
     except UnicodeDecodeError as error:
         message = f"is not UTF-8: {error.reason} at byte {error.start}"
         line = content.count(b"\n", 0, error.start) + 1

@@ -32,6 +32,8 @@ def find_configuration(kubeconfig: Path | None, context: str = "") -> Any:
         if in_cluster:
             kubernetes.config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         else:
+            if kubeconfig and not kubeconfig.exists():
+                raise kubernetes.config.ConfigException("there is no such file")
             kubernetes.config.load_kube_config(  # type: ignore[no-untyped-call]
                 config_file=None if kubeconfig is None else str(kubeconfig),
                 context=context or None,

@@ -81,7 +81,7 @@ def test_a_missing_file_is_a_problem(tmp_path: Path) -> None:
     result = check(tmp_path / "none.yaml")
 
     assert result.exit_code == 2
-    assert f"{tmp_path}/none.yaml:1: cannot be read: No such file or directory" in result.output
+    assert f"{tmp_path}/none.yaml: cannot be read: No such file or directory" in result.output
 
 
 @pytest.mark.parametrize(("arguments", "code"), [([], 0), (["--lint-fatal"], 3)], ids=["usual", "lint-fatal"])

@@ -3,9 +3,11 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from remediator.cli import main
 
@@ -45,6 +47,20 @@ def test_every_option_is_explained(name: str) -> None:
     """No option stands there without words."""
     options = [one for one in COMMANDS[name].params if isinstance(one, click.Option)]
     assert [option.opts for option in options if not option.help] == []
+
+
+CONFIGURED = [name for name, one in COMMANDS.items() if any("--config.file" in option.opts for option in one.params)]
+
+
+@pytest.mark.parametrize("name", CONFIGURED)
+def test_a_missing_file_of_remediations_is_named_with_what_to_do(name: str, tmp_path: Path) -> None:
+    """Outside of a checkout, a command says which file it misses and how to give another; `serve` reads no variable."""
+    needed = {"remediator canary set": ["10"], "remediator pause": ["--for=1h", "--reason=x"]}.get(name, [])
+    typed = [*name.split()[1:], *needed]
+    ended = CliRunner().invoke(main, [*typed, f"--config.file={tmp_path}/none.yaml"])
+    assert ended.exit_code == 2
+    assert f"{tmp_path}/none.yaml: cannot be read: No such file or directory; give --config.file=F" in ended.output
+    assert ("REMEDIATOR_CONFIG_FILE" in ended.output) == (name != "remediator serve")
 
 
 @pytest.mark.parametrize("group", [main, *(one for one in main.commands.values() if isinstance(one, click.Group))])

@@ -199,3 +199,11 @@ def test_an_unusable_kubeconfig_is_said_at_once(tmp_path: Path, text: str | None
         path.write_text(text)
     with pytest.raises(NoCluster, match=r"kubeconfig.*give --kubeconfig=F"):
         Cluster(Connection(path))
+
+
+def test_a_kubeconfig_that_is_not_there_is_said_to_be_so(tmp_path: Path) -> None:
+    """Whoever mistyped a path reads that there is no such file, and which."""
+    path = tmp_path / "nope"
+    with pytest.raises(NoCluster) as caught:
+        Cluster(Connection(path))
+    assert f"there is no such file (looked at {path})" in str(caught.value)

@@ -166,9 +166,11 @@ def test_an_empty_file_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    """A file that is not there is refused at the start, with the system's reason."""
-    with pytest.raises(InvalidCredentials, match="none: cannot be read: No such file or directory"):
+    """A file that is not there is refused at the start, with the flag that names it and the system's reason."""
+    with pytest.raises(InvalidCredentials, match=r"^--web\.token-file=.*none: cannot be read: No such file"):
         Credentials([tmp_path / "none"], [])
+    with pytest.raises(InvalidCredentials, match=r"^--web\.basic-auth-file=.*none: cannot be read"):
+        Credentials([], [tmp_path / "none"])
 
 
 def test_a_user_without_password_is_refused_without_showing_it(tmp_path: Path) -> None:

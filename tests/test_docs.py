@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click import Option
 from prometheus_client import CollectorRegistry
 
 from remediator.cli.serve import serve
@@ -15,6 +16,7 @@ from remediator.policy_schema import json_schema
 from remediator.reasons import Reason
 from remediator.verification import Verdict
 from tests.service import shipped_policy
+from tests.test_cli import COMMANDS
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -106,6 +108,27 @@ def test_every_default_is_documented() -> None:
                 row for row in page("docs/configuration.md").splitlines() if row.startswith(f"| `{parameter.opts[0]}`")
             )
             assert f"`{parameter.default}`" in row
+
+
+def test_every_flag_for_people_is_documented_and_exists() -> None:
+    """docs/canary.md has a row for each flag of the commands for people: its variable, and which commands have it."""
+    flags: dict[str, tuple[str, set[str]]] = {}
+    for path, command in COMMANDS.items():
+        name = path.removeprefix("remediator ").removeprefix("canary ")
+        for option in command.params if name not in ("serve", "check", "completion") else ():
+            for spelling in (*option.opts, *option.secondary_opts) if isinstance(option, Option) else ():
+                flags.setdefault(spelling, (str(option.envvar or ""), set()))[1].add(name)
+    flags["--kubeconfig"] = ("KUBECONFIG", flags["--kubeconfig"][1])  # by kubectl's own rules
+    everybody = flags["--config.file"][1]
+
+    documented = {}
+    section = page("docs/canary.md").partition("## Flags and variables")[2].partition("\n## ")[0]
+    for spellings, variable, of in re.findall(r"^\| (`-.*?) \| (.*?)\| (.+?) \|", section, re.MULTILINE):
+        named = set(re.findall("`([^`]+)`", of))
+        had_by = everybody - named if of.startswith("all") else named
+        for spelling in re.findall("`([^`]+)`", spellings):
+            documented[spelling] = (variable.strip(" `"), had_by)
+    assert documented == flags
 
 
 def test_every_key_is_documented_and_exists() -> None:

@@ -242,8 +242,8 @@ def test_bytes_that_are_not_utf_8_are_refused_on_their_line(tmp_path: Path) -> N
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    """A file that is missing, or a folder in its place, is refused with the system's reason."""
+    """A file that is missing, or a folder in its place, is refused with the system's reason and without a line."""
     for path, reason in ((tmp_path / "none.yaml", "No such file or directory"), (tmp_path, "Is a directory")):
         with pytest.raises(InvalidDocument) as caught:
             read_text(path)
-        assert str(caught.value) == f"{path}:1: cannot be read: {reason}"
+        assert str(caught.value) == f"{path}: cannot be read: {reason}"

@@ -1,4 +1,4 @@
-"""The command line. Exit codes: 0 done, 1 failed, 2 usage or invalid configuration, 3 withheld or not verified.
+"""The command line. Exit codes: 0 done, 1 failed, 2 usage or invalid configuration, 3 withheld, or not as it should be.
 
 Flags are spelled as Prometheus spells its own. Each command imports what it needs when it runs, so that `--help`
 and `check` are quick.

@@ -83,5 +83,5 @@ def _spell(report: dict[str, Any]) -> str:
 
 
 def _spell_problem(problem: dict[str, Any]) -> str:
-    place = f"{problem['file']}:{problem['line']}"
+    place = problem["file"] if problem["line"] is None else f"{problem['file']}:{problem['line']}"
     return ": ".join(part for part in (place, problem["field"], problem["message"]) if part)

@@ -86,8 +86,9 @@ def explain(
     a running replica remembers of its own acts, where `kubectl rollout undo` took their record away, is not known here.
 
     \b
-    Exit codes: 0 it would act, or there is nothing to do; 1 the API server did not tell; 2 usage, or a file is invalid;
-    3 an act would be withheld, or could not be done.
+    Exit codes: 0 it would act, or the alert asks for nothing (resolved, of another cluster, without a remediation);
+    1 the API server did not tell; 2 usage, or a file is invalid; 3 it would not act (withheld, already safe,
+    not possible).
     Examples:
       remediator explain --label remediation=rollback
       remediator explain --label remediation=scale --label cluster=eu-1 --cluster eu-1

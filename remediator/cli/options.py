@@ -7,10 +7,25 @@ from typing import Any, TypeVar
 import click
 
 from remediator.cli.arguments import Duration, Percentage
+from remediator.cli.errors import InvalidConfiguration
 
 FILE = click.Path(path_type=Path)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def there(remedy: str) -> Callable[[click.Context, click.Parameter, Path], Path]:
+    """A callback that refuses a file that is not there, and says what to do about it."""
+
+    def check(context: click.Context, parameter: click.Parameter, path: Path) -> Path:
+        if not context.resilient_parsing:
+            try:
+                path.stat()
+            except OSError as error:
+                raise InvalidConfiguration(f"{path}: cannot be read: {error.strerror}; {remedy}") from error
+        return path
+
+    return check
 
 
 def config_file() -> Callable[[Command], Command]:
@@ -23,6 +38,7 @@ def config_file() -> Callable[[Command], Command]:
         show_default=True,
         envvar="REMEDIATOR_CONFIG_FILE",
         show_envvar=True,
+        callback=there("give --config.file=F, or set REMEDIATOR_CONFIG_FILE"),
         help="Targets, profiles, remediations and phases.",
     )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from remediator.cli.errors import Failed, InvalidConfiguration
+from remediator.cli.options import there
 from remediator.logs import LEVELS, configure_logging
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def _serve_options(command: Callable[..., None]) -> Callable[..., None]:
             type=FILE,
             default=Path("rules/remediations.yaml"),
             show_default=True,
+            callback=there("give --config.file=F"),
             help="Targets, profiles and remediations. Changes are picked up without a restart.",
         ),
         click.option(

@@ -127,9 +127,16 @@ def test_an_interrupted_demo_leaves_nothing(tmp_path: Path, moment: str) -> None
 
 
 def test_a_demo_that_stays_can_be_looked_at_until_it_is_interrupted(tmp_path: Path) -> None:
-    """With --stay the addresses are live, and Ctrl-C is the normal end."""
+    """With --stay the commands work against it after one pasted line, and Ctrl-C is the normal end."""
     demo = Demo(tmp_path, [NOWHERE], "--stay")
     until("it stays", lambda: demo.says("stops everything"), SECONDS)
+    pasted = re.search(r"^ +export .*$", demo.output.read_text(), re.MULTILINE)
+    assert pasted
+    for command in ("remediator canary status", "remediator canary verify"):
+        tried = subprocess.run(
+            ["bash", "-c", f"{pasted[0]}\n{command}"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+        )
+        assert tried.returncode == 0, tried.stdout + tried.stderr
     demo.interrupt()
     code, text = demo.ends()
     assert code == 0

@@ -1,10 +1,10 @@
-"""docs/canary.md, word for word: each of its commands, by hand and by Remediator, in the order of the page."""
+"""docs/canary.md and what the README shows of it, word for word: each command, in the order of the page."""
 
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,12 +19,13 @@ from tests.control_plane import ControlPlane
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs" / "canary.md").read_text()
+README = (ROOT / "README.md").read_text()
 SECONDS = 30.0
 
 
-def commands() -> Iterator[tuple[str, int]]:
-    """The commands of the page, with the exit codes that it names."""
-    for block in re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
+def commands(page: str = PAGE) -> Iterator[tuple[str, int]]:
+    """The commands of a page, with the exit codes that it names."""
+    for block in re.findall(r"^```sh\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
         for line in block.splitlines():
             command, _, said = line.partition("  # exits with ")
             yield command, int(said[:1] or 0)
@@ -52,16 +53,30 @@ def denis_embedded(tmp_path: Path) -> Iterator[Place]:
 @pytest.mark.parametrize("cluster", ["denis_embedded", "denis_on_kubernetes"])
 def test_the_runbook_works_word_for_word(cluster: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Every command of the page ends as the page says."""
-    place: Place = request.getfixturevalue(cluster)
+    run(commands(), request.getfixturevalue(cluster), tmp_path)
+
+
+def test_the_readmes_tour_works_word_for_word(denis_embedded: Place, tmp_path: Path) -> None:
+    """Who pastes the README's commands one after the other, beginning at 10 %, sees them all work."""
+    _, beginning, tour = README.partition("with a canary at 10 %.")
+    assert beginning
+    assert denis_embedded.percentage() == "10"
+    shown = list(commands(tour.partition("\n## ")[0]))
+    assert len(shown) == 6
+    run(shown, denis_embedded, tmp_path)
+
+
+def run(shown: Iterable[tuple[str, int]], place: Place, home: Path) -> None:
+    """Type the commands, one after the other."""
     with EmbeddedCluster() as healthy, Denis(healthy.url) as denis:
         environment = {
             "PATH": f"{Path(sys.executable).parent}:{component('kubectl', 'kubectl').parent}:{os.environ['PATH']}",
-            "HOME": str(tmp_path),
+            "HOME": str(home),
             "KUBECONFIG": str(place.kubeconfig),
             "REMEDIATOR_CONFIG_FILE": str(place.config_file),
             "REMEDIATOR_DENIS_URL": f"http://{denis.address}",
         }
-        for command, code in commands():
+        for command, code in shown:
             ended = subprocess.run(
                 ["bash", "-c", command],
                 cwd=ROOT,

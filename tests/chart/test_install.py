@@ -321,7 +321,11 @@ RUNBOOK = (
     "annotate deployment denis remediator.denis.run/pause={}",
     "annotate deployment denis remediator.denis.run/pause-",
     "get events",
+    "events --for deployment/denis",
     "get pods -o wide",
+    "get service remediator",
+    "auth can-i create pods --subresource=portforward",
+    "get configmap remediator -o jsonpath={.data.remediations\\.yaml}",
 )
 
 
@@ -333,20 +337,23 @@ def test_people_may_do_what_the_runbooks_say(operator: tuple[ControlPlane, str, 
 
 
 @pytest.mark.parametrize(
-    ("verb", "resource"),
+    ("verb", "kind", "name", "subresource"),
     [
-        ("delete", "deployments/denis"),
-        ("patch", "deployments/remediator"),
-        ("get", "secrets/remediator"),
-        ("patch", "configmaps/remediator"),
-        ("create", "pods/exec"),
+        ("delete", "deployments", "denis", ""),
+        ("patch", "deployments", "remediator", ""),
+        ("get", "secrets", "remediator", ""),
+        ("patch", "configmaps", "remediator", ""),
+        ("get", "configmaps", "another", ""),
+        ("create", "pods", "denis-0", "exec"),
+        ("get", "pods", "denis-0", "proxy"),
     ],
 )
-def test_people_get_no_more_than_that(operator: tuple[ControlPlane, str, Path], verb: str, resource: str) -> None:
+def test_people_get_no_more_than_that(
+    operator: tuple[ControlPlane, str, Path], verb: str, kind: str, name: str, subresource: str
+) -> None:
     """The ClusterRole gives nothing that steering the canary does not need."""
     _, namespace, kubeconfig = operator
-    kind, _, name = resource.partition("/")
-    attributes = {"namespace": namespace, "verb": verb, "resource": kind, "name": name}
+    attributes = {"namespace": namespace, "verb": verb, "resource": kind, "name": name, "subresource": subresource}
     attributes["group"] = "apps" if kind == "deployments" else ""
     review = {"spec": {"resourceAttributes": attributes}}
     answer = Client.from_kubeconfig(kubeconfig).post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)

@@ -59,7 +59,7 @@ def test_people_can_run_every_command(installation: Installation, make_place: Ca
 
 
 def test_people_see_what_runs_and_do_not_reach_into_it(installation: Installation) -> None:
-    """ReplicaSets and Pods can be listed; the way through the API server to their ports is closed by default."""
+    """ReplicaSets and Pods can be listed; requests through the API server's proxy are closed by default."""
     namespace = installation.namespace
     people = Client.from_kubeconfig(installation.plane.service_account_kubeconfig(namespace, f"{RELEASE}-operator"))
     assert people.get(f"/apis/apps/v1/namespaces/{namespace}/replicasets").code == 200
