@@ -324,7 +324,6 @@ RUNBOOK = (
     "events --for deployment/denis",
     "get pods -o wide",
     "get service remediator",
-    "auth can-i create pods --subresource=portforward",
     "get configmap remediator -o jsonpath={.data.remediations\\.yaml}",
 )
 

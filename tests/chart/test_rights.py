@@ -64,13 +64,13 @@ def test_the_promoter_shares_no_right_with_the_service(helm3: Helm3) -> None:
     }
 
 
-def test_pods_are_asked_through_the_api_server_only_by_choice(helm3: Helm3) -> None:
-    """`get` on pods/proxy reaches every port of every Pod, so people have it only where a value says so."""
-    proxy = ("", "pods/proxy", "get")
+@pytest.mark.parametrize("right", [("", "pods/proxy", "get"), ("", "pods/portforward", "create")], ids=" ".join)
+def test_ports_of_pods_are_reached_only_by_choice(helm3: Helm3, right: tuple[str, str, str]) -> None:
+    """Both ways reach every port of every Pod, so people have them only where a value says so."""
     values = case("operator-values")
-    assert proxy not in granted(only(helm3.render(values), "ClusterRole")["rules"])
-    chosen = helm3.render(changed(values, operator={"podsProxy": True}))
-    assert proxy in granted(only(chosen, "ClusterRole")["rules"])
+    assert right not in granted(only(helm3.render(values), "ClusterRole")["rules"])
+    chosen = helm3.render(changed(values, operator={"podPorts": True}))
+    assert right in granted(only(chosen, "ClusterRole")["rules"])
 
 
 def test_role_grants_exactly_what_is_asked_for(helm3: Helm3) -> None:
