@@ -58,7 +58,7 @@ class Rehearsal:
         def promote() -> str | None:
             ended = self.canary("promote", "--yes", *arguments)
             assert ended.code in (0, 3), ended.output
-            return ended.output if ", written " in ended.output else None
+            return ended.output if ", written" in ended.output else None
 
         return until("the canary is promoted", promote, SECONDS)
 

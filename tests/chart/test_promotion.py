@@ -139,7 +139,7 @@ def test_the_cron_job_holds_and_promotes(promotion: Promotion) -> None:
     assert not any(method == "PATCH" for method, _ in promotion.crossing.requests)
 
     ended_pause = promotion.pause(now - timedelta(days=1))
-    done = until("it steps", lambda: ended if ", written " in (ended := promotion.run()).stdout else None, SECONDS)
+    done = until("it steps", lambda: ended if ", written" in (ended := promotion.run()).stdout else None, SECONDS)
 
     assert (done.returncode, done.stdout.partition(",")[0]) == (0, "denis: 10 % -> 50 %")
     after, workload = api.get(path).body, promotion.promoter.site("denis").read()
