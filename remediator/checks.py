@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+DOCS = "https://github.com/denis-run/remediator/blob/main/docs"
+"""Where the pages are for those who have installed the program and no checkout."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:

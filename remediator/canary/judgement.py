@@ -12,7 +12,7 @@ from enum import StrEnum
 from remediator.canary import thresholds
 from remediator.canary.obstacles import alert_names, cleared, kill_switch, pause, raised, record, reflex
 from remediator.canary.phases import Stay, mixture, yardstick
-from remediator.checks import Check, all_passed
+from remediator.checks import DOCS, Check, all_passed
 from remediator.decision import Skip, decide
 from remediator.durations import format_duration
 from remediator.monitoring.evidence import Alerts, Evidence, Unknown
@@ -203,4 +203,6 @@ def _alerts(name: str, alerts: Alerts, when: str) -> Check:
         )
     if not alerts:
         return Check(name=name, passed=True, found=f"none that ask for a rollback {when}")
-    return Check(name=name, passed=False, found=f"{alert_names(alerts)} {when}", remedy="find the cause: docs/runbooks")
+    return Check(
+        name=name, passed=False, found=f"{alert_names(alerts)} {when}", remedy=f"find the cause: {DOCS}/runbooks"
+    )

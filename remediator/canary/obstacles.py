@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from remediator.checks import Check
+from remediator.checks import DOCS, Check
 from remediator.decision import Skip, decide
 from remediator.durations import format_duration
 from remediator.ledger import MAX_OPERATOR, MAX_REASON
@@ -137,7 +137,7 @@ def alert_names(alerts: Iterable[Mapping[str, str]]) -> str:
 def _alarm(alarm: Alarm) -> Iterator[Obstacle]:
     if alarm.firing:
         message = f"{alarm.firing} fires, and would take the canary back"
-        yield Obstacle(word=ALERT_FIRING, message=message, remedy="find the cause: docs/runbooks")
+        yield Obstacle(word=ALERT_FIRING, message=message, remedy=f"find the cause: {DOCS}/runbooks")
     if alarm.unknown:
         message = f"whether a rollback alert fires cannot be told: {alarm.unknown}"
         yield Obstacle(word=ALERTS_UNKNOWN, message=message, remedy="mend that first")

@@ -6,7 +6,7 @@ too few samples is no evidence, neither for the canary nor against it.
 
 from collections.abc import Iterator
 
-from remediator.checks import Check
+from remediator.checks import DOCS, Check
 from remediator.durations import format_duration
 from remediator.monitoring.evidence import RECENT, Evidence, Rate, Unknown, Value
 from remediator.policy import Phase
@@ -39,12 +39,12 @@ def _samples(evidence: Evidence, measure: Phase) -> Check:
     for rate in (evidence.success_rate, evidence.error_rate):
         if isinstance(rate.coverage, Unknown):
             return Check(
-                name=name, passed=None, found=rate.coverage.why, remedy="see docs/runbooks/DenisSignalMissing.md"
+                name=name, passed=None, found=rate.coverage.why, remedy=f"see {DOCS}/runbooks/DenisSignalMissing.md"
             )
         shares.append(rate.coverage)
     found = f"in {_percent(min(shares))} of {span}, wanted {_percent(ENOUGH)} of {format_duration(measure.hold)}"
     passed = min(shares) >= ENOUGH and evidence.window >= measure.hold
-    return Check(name=name, passed=passed, found=found, remedy="wait; see docs/runbooks/DenisSignalMissing.md")
+    return Check(name=name, passed=passed, found=found, remedy=f"wait; see {DOCS}/runbooks/DenisSignalMissing.md")
 
 
 def broken(evidence: Evidence, measure: Phase) -> bool:
@@ -75,7 +75,7 @@ def _at_most(name: str, value: Value, wanted: float, when: str) -> Check:
 
 def _compared(name: str, value: Value, passed: bool | None, wanted: str) -> Check:
     if isinstance(value, Unknown):
-        return Check(name=name, passed=None, found=value.why, remedy="docs/phases.md says what is asked for")
+        return Check(name=name, passed=None, found=value.why, remedy=f"{DOCS}/phases.md says what is asked for")
     remedy = "find the cause, or take it back: remediator canary rollback"
     return Check(name=name, passed=passed, found=f"{_percent(value)}, wanted {wanted}", remedy=remedy)
 

@@ -58,7 +58,7 @@ def check_data(checks: Iterable[Check]) -> list[dict[str, Any]]:
             "name": check.name,
             "passed": check.passed,
             "found": check.found,
-            **({"remedy": check.remedy} if check.remedy else {}),
+            **({"remedy": check.remedy} if check.remedy and not check.passed else {}),
         }
         for check in checks
     ]

@@ -75,6 +75,7 @@ def open_site(config_file: Path, kubeconfig: Path | None, context: str) -> Itera
     """The site of the options; within, what goes wrong ends the command with a message instead of a traceback."""
     from remediator.api_errors import ClusterError, Forbidden
     from remediator.canary.steering import NotWritten, Overtaken
+    from remediator.checks import DOCS
     from remediator.cluster import Cluster
     from remediator.connection import Connection
     from remediator.document import InvalidDocument, read_text
@@ -89,7 +90,7 @@ def open_site(config_file: Path, kubeconfig: Path | None, context: str) -> Itera
         raise InvalidConfiguration(str(error)) from error
     except Forbidden as error:
         raise Failed(
-            f"{error}\nask for the right, or use another --context; docs/canary.md lists the rights"
+            f"{error}\nask for the right, or use another --context; {DOCS}/canary.md lists the rights"
         ) from error
     except Overtaken as error:
         raise Withheld(str(error)) from error

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 
-from remediator.checks import Check
+from remediator.checks import DOCS, Check
 from remediator.durations import format_duration
 from remediator.monitoring.json_api import NoAnswer
 from remediator.monitoring.prometheus import AlertRule, Prometheus
@@ -42,13 +42,13 @@ def _signal(prometheus: Prometheus, scope: Scope, signal: str) -> Check:
         name=name,
         passed=False,
         found="Prometheus has no series of it",
-        remedy="docs/runbooks/DenisSignalMissing.md",
+        remedy=f"{DOCS}/runbooks/DenisSignalMissing.md",
     )
     if not series:
         return missing
     values = [sample.value for sample in series if math.isfinite(sample.value)]
     if not values:
-        remedy = "docs/runbooks/DenisSignalNotANumber.md"
+        remedy = f"{DOCS}/runbooks/DenisSignalNotANumber.md"
         return Check(name=name, passed=False, found=f"its {len(series)} series are no numbers", remedy=remedy)
     low, high = min(values), max(values)
     shown = f"{low:g}" if low == high else f"{low:g} to {high:g}"
@@ -64,13 +64,13 @@ def _signal(prometheus: Prometheus, scope: Scope, signal: str) -> Check:
         name=name,
         passed=age < STALE_SECONDS,
         found=f"{shown} in {len(values)} series, {format_duration(timedelta(seconds=age))} ago",
-        remedy="docs/runbooks/DenisSignalMissing.md",
+        remedy=f"{DOCS}/runbooks/DenisSignalMissing.md",
     )
 
 
 def _unit(prometheus: Prometheus, scope: Scope) -> Check:
     """Whether a unit is set, and no pod contradicts it. Raises NoAnswer."""
-    remedy = "docs/runbooks/DenisSignalUnitMismatch.md"
+    remedy = f"{DOCS}/runbooks/DenisSignalUnitMismatch.md"
     hundred = prometheus.query("denis:hundred_percent")
     if [sample.value for sample in hundred] not in ([1.0], [100.0]):
         found = "denis:hundred_percent is not 1 or 100, so no rate can be read"
@@ -106,7 +106,7 @@ def _rule(rule: AlertRule) -> Check:
         return Check(name=rule.name, passed=False, found=found, remedy="see Prometheus's page /rules")
     if rule.state != "inactive":
         found = f"it is {rule.state}, and would take the canary back: {shown}"
-        return Check(name=rule.name, passed=False, found=found, remedy=f"docs/runbooks/{rule.name}.md")
+        return Check(name=rule.name, passed=False, found=found, remedy=f"{DOCS}/runbooks/{rule.name}.md")
     return Check(name=rule.name, passed=True, found=shown)
 
 

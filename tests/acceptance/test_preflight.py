@@ -53,4 +53,4 @@ def test_the_whole_chain(assemble: Assemble) -> None:
     assert code == 3
     assert {"reflex", "DenisErrorRateHigh"} <= {name for name, check in checks.items() if not check["passed"]}
     assert "would take the canary back" in checks["DenisErrorRateHigh"]["found"]
-    assert "(CoolingDown)" in checks["reflex"]["found"]
+    assert "its last act cools down for another" in checks["reflex"]["found"]
