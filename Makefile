@@ -27,7 +27,7 @@ demo: venv ## Watch the reflex at work: a story of half a minute, nothing left r
 
 test: venv ## Run every test and check; what cannot run here is skipped and named
 	@$(MAKE) --no-print-directory check
-	$(BIN)/pytest -n $(or $(PYTEST_WORKERS),2) --dist loadfile
+	$(BIN)/pytest -n $(or $(PYTEST_WORKERS),3) --dist loadfile
 
 check: venv ## Type-check, lint, check the formatting and the layers
 	$(BIN)/ruff check --quiet

@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 
@@ -20,6 +21,7 @@ from tests.chart.helm import CHART, ROOT, Helm, Helm3, Helm4, Object, changed, o
 from tests.components import component
 
 VALIDATE = Path(__file__).parent / "kubernetes_validate_driver.py"
+POLICY = Path("/etc/remediator/config/remediations.yaml")
 ADMISSION = frozenset({"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"})
 VERSIONS = [f"1.{minor}" for minor in range(27, 37)]
 UNIQUE = {"env": "name", "ports": "name", "volumes": "name", "volumeMounts": "mountPath", "containers": "name"}
@@ -127,13 +129,21 @@ def test_objects_satisfy_the_schemas_of_kubernetes(rendered: list[Object], versi
     assert json.loads(done.stdout) == []
 
 
+def parse(command: click.Command, arguments: list[str], here: Path) -> dict[str, Any]:
+    """What the command makes of a container's arguments, on a machine whose policy is not where the chart mounts it."""
+    (here / POLICY.name).touch()
+    params = command.make_context("", [word.replace(str(POLICY.parent), str(here)) for word in arguments]).params
+    assert params["config_file"] == here / POLICY.name
+    return {**params, "config_file": POLICY}
+
+
 @each_case
-def test_the_service_accepts_its_arguments(helm3: Helm3, values: dict[str, Any]) -> None:
+def test_the_service_accepts_its_arguments(helm3: Helm3, tmp_path: Path, values: dict[str, Any]) -> None:
     """`remediator serve` knows each argument of the container, and every file in them is in a mounted volume."""
     (container,) = only(helm3.render(values), "Deployment")["spec"]["template"]["spec"]["containers"]
     command, *arguments = container["args"]
     assert command == "serve"
-    parsed = serve.make_context("serve", arguments).params
+    parsed = parse(serve, arguments, tmp_path)
     files = [parsed["config_file"], *parsed["token_files"], *parsed["basic_auth_files"]]
     files += filter(None, (parsed["tls_cert_file"], parsed["tls_key_file"], parsed["tls_client_ca_file"]))
     mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
@@ -143,13 +153,13 @@ def test_the_service_accepts_its_arguments(helm3: Helm3, values: dict[str, Any])
 
 
 @each_case
-def test_the_command_accepts_the_promoters_arguments(helm3: Helm3, values: dict[str, Any]) -> None:
+def test_the_command_accepts_the_promoters_arguments(helm3: Helm3, tmp_path: Path, values: dict[str, Any]) -> None:
     """`remediator canary promote` knows each argument of the CronJob, and reads the file that the service reads."""
     for job in of_kind(helm3.render(values), "CronJob"):
         (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
         group, command, *arguments = container["args"]
         assert (group, command) == ("canary", "promote")
-        parsed = promote.make_context("promote", arguments).params
+        parsed = parse(promote, arguments, tmp_path)
         assert (parsed["auto"], parsed["wait"], parsed["dry_run"]) == (True, False, values.get("dryRun", False))
         assert parsed["prometheus_url"] == values["promotion"]["prometheusUrl"]
         assert parsed["alertmanager_url"] == values["promotion"].get("alertmanagerUrl")
@@ -195,14 +205,14 @@ def test_stopping_leaves_time_for_what_is_in_flight(helm3: Helm3) -> None:
     assert spec["terminationGracePeriodSeconds"] >= int(seconds) + GRACE_SECONDS + 5
 
 
-def test_probes_ask_the_internal_port(helm3: Helm3) -> None:
+def test_probes_ask_the_internal_port(helm3: Helm3, tmp_path: Path) -> None:
     """Health and readiness are asked where stalled webhook clients cannot be in the way, and where it listens."""
     (container,) = only(helm3.render({}), "Deployment")["spec"]["template"]["spec"]["containers"]
     assert container["livenessProbe"]["httpGet"] == {"path": "/-/healthy", "port": "internal"}
     assert container["readinessProbe"]["httpGet"] == {"path": "/-/ready", "port": "internal"}
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert ports == {"webhook": 8080, "internal": 9090}
-    parsed = serve.make_context("serve", container["args"][1:]).params
+    parsed = parse(serve, container["args"][1:], tmp_path)
     listening = {"webhook": parsed["listen_address"], "internal": parsed["internal_listen_address"]}
     assert listening == {name: f"0.0.0.0:{port}" for name, port in ports.items()}
 
