@@ -12,10 +12,10 @@ import urllib.parse
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+
+from tests.loopback import Handler, LoopbackServer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class Then:
 Fault = Answer | BlackHole | LoseAnswer | HangUp | First | Then
 
 
-class FaultyApi:
+class FaultyApi(LoopbackServer):
     """The proxy; `url` and `write_kubeconfig` are what a client needs of it."""
 
     def __init__(self, upstream: str) -> None:
@@ -72,9 +72,7 @@ class FaultyApi:
         """Seconds that its clock, as its answers tell it, is ahead of this machine's."""
         proxy = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Answering(Handler):
             def answer(self) -> None:
                 proxy.answer(self)
 
@@ -83,25 +81,13 @@ class FaultyApi:
             def date_time_string(self, timestamp: float | None = None) -> str:
                 return super().date_time_string((timestamp or time.time()) + proxy.clock_ahead)
 
-            def log_message(self, format: str, *args: object) -> None:
-                """Nothing to say."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+        super().__init__(Answering)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closing.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__exit__(kind, error, trace)
 
     def next(self, method: str, *faults: Fault) -> None:
         """Let the next requests of this method meet these faults, one each."""
@@ -132,7 +118,7 @@ class FaultyApi:
         path.chmod(0o600)
         return path
 
-    def answer(self, request: BaseHTTPRequestHandler) -> None:
+    def answer(self, request: Handler) -> None:
         """Answer one request as its fault says; called on a thread of the server."""
         self.authorizations.append(request.headers.get("Authorization"))
         body = request.rfile.read(int(request.headers.get("Content-Length") or 0))
@@ -159,7 +145,7 @@ class FaultyApi:
             case None:
                 self._reply(request, *self._pass_on(request, body))
 
-    def _pass_on(self, request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, bytes]:
+    def _pass_on(self, request: Handler, body: bytes) -> tuple[int, bytes]:
         upstream = http.client.HTTPConnection(self._upstream, timeout=10)
         try:
             kept = {
@@ -172,7 +158,7 @@ class FaultyApi:
             upstream.close()
 
     @staticmethod
-    def _reply(request: BaseHTTPRequestHandler, status: int, body: bytes) -> None:
+    def _reply(request: Handler, status: int, body: bytes) -> None:
         request.send_response(status)
         request.send_header("Content-Type", "application/json")
         request.send_header("Content-Length", str(len(body)))

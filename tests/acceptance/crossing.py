@@ -11,9 +11,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+
+from tests.loopback import Handler, LoopbackServer
 
 
 class Moment(StrEnum):
@@ -41,7 +40,7 @@ class HangUp(ConnectionError):
     """What a plan raises in order to cut the replica's connection at that moment."""
 
 
-class Crossing:
+class Crossing(LoopbackServer):
     """The proxy."""
 
     def __init__(self, upstream: str, trust: ssl.SSLContext) -> None:
@@ -52,26 +51,13 @@ class Crossing:
         self.happened = threading.Event()
         crossing = self
 
-        class Handler(_Handler):
+        class Passing(_Handler):
             def pass_on(self) -> None:
                 crossing.pass_on(self)
 
             do_GET = do_POST = do_PATCH = pass_on
 
-        self._server = _Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(Passing)
 
     def plan(self, plan: Plan) -> None:
         """Let something happen; `happened` is set after it."""
@@ -114,8 +100,7 @@ class Crossing:
             self.happened.set()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(Handler):
     disable_nagle_algorithm = True
     upstream: http.client.HTTPSConnection | None = None
 
@@ -136,13 +121,3 @@ class _Handler(BaseHTTPRequestHandler):
         """The replica is gone, or has been cut off."""
         self.close_upstream()
         super().finish()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing to say."""
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A replica that was killed does not take its answer."""

@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from tests.commands import run
 from tests.control_plane import ControlPlane
 from tests.faults import Answer, FaultyApi, HangUp
 from tests.kubectl import patch_deployment
+from tests.loopback import Handler
 from tests.monitoring.wire import JSON, Wire, answer
 from tests.service import SHIPPED
 from tests.stand_in import StandIn
@@ -45,7 +45,7 @@ class ProxyingApi(FaultyApi):
         self.exports: Callable[[str], tuple[int, bytes]] = lambda pod: (200, HEALTHY.encode())
         self.proxied: list[str] = []
 
-    def answer(self, request: BaseHTTPRequestHandler) -> None:
+    def answer(self, request: Handler) -> None:
         """Answer for the pod, or pass the request on."""
         path, proxied, rest = unquote(request.path).partition("/proxy/")
         if not proxied:
