@@ -35,6 +35,12 @@ check: venv ## Type-check, lint, check the formatting and the layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
+bench: venv components ## Measure against the floor and the peers, a quarter of an hour (SUBJECTS="latency memory")
+	$(BIN)/python -m benchmarks $(SUBJECTS)
+
+performance: venv components ## Measure, and renew the table in docs/performance.md
+	$(BIN)/python -m benchmarks --write
+
 format: venv ## Format the code and mend what the linter can mend
 	$(BIN)/ruff check --quiet --fix
 	$(BIN)/ruff format --quiet
@@ -74,4 +80,4 @@ lock: venv ## Renew the lock files from pyproject.toml
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist build
 
-.PHONY: help venv demo test check format components control-plane browser screenshots chart-tools chart-docs image image-size lock clean
+.PHONY: help venv demo test bench performance check format components control-plane browser screenshots chart-tools chart-docs image image-size lock clean
