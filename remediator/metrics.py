@@ -9,6 +9,9 @@ from remediator.verification import Verdict
 
 NOTIFICATION_CODES = ("200", "400", "401", "404", "405", "411", "413", "415", "500", "503")
 
+CUTS = ("deadline", "memory", "connections")
+"""What there was not enough of for a webhook client: time, or room. See worker.py."""
+
 RECORDS = ("event", "audit")
 
 _UNMATCHED = (
@@ -40,6 +43,12 @@ class Metrics:
             "remediator_notifications",
             "Webhook requests, by the status that answered them.",
             ["code"],
+            registry=registry,
+        )
+        self.connections_cut = Counter(
+            "remediator_connections_cut",
+            "Webhook connections closed without an answer: over the deadline, or for want of memory or connections.",
+            ["reason"],
             registry=registry,
         )
         self.truncated_alerts = Counter(
@@ -120,6 +129,8 @@ class Metrics:
             ["kind"],
             registry=registry,
         )
+        for reason in CUTS:
+            self.connections_cut.labels(reason=reason)
         for kind in RECORDS:
             self.records_dropped.labels(kind=kind)
         build_info = Gauge("remediator_build_info", "1, with the version as a label.", ["version"], registry=registry)

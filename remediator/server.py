@@ -5,7 +5,6 @@ threads start in gunicorn's worker, for threads and TLS connections do not survi
 """
 
 import logging
-import os
 import socket
 import sys
 import threading
@@ -13,14 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from flask import Flask
-from gunicorn.app.base import BaseApplication
-from gunicorn.glogging import Logger
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from remediator import __version__
+from remediator.arbiter import THREADS, Arbiter
 from remediator.cluster import Cluster
 from remediator.connection import Connection
 from remediator.credentials import Credentials
@@ -34,15 +31,8 @@ from remediator.reload import PolicyFile
 from remediator.remediation import Remediator
 from remediator.status import Knowledge
 from remediator.web import create_app
-from remediator.worker import DeadlineWorker
 
 log = logging.getLogger(__name__)
-
-THREADS = 16
-"""Webhook requests at the same time. Threads cost next to nothing; Alertmanager pairs rarely need more than two."""
-
-GRACE_SECONDS = 20
-"""After SIGTERM, for requests in flight; longer than the longest request."""
 
 EVENTS_GRACE_SECONDS = 2.0
 
@@ -76,7 +66,9 @@ def serve(settings: Settings) -> None:
         facts = {"version": __version__, "webhook": spell_address(webhook), "internal": spell_address(internal)}
         mode = {"dryRun": settings.dry_run, "authenticated": settings.authenticate, "tls": settings.tls is not None}
         log.info("starting", extra={**facts, "cluster": settings.cluster, **mode})
-        _Gunicorn(service, webhook, internal, settings.tls).run()
+        # gunicorn closes the number that it is given.
+        bind = f"fd://{webhook.detach()}"
+        Arbiter(bind, settings.tls, service.metrics, lambda: service.start(internal), service.stop).run()
 
 
 class _Service:
@@ -89,9 +81,9 @@ class _Service:
         registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
-        self._metrics = Metrics(registry)
+        self.metrics = Metrics(registry)
         # Here, so that a worker that starts later shows the age of the policy, and not its own.
-        policy_file.show(self._metrics, _now())
+        policy_file.show(self.metrics, _now())
         self._credentials = self._read_credentials()
         self._cluster = Cluster(
             Connection(
@@ -107,22 +99,22 @@ class _Service:
     def _read_credentials(self) -> Credentials | None:
         settings = self._settings
         if not settings.authenticate:
-            self._metrics.credentials_reload_successful.set(1)
+            self.metrics.credentials_reload_successful.set(1)
             return None
         return Credentials(
             settings.token_files,
             settings.basic_auth_files,
-            on_reload=self._metrics.credentials_reload_successful.set,
+            on_reload=self.metrics.credentials_reload_successful.set,
         )
 
     def _count_request(self, verb: str, code: str) -> None:
-        self._metrics.kubernetes_requests.labels(verb=verb, code=code).inc()
+        self.metrics.kubernetes_requests.labels(verb=verb, code=code).inc()
 
     def start(self, internal: socket.socket) -> Flask:
         """Start the threads and return the webhook's application."""
         settings, policy = self._settings, self._policy_file.current
         self._recorder = recorder = Recorder(
-            metrics=self._metrics,
+            metrics=self.metrics,
             audit=sys.stdout,
             emit_event=self._cluster.emit_event,
             cluster=settings.cluster,
@@ -131,7 +123,7 @@ class _Service:
         observer = Observer(
             policy=policy,
             cluster=self._cluster,
-            metrics=self._metrics,
+            metrics=self.metrics,
             recorder=recorder,
             memory=memory,
             now=_now,
@@ -148,7 +140,7 @@ class _Service:
         knowledge = Knowledge(
             policy_file=self._policy_file,
             observer=observer,
-            registry=self._metrics.registry,
+            registry=self.metrics.registry,
             cluster=settings.cluster,
             dry_run=settings.dry_run,
             alive=self._is_alive,
@@ -160,13 +152,13 @@ class _Service:
         server.setup_environ()
         server.set_app(create_internal_app(knowledge))
         # This may be a second worker: the file may have moved on, for better or worse, since the master read it.
-        self._policy_file.poll(self._metrics, _now())
+        self._policy_file.poll(self.metrics, _now())
         if credentials := self._credentials:
             self._run(lambda: credentials.watch(self._stop), "credentials")
-        self._run(lambda: self._policy_file.watch(self._metrics, _now, self._stop), "configuration")
+        self._run(lambda: self._policy_file.watch(self.metrics, _now, self._stop), "configuration")
         self._run(lambda: observer.watch(self._stop), "observer")
         self._run(server.serve_forever, "internal listener")
-        return create_app(remediator.handle, self._credentials, self._metrics)
+        return create_app(remediator.handle, self._credentials, self.metrics)
 
     def stop(self) -> None:
         """Let what waits to be recorded be recorded."""
@@ -182,64 +174,6 @@ class _Service:
     def _is_alive(self) -> bool:
         """Whether every thread still works; if not, the kubelet is to start the service anew."""
         return all(thread.is_alive() for thread in self._threads) and (not self._recorder or self._recorder.is_alive())
-
-
-class _GunicornLogger(Logger):  # type: ignore[misc]
-    """gunicorn's messages in our format; its start and stop are none of the reader's business."""
-
-    def setup(self, cfg: Any) -> None:
-        """Leave everything to the root logger."""
-        self.error_log.propagate = True
-        self.error_log.setLevel(logging.WARNING)
-        self.access_log.setLevel(logging.CRITICAL)
-
-
-class _Gunicorn(BaseApplication):  # type: ignore[misc]
-    def __init__(self, service: _Service, webhook: socket.socket, internal: socket.socket, tls: TLS | None) -> None:
-        self._service = service
-        self._webhook = webhook
-        self._internal = internal
-        self._tls = tls
-        super().__init__()
-
-    def load_config(self) -> None:
-        """gunicorn's settings; each differs from the default for a reason that docs/architecture.md gives."""
-        memory = Path("/dev/shm")  # noqa: S108 - gunicorn touches a file there; a disk could block it
-        settings: dict[str, Any] = {
-            # gunicorn closes the number that it is given.
-            "bind": f"fd://{self._webhook.detach()}",
-            "workers": 1,
-            "threads": THREADS,
-            "worker_class": DeadlineWorker,
-            "graceful_timeout": GRACE_SECONDS,
-            "keepalive": 5,
-            "limit_request_fields": 50,
-            "logger_class": _GunicornLogger,
-            "control_socket_disable": True,
-            "worker_tmp_dir": str(memory) if memory.is_dir() else None,
-            "worker_exit": lambda arbiter, worker: self._leave(worker),
-        }
-        if self._tls:
-            settings |= {"certfile": str(self._tls.cert_file), "keyfile": str(self._tls.key_file)}
-            if self._tls.client_ca_file:
-                settings |= {"ca_certs": str(self._tls.client_ca_file), "cert_reqs": 2}
-        for name, value in settings.items():
-            self.cfg.set(name, value)
-
-    def _leave(self, worker: DeadlineWorker) -> None:
-        """The end of the worker. What runs at the interpreter's exit is the master's business, which goes on: the
-        Kubernetes client would remove the certificates that it keeps in temporary files, and the next worker needs.
-        """
-        if os.getpid() != worker.pid:
-            return  # gunicorn also calls this in the master, for a worker that is gone.
-        self._service.stop()
-        if worker.booted:
-            logging.shutdown()
-            os._exit(0)
-
-    def load(self) -> Flask:
-        """Called in the worker, after the fork."""
-        return self._service.start(self._internal)
 
 
 def _now() -> datetime:

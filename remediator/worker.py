@@ -1,55 +1,240 @@
-"""gunicorn's threaded worker with a hard end for every request.
+"""gunicorn's threaded worker, in which no client can take a thread, a request's time or the memory of others.
 
-gunicorn itself waits for ever for the rest of a header or a body, so that a handful of stalled clients would take
-all threads. Here a request that is not answered in time loses its connection, and with that frees its thread.
+The rule of this file: a thread gets a request when all of it is there. Until then it waits in the main loop, where a
+client that stalls costs a socket and what it has sent. What cannot be served soon is refused at once: Alertmanager
+delivers again within seconds, and an answer that comes later than it waits reaches nobody.
 """
 
 import contextlib
+import itertools
 import logging
+import selectors
 import socket
+import ssl
 import time
+from collections import deque
+from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
+from gunicorn.http import get_parser
+from gunicorn.sock import ssl_wrap_socket
 from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from remediator.alerts import MAX_BODY_BYTES
+from remediator.arrival import Arrival
 
 log = logging.getLogger(__name__)
 
 REQUEST_SECONDS = 10.0
 """Alertmanager gives up after its group_interval, 10 s at the least; an answer after that reaches nobody."""
 
+WAITING_SECONDS = 1.0
+"""How long a request may wait for a thread. With the 8 s that a decision may take, it is answered in time."""
+
+MAX_WAITING = 256
+"""Requests that wait for a thread; a burst of as many is through in a fifth of a second."""
+
+MAX_ARRIVING_BYTES = 32 * 1024 * 1024
+"""What may be there of requests that no thread has yet: three bodies of the largest size."""
+
+MAX_HANDLED_BYTES = 12 * 1024 * 1024
+"""Size of the requests that threads have. Read, the alerts of a body take several times its size: one of the largest is
+answered after the other, and small ones beside it."""
+
+_READ_BYTES = 262_144
+
+_REFUSAL = b"""{"error": "more notifications at once than can be answered in time; deliver again"}\n"""
+_OVERLOADED = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: application/json\r\n"
+_OVERLOADED += b"Content-Length: %d\r\n\r\n%b" % (len(_REFUSAL), _REFUSAL)
+
+
+class _Connection(TConn):  # type: ignore[misc]
+    """A client's connection. It is the main loop's until its request has arrived, and then a thread's."""
+
+    sock: Any
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.parser: Any = None
+        self.initialized = False
+        self.data_ready = True
+        self.arrival = Arrival(MAX_BODY_BYTES)
+        self.deadline = self.whole_since = 0.0
+        self._shakes_hands = False
+
+    def init(self) -> None:
+        """Called by a thread before each request: what TConn would do was done in receive()."""
+        if self.parser is None:
+            self.parser = get_parser(self.cfg, self, self.client)
+
+    def recv(self, size: int) -> bytes:
+        """What gunicorn's parser reads from: the bytes that have arrived, then the socket."""
+        data: bytes = self.arrival.take(size) or self.sock.recv(size)
+        return data
+
+    def receive(self) -> bool:
+        """Take what is there, without waiting; whether the request is whole. Raises OSError."""
+        with contextlib.suppress(BlockingIOError, ssl.SSLWantReadError):
+            self._shake_hands()
+            data = self.sock.recv(_READ_BYTES)
+            # What TLS has decrypted already wakes no selector.
+            while data and isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
+                data += self.sock.recv(_READ_BYTES)
+            self.arrival.add(data)
+            if self.arrival.expects_continue:
+                self.arrival.expects_continue = False
+                self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return self.arrival.is_whole
+
+    def _shake_hands(self) -> None:
+        if not self.cfg.is_ssl or self.initialized:
+            return
+        if not self._shakes_hands:
+            self.sock = ssl_wrap_socket(self.sock, self.cfg)
+            self._shakes_hands = True
+        self.sock.do_handshake()
+        self.initialized = True
+
 
 class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
-    """A ThreadWorker that cuts connections whose request takes too long."""
+    """A ThreadWorker that hands whole requests to its threads, and ends those that take too long.
+
+    All of it but `handle`, which is gunicorn's, runs in the main loop. The application is told of what no view sees:
+    `refused()` of a request that is answered 503 here, `cut(reason)` of a connection that is closed without an answer.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._deadlines: dict[TConn, float] = {}
+        # In the order of age, which a dict keeps: all have the same time.
+        self._open: dict[_Connection, None] = {}
+        self._arriving: dict[_Connection, None] = {}
+        self._waiting: deque[_Connection] = deque()
+        self._handled: dict[_Connection, None] = {}
+        self._held_bytes = 0
 
-    def handle(self, conn: TConn) -> object:
-        """Handle one request, on a thread of the pool."""
-        self._deadlines[conn] = time.monotonic() + REQUEST_SECONDS
+    def accept(self, listener: socket.socket) -> None:
+        """Take a new connection; where there is room for no other, the oldest that has not sent its request goes."""
         try:
-            return super().handle(conn)
-        finally:
-            del self._deadlines[conn]
+            client, address = listener.accept()
+        except BlockingIOError:
+            return
+        except OSError as error:
+            log.warning("connection not accepted", extra={"error": str(error)})
+            self._make_room()
+            return
+        self.nr_conns += 1
+        self._await(_Connection(self.cfg, client, address, listener.getsockname()))
+        if self.nr_conns >= self.worker_connections:
+            self._make_room()
+
+    def enqueue_req(self, conn: _Connection) -> None:
+        """Called by gunicorn when a kept connection has something to say."""
+        conn.arrival = Arrival(MAX_BODY_BYTES)
+        self._await(conn)
+        self._receive(conn, conn.sock)
+
+    def finish_request(self, conn: _Connection, fs: "Future[Any]") -> None:
+        """Called when a thread is done with a request."""
+        del self._handled[conn]
+        self._open.pop(conn, None)
+        super().finish_request(conn, fs)
+        self._hand_on()
 
     def handle_exit(self, sig: int, frame: object) -> None:
         """SIGTERM: refuse connections from now on, and finish the requests that are there."""
         super().handle_exit(sig, frame)
         self.method_queue.defer(self._stop_listening)
 
+    def murder_pending(self) -> None:
+        """Called in each turn of the main loop, at least once a second: end what takes too long."""
+        now = time.monotonic()
+        while self._waiting and now > self._waiting[0].whole_since + WAITING_SECONDS:
+            self._refuse(self._waiting.popleft())
+        for conn in itertools.takewhile(lambda conn: now > conn.deadline, list(self._open)):
+            self._cut(conn, "deadline")
+
     def _stop_listening(self) -> None:
         self.set_accept_enabled(False)
         for listener in self.sockets:
             listener.close()
-        log.info("stopping", extra={"inFlight": len(self._deadlines)})
+        log.info("stopping", extra={"inFlight": len(self._open)})
 
-    def notify(self) -> None:
-        """Runs in the main loop, at least once a second."""
-        super().notify()
-        now = time.monotonic()
-        for conn, deadline in list(self._deadlines.items()):
-            if now > deadline:
-                with contextlib.suppress(OSError):
-                    # The plain socket's shutdown: that of a TLS socket takes the session from under its reader.
-                    socket.socket.shutdown(conn.sock, socket.SHUT_RDWR)
+    def _await(self, conn: _Connection) -> None:
+        """Wait for a request."""
+        conn.sock.setblocking(False)
+        conn.deadline = time.monotonic() + REQUEST_SECONDS
+        self._open[conn] = self._arriving[conn] = None
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._receive, conn))
+
+    def _receive(self, conn: _Connection, _: object) -> None:
+        """Take what has come in, and hand the request on when it is whole."""
+        before = conn.arrival.size
+        try:
+            is_whole = conn.receive()
+        except (OSError, ValueError) as error:
+            log.debug("connection broke", extra={"error": str(error)})
+            self._close(conn)
+            return
+        self._held_bytes += conn.arrival.size - before
+        if is_whole and not conn.arrival.size:
+            self._close(conn)
+        elif is_whole:
+            self._stop_receiving(conn)
+            conn.whole_since = time.monotonic()
+            self._waiting.append(conn)
+            self._hand_on()
+            if len(self._waiting) > MAX_WAITING:
+                self._refuse(self._waiting.pop())
+        elif self._held_bytes > MAX_ARRIVING_BYTES:
+            self._cut(max(self._arriving, key=lambda conn: conn.arrival.size), "memory")
+
+    def _hand_on(self) -> None:
+        """Give threads what waits for them."""
+        while self._waiting and len(self._handled) < self.cfg.threads:
+            sizes = sum(conn.arrival.size for conn in (*self._handled, self._waiting[0]))
+            if self._handled and sizes > MAX_HANDLED_BYTES:
+                return
+            conn = self._waiting.popleft()
+            self._held_bytes -= conn.arrival.size
+            self._handled[conn] = None
+            super().enqueue_req(conn)
+
+    def _refuse(self, conn: _Connection) -> None:
+        """Answer a whole request without a thread."""
+        self.app.refused()
+        with contextlib.suppress(OSError):
+            conn.sock.send(_OVERLOADED)
+        self._held_bytes -= conn.arrival.size
+        self._close(conn)
+
+    def _make_room(self) -> None:
+        if self._arriving:
+            self._cut(next(iter(self._arriving)), "connections")
+
+    def _cut(self, conn: _Connection, reason: str) -> None:
+        """End a connection without an answer; one that waits for a thread is answered in its own time."""
+        if conn in self._handled:
+            # Whoever of them holds it will see it closed. The plain socket's shutdown: that of a TLS socket takes the
+            # session from under its reader.
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(conn.sock, socket.SHUT_RDWR)
+            del self._open[conn]
+        elif conn in self._arriving:
+            self._close(conn)
+        else:
+            return
+        self.app.cut(reason)
+
+    def _stop_receiving(self, conn: _Connection) -> None:
+        if conn in self._arriving:
+            del self._arriving[conn]
+            self.poller.unregister(conn.sock)
+
+    def _close(self, conn: _Connection) -> None:
+        if conn in self._arriving:
+            self._held_bytes -= conn.arrival.size
+        self._stop_receiving(conn)
+        self._open.pop(conn, None)
+        self.nr_conns -= 1
+        conn.close()

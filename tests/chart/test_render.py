@@ -196,7 +196,7 @@ def test_the_promoters_pods_are_like_the_services(helm3: Helm3) -> None:
 
 def test_stopping_leaves_time_for_what_is_in_flight(helm3: Helm3) -> None:
     """preStop, gunicorn's grace of 20 s and a margin of 5 s fit into the grace period."""
-    from remediator.server import GRACE_SECONDS
+    from remediator.arbiter import GRACE_SECONDS
 
     spec = only(helm3.render({}), "Deployment")["spec"]["template"]["spec"]
     (container,) = spec["containers"]
