@@ -16,7 +16,7 @@ from benchmarks.report import lines, renew
 
 Measure = Callable[[Effort, Path], Iterator[Figure]]
 
-SUBJECTS: Sequence[str] = ()
+SUBJECTS: Sequence[str] = ("storm",)
 """Modules of this package, in the order of the table; each has `measure(effort, directory)`."""
 
 
