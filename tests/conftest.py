@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,8 +12,10 @@ import pytest
 from hypothesis import settings
 
 from remediator.embedded import EmbeddedCluster
+from tests.components import component
 from tests.control_plane import ControlPlane
 from tests.faults import FaultyApi
+from tests.replica import Replica
 from tests.service import SHIPPED, Clock, Service
 
 settings.register_profile("ci", derandomize=True, deadline=None)
@@ -88,3 +91,35 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
     """A real control plane: one for all tests of a process, because one of them kills its API server."""
     with ControlPlane(tmp_path_factory.mktemp("control-plane")) as plane:
         yield plane
+
+
+@pytest.fixture
+def kubeconfig(api: FaultyApi, tmp_path: Path) -> Path:
+    """A kubeconfig for the cluster behind the proxy."""
+    return api.write_kubeconfig(tmp_path / "kubeconfig")
+
+
+@pytest.fixture
+def replica(kubeconfig: Path, config: Path, tmp_path: Path) -> Iterator[Replica]:
+    """A service without credentials."""
+    flags = (f"--config.file={config}", f"--kubeconfig={kubeconfig}", "--insecure-no-auth")
+    with Replica(tmp_path / "replica", *flags) as running:
+        yield running
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Path:
+    """A folder with a CA, and a certificate and key for the server and for a client."""
+    openssl = component("openssl", "openssl")
+
+    def run(*arguments: str) -> None:
+        subprocess.run([openssl, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    run("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.crt", "-days", "1", "-subj", "/CN=ca")
+    for name in ("server", "client"):
+        run("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        (tmp_path / "extensions").write_text("subjectAltName=IP:127.0.0.1")
+        signing = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "1", "-extfile", "extensions"]
+        run("x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.crt", *signing)
+    return tmp_path

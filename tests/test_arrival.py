@@ -1,5 +1,7 @@
 """When a request is whole: as soon as nothing more has to come before it can be answered."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,7 +38,7 @@ def test_a_request_is_whole_with_its_last_byte_however_it_is_cut(request_: bytes
     """Whole at the last byte that is waited for, and not before, in whatever pieces it comes; nothing is lost."""
     cuts = sorted(data.draw(st.lists(st.integers(1, len(request_) - 1), max_size=5)))
     bounds = [0, *cuts, len(request_)]
-    pieces = [request_[begin:end] for begin, end in zip(bounds, bounds[1:], strict=False) if begin < end]
+    pieces = [request_[begin:end] for begin, end in itertools.pairwise(bounds) if begin < end]
 
     arrival = Arrival(MAX_BODY)
     for piece in pieces:

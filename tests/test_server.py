@@ -2,17 +2,14 @@
 
 import json
 import os
-import re
 import signal
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,84 +19,9 @@ import pytest
 from demo.process import Process
 from demo.waiting import until
 from remediator.embedded import EmbeddedCluster
-from tests.components import component
 from tests.faults import FaultyApi, First
+from tests.replica import REMEDIATOR, Replica
 from tests.service import SHIPPED, alert, body
-
-REMEDIATOR = Path(sys.executable).with_name("remediator")
-
-
-class Replica(Process):
-    """A running service; `within` is a command that starts another one in surroundings of its own."""
-
-    def __init__(self, directory: Path, *flags: str, within: Sequence[str | Path] = ()) -> None:
-        listening = ["--web.listen-address=127.0.0.1:0", "--web.internal-listen-address=127.0.0.1:0"]
-        super().__init__("remediator", [*within, REMEDIATOR, "serve", *listening, *flags], directory)
-        started = self.says(r"msg=starting .*webhook=(\S+):(\d+) internal=(\S+)")
-        self.address = (started[1], int(started[2]))
-        self.internal = started[3]
-
-    def post(self, data: bytes, **headers: str) -> tuple[int, Any]:
-        """Post to the webhook; the status and the answer."""
-        host, port = self.address
-        request = urllib.request.Request(f"http://{host}:{port}/webhook", data=data, method="POST")
-        for key, value in {"Content-Type": "application/json", **headers}.items():
-            request.add_header(key, value)
-        try:
-            with urllib.request.urlopen(request, timeout=15) as response:
-                return response.status, json.load(response)
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, json.load(error)
-
-    def raw(self, *pieces: bytes) -> bytes:
-        """Send bytes and say that no more come; whatever comes back."""
-        with socket.create_connection(self.address, timeout=20) as connection:
-            for piece in pieces:
-                connection.sendall(piece)
-            connection.shutdown(socket.SHUT_WR)
-            return b"".join(iter(lambda: connection.recv(65536), b""))
-
-    def get(self, path: str) -> tuple[int, str]:
-        """Ask the internal listener."""
-        try:
-            with urllib.request.urlopen(f"http://{self.internal}{path}", timeout=5) as response:
-                return response.status, response.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
-
-    def value(self, series: str) -> float:
-        """A sample of the metrics, 0 where there is none."""
-        found = re.search(rf"^{re.escape(series)} (\S+)$", self.get("/metrics")[1], re.MULTILINE)
-        return float(found[1]) if found else 0
-
-    def workers(self) -> list[int]:
-        """The process ids of gunicorn's workers."""
-        master = self._child.pid
-        return [int(worker) for worker in Path(f"/proc/{master}/task/{master}/children").read_text().split()]
-
-    def wait_until_ready(self) -> None:
-        """Wait for the readiness probe."""
-        until("ready", lambda: self.get("/-/ready")[0] == 200, 10)
-
-    def reasons(self) -> list[str]:
-        """The reasons of the audit lines so far."""
-        return [json.loads(line)["reason"] for line in self.output.read_text().splitlines()]
-
-
-@pytest.fixture
-def kubeconfig(api: FaultyApi, tmp_path: Path) -> Path:
-    """A kubeconfig for the cluster behind the proxy."""
-    return api.write_kubeconfig(tmp_path / "kubeconfig")
-
-
-@pytest.fixture
-def replica(kubeconfig: Path, config: Path, tmp_path: Path) -> Iterator[Replica]:
-    """A service without credentials."""
-    flags = (f"--config.file={config}", f"--kubeconfig={kubeconfig}", "--insecure-no-auth")
-    with Replica(tmp_path / "replica", *flags) as running:
-        yield running
 
 
 def test_it_starts_acts_and_stops(replica: Replica) -> None:
@@ -270,24 +192,6 @@ def test_stalled_clients_lose_their_connection_and_nobody_elses_time(replica: Re
     finally:
         for connection in stalled:
             connection.close()
-
-
-@pytest.fixture
-def certificates(tmp_path: Path) -> Path:
-    """A folder with a CA, and a certificate and key for the server and for a client."""
-    openssl = component("openssl", "openssl")
-
-    def run(*arguments: str) -> None:
-        subprocess.run([openssl, *arguments], cwd=tmp_path, check=True, capture_output=True)
-
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    run("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.crt", "-days", "1", "-subj", "/CN=ca")
-    for name in ("server", "client"):
-        run("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        (tmp_path / "extensions").write_text("subjectAltName=IP:127.0.0.1")
-        signing = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "1", "-extfile", "extensions"]
-        run("x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.crt", *signing)
-    return tmp_path
 
 
 def test_tls_with_client_certificates(kubeconfig: Path, certificates: Path, tmp_path: Path) -> None:

@@ -1,0 +1,176 @@
+"""Clients that stall, and more of them than there is room for: none takes a thread, time or memory of others."""
+
+import http.client
+import json
+import socket
+import ssl
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from demo.waiting import until
+from remediator.alerts import MAX_BODY_BYTES
+from remediator.arbiter import CONNECTIONS, THREADS
+from remediator.worker import MAX_ARRIVING_BYTES, MAX_WAITING
+from tests.faults import FaultyApi, First
+from tests.replica import Replica
+from tests.service import SHIPPED, alert, body
+
+HEAD = b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+RESOLVED = body(alert(status="resolved"))
+
+STALLS = {
+    "silent": b"",
+    "header": HEAD,
+    "body": HEAD + b"Content-Length: 100\r\n\r\n{",
+    "tls": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+}
+
+
+@contextmanager
+def stalled(replica: Replica, number: int, sent: bytes) -> Iterator[list[socket.socket]]:
+    """Connections on which this was sent, and nothing follows."""
+    with ExitStack() as stack:
+        connections = []
+        for _ in range(number):
+            connection = stack.enter_context(socket.create_connection(replica.address, timeout=30))
+            connection.sendall(sent)
+            connections.append(connection)
+        yield connections
+
+
+def cut(replica: Replica, reason: str) -> float:
+    """How many connections were cut for this reason."""
+    return replica.value(f'remediator_connections_cut_total{{reason="{reason}"}}')
+
+
+def is_open(connection: socket.socket) -> bool:
+    """Whether the other side has neither closed it nor said anything."""
+    connection.setblocking(False)
+    try:
+        return connection.recv(1) != b""
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("stall", STALLS)
+def test_stalled_clients_take_no_thread(replica: Replica, stall: str) -> None:
+    """While three times as many clients stall as there are threads, notifications are answered, and none is cut."""
+    with stalled(replica, 3 * THREADS, STALLS[stall]) as connections:
+        assert {replica.post(RESOLVED)[0] for _ in range(20)} == {200}
+        assert all(map(is_open, connections))
+        assert replica.get("/-/healthy")[0] == 200
+
+
+def test_a_stalled_client_loses_its_connection_at_the_deadline(replica: Replica) -> None:
+    """A request that does not become whole is cut after 10 s, without an answer, and that is counted."""
+    with stalled(replica, 1, STALLS["body"]) as (connection,):
+        assert connection.recv(1) == b""
+    assert cut(replica, "deadline") == 1
+
+
+def test_a_trickle_does_not_move_the_deadline(replica: Replica) -> None:
+    """Who sends a byte now and then is cut as well."""
+    with stalled(replica, 1, STALLS["header"]) as (connection,):
+        until("cut", lambda: cut(replica, "deadline") or connection.send(b"X") == 0, 20)
+
+
+def test_the_oldest_unfinished_connection_makes_room_for_a_new_one(replica: Replica) -> None:
+    """More connections than there may be: those that came first and sent nothing are cut, and a new one is served."""
+    with stalled(replica, CONNECTIONS + 10, b"") as connections:
+        assert replica.post(RESOLVED)[0] == 200
+        until("the oldest are cut", lambda: cut(replica, "connections") >= 10, 10)
+        assert [is_open(connections[0]), is_open(connections[-1])] == [False, True]
+
+
+def test_the_largest_unfinished_body_makes_room_for_others(replica: Replica) -> None:
+    """Bodies that arrive together take no more memory than is set aside: a largest is cut, and no small one."""
+    part = HEAD + b"Content-Length: %d\r\n\r\n" % MAX_BODY_BYTES + b"[" * (MAX_BODY_BYTES - 10)
+    number = MAX_ARRIVING_BYTES // len(part) + 1
+    with stalled(replica, 1, STALLS["body"]) as (small,), stalled(replica, number, part) as large:
+        until("one is cut", lambda: cut(replica, "memory") == 1, 10)
+        assert sum(map(is_open, large)) == number - 1
+        assert is_open(small)
+        assert replica.post(RESOLVED)[0] == 200
+
+
+def test_more_than_can_be_answered_is_refused_at_once(replica: Replica, api: FaultyApi) -> None:
+    """While the API server hangs, those for whom there is no thread get 503 at once; all get an answer."""
+    replica.wait_until_ready()
+    go_on = Event()
+    api.always("GET", First(do=lambda: go_on.wait(30)))
+    number = THREADS + MAX_WAITING + 50
+    with ThreadPoolExecutor(number) as pool:
+        answers = [pool.submit(replica.post, body(alert())) for _ in range(number)]
+        refused = 'remediator_notifications_total{code="503"}'
+        until("the rest is refused", lambda: replica.value(refused) >= number - THREADS, 20)
+        assert sum(answer.done() for answer in answers) <= number - THREADS
+        api.always("GET", None)
+        go_on.set()
+        codes = Counter(answer.result()[0] for answer in answers)
+        assert "deliver again" in json.dumps([answer.result()[1] for answer in answers])
+    assert set(codes) <= {200, 503}
+    assert codes.total() == number
+    assert replica.value(refused) == codes[503]
+
+
+def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(replica: Replica) -> None:
+    """Expect: 100-continue, as curl sends it for a large body, gets its 100 and then the answer."""
+    head = HEAD + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(RESOLVED)
+    with stalled(replica, 1, head) as (connection,):
+        assert connection.recv(65_536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(RESOLVED)
+        connection.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert b"HTTP/1.1 200 OK\r\n" in answer
+
+
+def test_a_connection_is_kept_for_the_next_notification(replica: Replica) -> None:
+    """Several notifications, in pieces and whole, over one connection."""
+    host, port = replica.address
+    connection = http.client.HTTPConnection(host, port, timeout=20)
+    for _ in range(3):
+        connection.putrequest("POST", "/webhook")
+        connection.putheader("Content-Type", "application/json")
+        connection.putheader("Content-Length", str(len(RESOLVED)))
+        connection.endheaders()
+        connection.send(RESOLVED[:10])
+        connection.send(RESOLVED[10:])
+        with connection.getresponse() as response:
+            assert response.status == 200
+            assert json.load(response)["outcomes"][0]["reason"] == "NotFiring"
+    connection.close()
+
+
+def test_clients_that_stall_in_the_tls_handshake_take_no_thread(
+    kubeconfig: Path, certificates: Path, tmp_path: Path
+) -> None:
+    """With TLS, too, nobody waits for those who say nothing, half a hello, or nothing after the handshake."""
+    flags = [
+        f"--web.tls-{name}-file={certificates / f'server.{end}'}" for name, end in (("cert", "crt"), ("key", "key"))
+    ]
+    flags += [f"--config.file={SHIPPED}", f"--kubeconfig={kubeconfig}", "--insecure-no-auth"]
+    context = ssl.create_default_context(cafile=str(certificates / "ca.crt"))
+    with Replica(tmp_path / "replica", *flags) as replica, ExitStack() as stack:
+        for sent in (b"", STALLS["tls"]):
+            stack.enter_context(stalled(replica, THREADS, sent))
+        host, port = replica.address
+        for _ in range(THREADS):
+            plain = stack.enter_context(socket.create_connection(replica.address, timeout=30))
+            stack.enter_context(context.wrap_socket(plain, server_hostname=host)).sendall(STALLS["body"])
+        connection = http.client.HTTPSConnection(host, port, context=context, timeout=20)
+        for size in (1, 20_000):
+            padded = body(alert(status="resolved", padding="x" * size))
+            connection.request("POST", "/webhook", padded, {"Content-Type": "application/json"})
+            with connection.getresponse() as response:
+                assert response.status == 200
+                response.read()
+        connection.close()
+        assert cut(replica, "deadline") == 0
