@@ -16,8 +16,8 @@ from tests.acceptance.incidents import Incident, grant
 from tests.acceptance.pod import Pod, in_pod
 from tests.control_plane import ControlPlane
 from tests.control_plane.service_account import MountedAccount, new_authority, new_key, sign_token
+from tests.replica import REMEDIATOR
 from tests.service import SHIPPED, Service, alert, body, notification
-from tests.test_server import REMEDIATOR
 
 HOUR = 3600.0
 REVOKED_SECONDS = 30.0
