@@ -121,6 +121,30 @@ def test_null_maps_are_empty() -> None:
     assert alert.labels == {}
 
 
+def test_null_maps_are_empty_beside_what_cannot_be_read() -> None:
+    """An alert with null for its labels is read among others, and told apart from one without labels."""
+    null, missing, broken = parse_notification(
+        body(given_alert(labels=None), {"status": "firing"}, given_alert(labels=None, status=None))
+    ).alerts
+
+    assert null == Alert(status="firing", labels={})
+    assert missing == MalformedAlert(problem="labels: Field required")
+    assert broken == MalformedAlert(problem="status: Input should be a valid string")
+
+
+def test_of_a_key_that_stands_twice_the_last_is_read() -> None:
+    """A key that stands twice in an alert is read as by any other reader of JSON, in good alerts and in bad ones."""
+    sent = b"""{"version": "4", "alerts": [
+        {"status": "firing", "status": "resolved", "labels": {"alertname": "A", "alertname": "B"}},
+        {"status": 1, "status": "resolved", "labels": {"x": 1}, "labels": null}
+    ]}"""
+
+    assert parse_notification(sent).alerts == (
+        Alert(status="resolved", labels={"alertname": "B"}),
+        Alert(status="resolved", labels={}),
+    )
+
+
 def test_unknown_keys_are_accepted() -> None:
     """What newer Alertmanagers add, at either level, is passed over."""
     sent = body(given_alert(silenceURL="https://x", values={"B": 1}), notification_reason="first", orgId=1)
