@@ -7,9 +7,8 @@ sent: Alertmanager does not come back after the one, and follows the other with 
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import Any
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import (
@@ -52,13 +51,13 @@ def create_app(handle: Handle, credentials: Credentials | None, metrics: Metrics
                 extra={"truncatedAlerts": notification.truncated_alerts, "receiver": notification.receiver},
             )
         outcomes = handle(notification)
-        failed = any(outcome.reason.failed for outcome in outcomes)
+        failed = any(outcome.reason.failed for outcome in _distinct(outcomes))
         status = HTTPStatus.SERVICE_UNAVAILABLE if failed else HTTPStatus.OK
-        return _answer(status, {"outcomes": _per_alert(notification, outcomes)})
+        return _answer(status, f'{{"outcomes": {_per_alert(notification, outcomes)}}}')
 
     @app.errorhandler(HTTPException)
     def refuse(error: HTTPException) -> Response:
-        response = _answer(error.code or 500, {"error": error.description})
+        response = _answer(error.code or 500, json.dumps({"error": error.description}))
         if isinstance(error, Unauthorized):
             response.headers["WWW-Authenticate"] = "Bearer, Basic"
         # What is left of the body must not be taken for the next request.
@@ -94,20 +93,32 @@ def _body() -> bytes:
     return body
 
 
-def _per_alert(notification: Notification, outcomes: list[Outcome]) -> list[dict[str, Any]]:
-    return [
-        {
-            "alertname": alert.name,
-            "fingerprint": alert.fingerprint,
-            "remediation": outcome.remediation_name,
-            "target": outcome.target_name,
-            "effect": outcome.effect,
-            "reason": outcome.reason,
-            "message": outcome.message,
-        }
+def _per_alert(notification: Notification, outcomes: list[Outcome]) -> str:
+    """What became of each alert, as a list in JSON. What the alerts of an outcome share is spelled once for all."""
+    shared = {
+        id(outcome): json.dumps(
+            {
+                "remediation": outcome.remediation_name,
+                "target": outcome.target_name,
+                "effect": outcome.effect,
+                "reason": outcome.reason,
+                "message": outcome.message,
+            }
+        )[1:]
+        for outcome in _distinct(outcomes)
+    }
+    spell = json.JSONEncoder().encode
+    alerts = [
+        f'{{"alertname": {spell(alert.name)}, "fingerprint": {spell(alert.fingerprint)}, {shared[id(outcome)]}'
         for alert, outcome in zip(notification.alerts, outcomes, strict=True)
     ]
+    return f"[{', '.join(alerts)}]"
 
 
-def _answer(status: int, body: dict[str, Any]) -> Response:
-    return Response(f"{json.dumps(body)}\n", status=status, mimetype="application/json")
+def _distinct(outcomes: list[Outcome]) -> Iterable[Outcome]:
+    """Each outcome once, however many alerts share it."""
+    return {id(outcome): outcome for outcome in outcomes}.values()
+
+
+def _answer(status: int, body: str) -> Response:
+    return Response(f"{body}\n", status=status, mimetype="application/json")

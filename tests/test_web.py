@@ -123,6 +123,16 @@ def test_one_bad_alert_never_costs_its_siblings(client: FlaskClient) -> None:
     assert "labels.a" in outcomes[1]["message"]
 
 
+@pytest.mark.parametrize("text", ['say "hi"', "a\\b", "a\nb\x00", "équipe 💥 \u202e", "</script>", ""], ids=ascii)
+def test_an_answer_repeats_what_it_is_about(client: FlaskClient, text: str) -> None:
+    """Whatever stands in a name or a fingerprint, the answer is JSON with that text in it, beside its own outcome."""
+    named = [{**alert(kind, alertname=text), "fingerprint": text} for kind in ("rollback", "other", "rollback")]
+    outcomes = post(client, body(*named)).json["outcomes"]
+
+    assert [(outcome["alertname"], outcome["fingerprint"]) for outcome in outcomes] == [(text, text)] * 3
+    assert [outcome["reason"] for outcome in outcomes] == ["Applied", "NoRemediation", "Applied"]
+
+
 def test_ten_thousand_alerts_are_one_act(client: FlaskClient, service: Service) -> None:
     """A body of 10,000 alerts is read whole, answered whole, and acted on once."""
     answer = post(client, body(*[alert(instance=f"denis-{number}") for number in range(10_000)]))
