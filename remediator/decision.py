@@ -26,6 +26,16 @@ class Skip:
     until: datetime | None = None
 
 
+_NOT_FIRING = Skip(
+    reason=Reason.NOT_FIRING,
+    message="a resolved alert can be a silence or a dead exporter, so it undoes nothing",
+)
+_NO_REMEDIATION = Skip(
+    reason=Reason.NO_REMEDIATION,
+    message="no remediation's matchers match the alert's labels",
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
     """What is to be written: the flags of a profile, or a number of replicas, on the workload as it was read."""
@@ -47,11 +57,10 @@ def screen(alert: Alert | MalformedAlert, policy: Policy, cluster: str) -> Remed
     if isinstance(alert, MalformedAlert):
         return Skip(reason=Reason.MALFORMED_ALERT, message=f"the alert cannot be read: {alert.problem}")
     if not alert.firing:
-        message = "a resolved alert can be a silence or a dead exporter, so it undoes nothing"
-        return Skip(reason=Reason.NOT_FIRING, message=message)
+        return _NOT_FIRING
     remediation = policy.match(alert.labels)
     if remediation is None:
-        return Skip(reason=Reason.NO_REMEDIATION, message="no remediation's matchers match the alert's labels")
+        return _NO_REMEDIATION
     if cluster and alert.labels.get("cluster") != cluster:
         theirs = alert.labels.get("cluster")
         found = f"is of cluster {theirs!r}" if theirs else "has no label cluster"

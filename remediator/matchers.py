@@ -13,6 +13,8 @@ from remediator.regular_expression import MAX_VALUE, compile_anchored
 
 Operator = Literal["=", "!=", "=~", "!~"]
 
+# An expression of nothing but words with bars between them, as in rollback|scale.
+_WORDS = re.compile(r"[^\\.+*?^$()\[\]{}]*")
 _CLASSIC = re.compile("[a-zA-Z_:][a-zA-Z0-9_:]*", re.ASCII)
 # Alertmanager's classic names (UTF-8 names must be quoted), an operator, and a value that ends at a comma or brace.
 _MATCHER = re.compile(
@@ -34,10 +36,23 @@ class Matcher:
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether the labels meet the condition."""
-        value, negated = labels.get(self.name, ""), self.operator[0] == "!"
-        if self.operator[1:] == "~" and len(value) > MAX_VALUE:
+        value = labels.get(self.name, "")
+        if self.operator == "=":
+            return value == self.value
+        if self.operator == "!=":
+            return value != self.value
+        if len(value) > MAX_VALUE:
             return False
-        return bool(self._holds(value)) is not negated
+        return bool(self._holds(value)) is (self.operator == "=~")
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The only values of the label that can meet the condition, or none where they cannot be listed."""
+        if self.operator == "=":
+            return (self.value,)
+        if self.operator == "=~" and _WORDS.fullmatch(self.value):
+            return tuple(self.value.split("|"))
+        return ()
 
     def __str__(self) -> str:
         name = self.name if _CLASSIC.fullmatch(self.name) else _quote(self.name)

@@ -4,8 +4,9 @@ Everything here is already checked (policy_file.py does that), so nothing in it 
 bounds of a scale. Pure: no I/O, no clock.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
@@ -77,7 +78,47 @@ class Remediation:
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether an alert with these labels is answered by this remediation."""
-        return all(matcher.matches(labels) for matcher in self.matchers)
+        for matcher in self.matchers:  # noqa: SIM110 - a generator would cost more than most matchers
+            if not matcher.matches(labels):
+                return False
+        return True
+
+
+class _Index:
+    """Which remediations an alert has to be compared with: those that one of its labels does not rule out already.
+
+    Each remediation stands under the values that it wants of one label. Of its labels that is the one that tells the
+    most remediations apart; one without such a label is always compared.
+    """
+
+    def __init__(self, remediations: Sequence[Remediation]) -> None:
+        wanted = [
+            {matcher.name: matcher.values for matcher in remediation.matchers if matcher.values}
+            for remediation in remediations
+        ]
+        values: defaultdict[str, set[str]] = defaultdict(set)
+        for labels in wanted:
+            for label, listed in labels.items():
+                values[label].update(listed)
+        always: list[int] = []
+        by_label: defaultdict[str, defaultdict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+        for position, labels in enumerate(wanted):
+            if not labels:
+                always.append(position)
+                continue
+            label = max(labels, key=lambda label: len(values[label]))
+            for value in dict.fromkeys(labels[label]):
+                by_label[label][value].append(position)
+        self._always = always
+        self._by_label = [(label, dict(by_value)) for label, by_value in by_label.items()]
+
+    def candidates(self, labels: Mapping[str, str]) -> Sequence[int]:
+        """The positions of the remediations that can match these labels, by rising position."""
+        found = self._always
+        for label, by_value in self._by_label:
+            if positions := by_value.get(labels.get(label, "")):
+                found = sorted(found + positions) if found else positions
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +143,10 @@ class Policy:
     remediations: tuple[Remediation, ...]
     phases: tuple[Phase, ...] = ()
     """By rising percentage."""
+    _index: _Index = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_index", _Index(self.remediations))
 
     def rollbacks(self, target: Target) -> tuple[Remediation, ...]:
         """The remediations that take this target's canary back."""
@@ -134,4 +179,8 @@ class Policy:
 
     def match(self, labels: Mapping[str, str]) -> Remediation | None:
         """The first remediation in the file's order that answers an alert with these labels."""
-        return next((remediation for remediation in self.remediations if remediation.matches(labels)), None)
+        for position in self._index.candidates(labels):
+            remediation = self.remediations[position]
+            if remediation.matches(labels):
+                return remediation
+        return None
