@@ -11,11 +11,11 @@ from typing import Any
 
 import yaml
 
+from remediator.plain_yaml import NotPlain, Path, read_plain
+
 MAX_BYTES = 1_048_576
 MAX_VALUES = 100_000
 """Aliases can make a billion values of a small file."""
-
-Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +86,15 @@ def parse_document(text: str, file: str) -> Document:
     """
     if len(text.encode(errors="replace")) > MAX_BYTES:
         raise InvalidDocument([Problem(file=file, line=1, field="", message="the file is over 1 MiB")])
+    try:
+        value, lines = read_plain(text, MAX_VALUES)
+    except NotPlain:
+        return _read_thoroughly(text, file)
+    return Document(file=file, value=value, lines=lines)
+
+
+def _read_thoroughly(text: str, file: str) -> Document:
+    """The same for any text, with PyYAML's own reader: slow, and with words and a line for whatever is wrong."""
     loader = None
     try:
         loader = yaml.SafeLoader(text)

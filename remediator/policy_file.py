@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from remediator.document import Document, InvalidDocument, Path, Problem, parse_document
+from remediator.document import Document, InvalidDocument, Problem, parse_document
 from remediator.matchers import Matcher, parse_matchers
+from remediator.plain_yaml import Path
 from remediator.policy import (
     ENABLED_FLAG,
     PERCENTAGE_FLAG,

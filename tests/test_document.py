@@ -1,8 +1,13 @@
 """Every key and value of a YAML file knows its line, and what can be read in two ways is refused."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from remediator.document import MAX_BYTES, Document, InvalidDocument, Problem, parse_document, read_text
 
@@ -187,6 +192,23 @@ def test_a_bomb_of_nesting_is_refused(text: str) -> None:
     assert problems(text) == ["f.yaml:1: nested too deeply, or an alias inside of itself"]
 
 
+def test_nesting_of_1_mib_ends_in_words_and_not_in_a_crash() -> None:
+    """A file of nothing but nesting, as large as a file may be, is refused in words in every way of nesting."""
+    program = """
+import sys
+from remediator.document import MAX_BYTES, InvalidDocument, parse_document
+for level in ("[", "{", "{a: ", "- ", "? ", "[a]: [", "a: [b, "):
+    try:
+        parse_document(level * (MAX_BYTES // len(level)), "f.yaml")
+    except InvalidDocument as error:
+        print(level, error)
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert (run.returncode, run.stderr) == (0, "")
+    assert len(run.stdout.splitlines()) == 7
+
+
 def test_a_bomb_of_aliases_is_refused() -> None:
     """A small file whose aliases stand for hundreds of thousands of values is refused."""
     text = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 17))
@@ -206,6 +228,36 @@ def test_a_file_of_1_mib_is_read_and_one_byte_more_is_not() -> None:
     assert parse_document(text.ljust(MAX_BYTES, "x"), "f.yaml").value == {"a": 1}
     assert problems(text.ljust(MAX_BYTES + 1, "x")) == ["f.yaml:1: the file is over 1 MiB"]
     assert problems(text + "é" * (MAX_BYTES // 2)) == ["f.yaml:1: the file is over 1 MiB"]
+
+
+def read(text: str) -> Document | str:
+    """The document in a text, or what is said against it."""
+    try:
+        return parse_document(text, "f.yaml")
+    except InvalidDocument as error:
+        return str(error)
+
+
+FRAGMENTS = (
+    "a", "1", "1.5", "0x1F", "true", "~", "2026-01-01", "12:30", "é", "'y'", '"x"', '"\\x41"', "'", '"', "\\", "@", "<<",
+    ": ", ":", "- ", "? ", "?", "[", "]", "{", "}", ", ", ",", "#", " # c", "|", ">-", "&a", "*a", "!t", "!!str ", "%",
+    "\n", "\n  ", "\n    ", "\n- ", "\n  - ", "\nb: ", "\n  c: ", "\n\n", "\r\n", "\r", "\t", "\x85", "\u2028", "\ufeff",
+    "---", "\n---\n", "\n...\n", "%YAML 1.2\n---\n", "\x00", "|\n  x\n", "> \n y\n", "b: {c: [d, e]}\n",
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=14).map("".join))
+@example(NESTED)
+@example("a: {b: c?d}")
+@example("a: |# b")
+@settings(max_examples=500)
+def test_a_file_is_read_in_the_same_way_without_libyaml(text: str) -> None:
+    """Where PyYAML has no libyaml, a file means the same on the same lines, or is refused in the same words."""
+    for whole in (text, f"a: {text}"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(yaml, "__with_libyaml__", False)
+            expected = read(whole)
+        assert repr(read(whole)) == repr(expected)
 
 
 def test_a_byte_order_mark_is_no_content() -> None:
