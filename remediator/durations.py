@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 
 _UNITS = {
     "y": 31_536_000_000,
@@ -18,6 +19,7 @@ MAX = 100 * _UNITS["y"]
 _DURATION = re.compile("".join(rf"(?:(\d+){unit})?" for unit in _UNITS), re.ASCII)
 
 
+@lru_cache(maxsize=128)
 def parse_duration(text: str) -> timedelta:
     """The duration that `text` spells, units from the largest to the smallest, each at most once.
 

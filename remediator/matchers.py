@@ -7,6 +7,7 @@ a label that is not there is the empty string, and an unquoted value is the same
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, cast
 
 from remediator.regular_expression import MAX_VALUE, compile_anchored
@@ -59,6 +60,8 @@ class Matcher:
         return f"{name}{self.operator}{_quote(self.value)}"
 
 
+# A file is read twice, for its faults and for its policy, and again whenever one of its lines has changed.
+@lru_cache(maxsize=2048)
 def parse_matchers(text: str) -> tuple[Matcher, ...]:
     """The matchers of one list entry: usually one, or several with commas between them, in braces or not.
 
