@@ -13,19 +13,20 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
-from remediator.alerts import Alert, MalformedAlert, Notification
+from remediator.alerts import Notification
 from remediator.api_errors import ClusterError, Conflict, Unanswered
 from remediator.cluster import Cluster
 from remediator.connection import REQUEST_SECONDS
 from remediator.decision import Skip, decide, screen
 from remediator.ledger import MAX_FINGERPRINT, MAX_FINGERPRINTS, Effect, Entry, spell_change
+from remediator.look import Alerts, Look, Snapshot
 from remediator.memory import Memory
 from remediator.outcome import Outcome
 from remediator.policy import Policy, Remediation, Target
 from remediator.reasons import Reason
 from remediator.recorder import Recorder
 from remediator.single_flight import SingleFlight
-from remediator.workload import TargetInvalid, TargetMissing, Workload, write_patch
+from remediator.workload import Workload, write_patch
 
 log = logging.getLogger(__name__)
 
@@ -35,18 +36,15 @@ TIME_LIMIT = 8.0
 TRIES = 5
 """How often a lost race is run again. Each loss is somebody else's success, so more would only be a storm."""
 
-Alerts = tuple[Alert | MalformedAlert, ...]
-Snapshot = Workload | TargetInvalid | TargetMissing
-
 
 class _TargetState:
-    """What this process holds for a target and an effect: the shared read, the right to write."""
+    """What this process holds for a target and an effect: the shared look, the right to write."""
 
     def __init__(self, read: Callable[[float], Snapshot]) -> None:
-        self.read = SingleFlight(read)
+        self.look = SingleFlight(lambda left: Look(read(left)))
         self.write_lock = threading.Lock()
-        self.stale: Snapshot | None = None
-        """The read on which a write was refused; whoever shares it need not try as well."""
+        self.stale: Look | None = None
+        """The look on which a write was refused; whoever shares it need not try as well."""
 
 
 class _Unconfirmed(Exception):
@@ -126,11 +124,13 @@ class Remediator:
         """Read and decide until a decision stands. Raises ClusterError, TimeoutError."""
         state = self._state(remediation)
         for attempt in range(TRIES):
-            snapshot = state.read(_left(deadline))
+            look = state.look(_left(deadline))
+            if withheld := look.withheld(remediation, alerts):
+                return withheld
             if not state.write_lock.acquire(timeout=_left(deadline)):
                 raise TimeoutError
             try:
-                return self._decide_and_apply(remediation, alerts, snapshot, state, deadline)
+                return self._decide_and_apply(remediation, alerts, look, state, deadline)
             except Conflict:
                 pass
             except _Unconfirmed as error:
@@ -141,16 +141,15 @@ class Remediator:
         raise Conflict(f"the target changed {TRIES} times while it was to be written")
 
     def _decide_and_apply(
-        self, remediation: Remediation, alerts: Alerts, snapshot: Snapshot, state: _TargetState, deadline: float
+        self, remediation: Remediation, alerts: Alerts, look: Look, state: _TargetState, deadline: float
     ) -> Outcome:
         """Decide on what was read and what this process remembers. Raises ClusterError, _Unconfirmed."""
-        now, as_read, target = self._now(), snapshot, remediation.target
+        now, snapshot, target = self._now(), look.snapshot, remediation.target
         if isinstance(snapshot, Workload):
             snapshot = self._memory.complete(target, snapshot, self._memory.recall(target), now)
-        outcome = partial(Outcome, alerts=alerts, remediation=remediation, uid=_uid(snapshot))
         decision = decide(remediation, snapshot, now)
         if isinstance(decision, Skip):
-            return outcome(reason=decision.reason, message=decision.message, until=decision.until)
+            return look.withhold(remediation, alerts, decision)
         entry = Entry(
             id=uuid.uuid4().hex[:16],
             time=now,
@@ -164,15 +163,16 @@ class Remediator:
         patch = write_patch(decision.workload, target, decision.change, acts)
         # What is left has to do for reading back as well.
         timeout = min(REQUEST_SECONDS, _left(deadline) / 2)
-        if as_read is state.stale:
+        if look is state.stale:
             raise Conflict("the target has changed since it was read")
         try:
             self._cluster.apply(target, patch, dry_run=self._dry_run, timeout=timeout)
         except Conflict:
-            state.stale = as_read
+            state.stale = look
             raise
         except Unanswered as error:
             raise _Unconfirmed(entry) from error
+        outcome = partial(Outcome, alerts=alerts, remediation=remediation, uid=look.uid)
         done = partial(outcome, before=entry.before, after=entry.after, action_id=entry.id)
         if self._dry_run:
             message = f"would have set {decision.message}; the API server accepted the dry run"
@@ -186,7 +186,7 @@ class Remediator:
         """The outcome of a write whose answer was lost: its entry is there, or it is not, or who knows."""
         change = spell_change(entry.effect, entry.before, entry.after)
         try:
-            snapshot = state.read(_left(deadline))
+            look = state.look(_left(deadline))
         except (ClusterError, TimeoutError):
             message = f"{change} was sent and may hold: neither the answer nor a look came back in time"
             return Outcome(
@@ -198,7 +198,8 @@ class Remediator:
                 after=entry.after,
                 action_id=entry.id,
             )
-        outcome = partial(Outcome, alerts=alerts, remediation=remediation, uid=_uid(snapshot))
+        outcome = partial(Outcome, alerts=alerts, remediation=remediation, uid=look.uid)
+        snapshot = look.snapshot
         if isinstance(snapshot, Workload) and snapshot.ledger.holds(entry.id):
             self._memory.remember(remediation.target, entry)
             return outcome(
@@ -221,10 +222,6 @@ class Remediator:
                     lambda left: self._cluster.read(target, autoscalers=scales, timeout=min(REQUEST_SECONDS, left))
                 )
             return self._states[target, effect]
-
-
-def _uid(snapshot: Snapshot) -> str:
-    return snapshot.uid if isinstance(snapshot, Workload) else ""
 
 
 def _pick(notification: Notification, indexes: list[int]) -> Alerts:
