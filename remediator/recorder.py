@@ -7,18 +7,17 @@ written is counted and logged.
 
 import contextlib
 import hashlib
-import json
 import logging
 import queue
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any, Protocol, TextIO
+from datetime import datetime
+from typing import Protocol, TextIO
 
 from remediator.alerts import Notification
 from remediator.api_errors import ClusterError
+from remediator.audit import AuditLog
 from remediator.cluster import Event
 from remediator.ledger import spell_change
 from remediator.metrics import Metrics
@@ -33,7 +32,6 @@ ALERTS_IN_AUDIT = 20
 """How many alerts an audit line names; the rest is a number."""
 
 _EVENT_BACKLOG = 1_000
-_LINE_BACKLOG = 10_000
 _REMEMBERED_EVENTS = 1_000
 
 _WITHOUT_EVENT = frozenset({Reason.COOLING_DOWN})
@@ -51,23 +49,18 @@ class Recorder:
 
     def __init__(self, *, metrics: Metrics, audit: TextIO, emit_event: EmitEvent, cluster: str) -> None:
         self._metrics = metrics
-        self._audit = audit
         self._emit_event = emit_event
         self._cluster = cluster
         self._events: queue.Queue[Event | None] = queue.Queue(_EVENT_BACKLOG)
         self._emitted: OrderedDict[str, None] = OrderedDict()
-        self._lines: queue.Queue[str | None] = queue.Queue(_LINE_BACKLOG)
-        self._threads = [
-            threading.Thread(target=self._emit_all, name="events", daemon=True),
-            threading.Thread(target=self._write_all, name="audit", daemon=True),
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._audit = AuditLog(audit, metrics.records_dropped.labels(kind="audit").inc)
+        self._thread = threading.Thread(target=self._emit_all, name="events", daemon=True)
+        self._thread.start()
 
     def record(self, outcome: Outcome, notification: Notification, *, began: datetime, ended: datetime) -> None:
         """Record one outcome of a notification that arrived at `began` and was decided at `ended`."""
         metrics, target, effect = self._metrics, outcome.target_name, outcome.effect
-        metrics.outcomes.labels(remediation=outcome.remediation_name, reason=outcome.reason).inc(len(outcome.alerts))
+        metrics.outcomes.labels(outcome.remediation_name, outcome.reason).inc(len(outcome.alerts))
         if outcome.reason is Reason.APPLIED:
             metrics.action_duration.labels(effect=effect).observe((ended - began).total_seconds())
         if outcome.changed_at:
@@ -84,7 +77,7 @@ class Recorder:
         entry, target = verification.entry, remediation.target
         counter = self._metrics.verifications
         counter.labels(target=target.name, effect=entry.effect, verdict=verification.verdict).inc()
-        self._write_line(
+        self._audit.write(
             {
                 "audit": "verification",
                 "verdict": verification.verdict,
@@ -93,6 +86,7 @@ class Recorder:
                 "target": target.name,
                 "effect": entry.effect,
                 "actionId": entry.id,
+                "cluster": self._cluster,
             },
             now,
         )
@@ -113,22 +107,21 @@ class Recorder:
     def close(self, timeout: float) -> None:
         """Write the audit lines and Events that wait, for at most `timeout` seconds."""
         ends = time.monotonic() + timeout
-        for waiting in (self._events, self._lines):
-            with contextlib.suppress(queue.Full):
-                waiting.put(None, timeout=timeout)
-        for thread in self._threads:
-            thread.join(max(ends - time.monotonic(), 0))
+        with contextlib.suppress(queue.Full):
+            self._events.put(None, timeout=timeout)
+        self._thread.join(max(ends - time.monotonic(), 0))
+        self._audit.flush(max(ends - time.monotonic(), 0))
 
     def flush(self) -> None:
         """Wait until the audit lines so far are written."""
-        self._lines.join()
+        self._audit.flush()
 
     def is_alive(self) -> bool:
         """Whether what is recorded is still written."""
-        return all(thread.is_alive() for thread in self._threads)
+        return self._thread.is_alive() and self._audit.is_alive()
 
     def _write_audit_line(self, outcome: Outcome, notification: Notification, began: datetime, ended: datetime) -> None:
-        self._write_line(
+        self._audit.write(
             {
                 "audit": "decision",
                 "reason": outcome.reason,
@@ -147,35 +140,10 @@ class Recorder:
                     {"alertname": alert.name, "fingerprint": alert.fingerprint}
                     for alert in outcome.alerts[:ALERTS_IN_AUDIT]
                 ],
+                "cluster": self._cluster,
             },
             ended,
         )
-
-    def _write_line(self, facts: Mapping[str, Any], now: datetime) -> None:
-        at = now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        line = {"time": at, **facts, "cluster": self._cluster}
-        text = json.dumps({key: value for key, value in line.items() if value not in ("", None)})
-        try:
-            self._lines.put_nowait(text)
-        except queue.Full:
-            self._drop_line(text, "more lines wait than can be kept")
-
-    def _write_all(self) -> None:
-        while True:
-            text = self._lines.get()
-            try:
-                if text is None:
-                    return
-                self._audit.write(f"{text}\n")
-                self._audit.flush()
-            except (OSError, ValueError) as error:  # A closed file is a ValueError.
-                self._drop_line(str(text), str(error))
-            finally:
-                self._lines.task_done()
-
-    def _drop_line(self, text: str, why: str) -> None:
-        self._metrics.records_dropped.labels(kind="audit").inc()
-        log.error("audit line not written", extra={"error": why, "line": text})
 
     def _enqueue(self, event: Event) -> None:
         if event.name in self._emitted:
