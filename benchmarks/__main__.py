@@ -16,7 +16,13 @@ from benchmarks.report import lines, renew
 
 Measure = Callable[[Effort, Path], Iterator[Figure]]
 
-SUBJECTS: Sequence[str] = ("storm",)
+SUBJECTS: Sequence[str] = (
+    "latency",
+    "peer",
+    "throughput",
+    "fleet",
+    "storm",
+)
 """Modules of this package, in the order of the table; each has `measure(effort, directory)`."""
 
 

@@ -1,0 +1,40 @@
+"""The bare service: a Flask view that reads the body and answers 204, under gunicorn as it is, with our settings."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from pathlib import Path
+
+from flask import Flask, request
+
+from benchmarks.sender import Sender
+from demo.waiting import until
+from remediator.server import THREADS
+from tests.acceptance.stack import free_address
+from tests.control_plane.daemon import Daemon
+
+app = Flask("bare", static_folder=None)
+
+
+@app.post("/webhook")
+def webhook() -> tuple[str, int]:
+    """Everything that a webhook cannot do without, and nothing else."""
+    request.get_data(cache=False)
+    return "", HTTPStatus.NO_CONTENT
+
+
+@contextmanager
+def bare(directory: Path) -> Iterator[tuple[Daemon, tuple[str, int]]]:
+    """The process of gunicorn's master, and its address, once it answers."""
+    host, _, port = free_address().partition(":")
+    settings = ["--workers=1", f"--threads={THREADS}", "--worker-class=gthread", "--keep-alive=5"]
+    quiet = ["--no-control-socket", "--log-level=warning", "--worker-tmp-dir=/dev/shm"]
+    where = [f"--chdir={Path(__file__).parent.parent}", f"--bind={host}:{port}"]
+    gunicorn = Path(sys.executable).with_name("gunicorn")
+    with Daemon("bare", [gunicorn, *settings, *quiet, *where, f"{__name__}:app"], directory) as daemon:
+        address = (host, int(port))
+        with until("the bare service listens", lambda: Sender(address), 20) as sender:
+            # The master listens before there is a worker, which then takes this.
+            assert sender.timed(b"")[1] == HTTPStatus.NO_CONTENT
+        yield daemon, address
