@@ -9,8 +9,9 @@ from pathlib import Path
 from flask import Flask, request
 
 from benchmarks.sender import Sender
+from benchmarks.wire import Address
 from demo.waiting import until
-from remediator.server import THREADS
+from remediator.arbiter import THREADS
 from tests.acceptance.stack import free_address
 from tests.control_plane.daemon import Daemon
 
@@ -25,7 +26,7 @@ def webhook() -> tuple[str, int]:
 
 
 @contextmanager
-def bare(directory: Path) -> Iterator[tuple[Daemon, tuple[str, int]]]:
+def bare(directory: Path) -> Iterator[tuple[Daemon, Address]]:
     """The process of gunicorn's master, and its address, once it answers."""
     host, _, port = free_address().partition(":")
     settings = ["--workers=1", f"--threads={THREADS}", "--worker-class=gthread", "--keep-alive=5"]
@@ -36,5 +37,5 @@ def bare(directory: Path) -> Iterator[tuple[Daemon, tuple[str, int]]]:
         address = (host, int(port))
         with until("the bare service listens", lambda: Sender(address), 20) as sender:
             # The master listens before there is a worker, which then takes this.
-            assert sender.timed(b"")[1] == HTTPStatus.NO_CONTENT
+            assert sender.post(b"")[1] == HTTPStatus.NO_CONTENT
         yield daemon, address

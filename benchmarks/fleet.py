@@ -1,17 +1,17 @@
-"""A storm at three replicas: five times as many notifications at once as they have threads, and one act."""
+"""A storm at three replicas: as many notifications at once as a big incident can bring, one act, and few reads."""
 
-import selectors
+import asyncio
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.figure import Effort, Figure, spell_seconds
 from benchmarks.place import Place, place
-from benchmarks.sender import Sender, outcome
+from benchmarks.sender import reason
+from benchmarks.wire import Address, Connection, request
 from remediator.observation import FOLLOWING_SECONDS
 from tests.acceptance.fleet import Fleet, Member, pair
 from tests.acceptance.incidents import acts_of, env_of
@@ -76,7 +76,7 @@ def _storm(scene: Place, directory: Path) -> _Storm:
     try:
         generation = scene.api.get(scene.path(NAME)).body["metadata"]["generation"]
         before = _asked(fleet)
-        answers = _deliver(fleet)
+        answers = asyncio.run(_deliver([member.address for member in fleet.members]))
         after = _asked(fleet)
     finally:
         fleet.stop()
@@ -91,32 +91,28 @@ def _storm(scene: Place, directory: Path) -> _Storm:
     return _Storm(
         reads=asked["read"],
         conflicts=asked["refused"],
-        seconds=answers[-1][0],
+        seconds=max(seconds for seconds, _ in answers),
         acted=next(seconds for seconds, reason in answers if reason == "Applied"),
     )
 
 
-def _deliver(fleet: Fleet) -> list[tuple[float, str]]:
+async def _deliver(addresses: Sequence[Address]) -> list[tuple[float, str]]:
     """Every notification over a connection of its own, from both Alertmanagers of a pair, to the replicas in turn.
 
-    For each answer, in the order of their coming, the seconds since the first was sent, and the reason in it.
+    For each of them, the seconds from the first one sent to its answer, and the reason in that.
     """
-    with ExitStack() as stack:
-        addresses = [fleet.members[number % REPLICAS].address for number in range(NOTIFICATIONS)]
-        senders = [stack.enter_context(Sender(address)) for address in addresses]
-        messages = [senders[0].message(body) for body in pair(NAME)]
-        coming = stack.enter_context(selectors.DefaultSelector())
-        for sender in senders:
-            coming.register(sender, selectors.EVENT_READ, sender)
-        began, answers = time.perf_counter(), list[tuple[float, str]]()
-        for number, sender in enumerate(senders):
-            sender.send(messages[number % 2])
-        while len(answers) < NOTIFICATIONS:
-            for key, _ in coming.select():
-                reason = outcome(*key.data.receive())
-                answers.append((time.perf_counter() - began, reason))
-                coming.unregister(key.data)
-        return answers
+    connections = [await Connection.to(addresses[number % REPLICAS]) for number in range(NOTIFICATIONS)]
+    messages, began = [request(body) for body in pair(NAME)], time.perf_counter()
+
+    async def exchange(number: int, connection: Connection) -> tuple[float, str]:
+        answer = await connection.exchange(messages[number % 2])
+        return time.perf_counter() - began, reason(answer.code, answer.body)
+
+    try:
+        return await asyncio.gather(*(exchange(*numbered) for numbered in enumerate(connections)))
+    finally:
+        for connection in connections:
+            connection.close()
 
 
 def _asked(fleet: Fleet) -> dict[str, float]:

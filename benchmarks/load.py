@@ -5,6 +5,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.wire import Address
 from tests.components import component
 
 CONNECTIONS = 16
@@ -44,7 +45,7 @@ class Load:
         return self.answers / self.seconds
 
 
-def load(address: tuple[str, int], body: bytes, seconds: int, directory: Path) -> Load:
+def load(address: Address, body: bytes, seconds: int, directory: Path) -> Load:
     """Post a body as fast as the answers come. Raises pytest's Skipped where there is no wrk."""
     wrk = component("wrk", "wrk")
     directory.mkdir(exist_ok=True)

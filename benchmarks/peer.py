@@ -91,7 +91,7 @@ def _act(scene: Place, sender: Sender) -> float:
 
 def _act_of_peer(scene: Place, peer: Sender) -> float:
     scene.reset(NAME)
-    seconds, code, answer = peer.timed(notification(NAME))
+    seconds, code, answer = peer.post(notification(NAME))
     assert (code, answer.split()) == (200, [f"deployment.apps/{NAME}".encode()]), (code, answer)
     (container,) = scene.api.get(scene.path(NAME)).body["spec"]["template"]["spec"]["containers"]
     assert {"name": "DENIS_MATERIALIZERS_PCT", "value": "0"} in container["env"]

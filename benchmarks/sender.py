@@ -1,27 +1,28 @@
-"""A lean HTTP client: one connection that is kept, as Alertmanager keeps its own, and next to nothing around it."""
+"""A client that does one thing after another, for times in which an event loop's share would show."""
 
 import json
+import re
 import socket
 import time
 from http import HTTPStatus
 from types import TracebackType
 from typing import Self
 
+from benchmarks.wire import Address, request
+
 SECONDS = 30.0
 """Far longer than any answer takes."""
 
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+
 
 class Sender:
-    """Posts to one path of one server; after `with`, the connection is closed."""
+    """Posts over one connection, which is kept, as Alertmanager keeps its own; `with` closes it in the end."""
 
-    def __init__(self, address: tuple[str, int], path: str = "/webhook") -> None:
-        self._head = (
-            f"POST {path} HTTP/1.1\r\nHost: {address[0]}:{address[1]}\r\n"
-            "User-Agent: Alertmanager/0.33.1\r\nContent-Type: application/json\r\nContent-Length: "
-        ).encode()
+    def __init__(self, address: Address, path: str = "/webhook") -> None:
+        self._path = path
         self._socket = socket.create_connection(address, timeout=SECONDS)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._rest = b""
 
     def __enter__(self) -> Self:
         return self
@@ -29,71 +30,37 @@ class Sender:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Hang up."""
         self._socket.close()
 
-    def fileno(self) -> int:
-        """For selectors: when there is something to receive."""
-        return self._socket.fileno()
-
-    def timed(self, body: bytes) -> tuple[float, int, bytes]:
-        """Seconds from the first byte sent to the last one read, the status, and what was read."""
-        message = self.message(body)
-        began = time.perf_counter()
-        self.send(message)
-        code, answer = self.receive()
-        return time.perf_counter() - began, code, answer
-
     def notify(self, body: bytes) -> tuple[float, str]:
-        """As `timed`, of a notification of one alert to a service: the seconds, and the reason in its answer."""
-        seconds, code, answer = self.timed(body)
-        return seconds, outcome(code, answer)
+        """As `post`, of a notification of one alert to a service: the seconds, and the reason in its answer."""
+        seconds, code, answer = self.post(body)
+        return seconds, reason(code, answer)
 
-    def message(self, body: bytes) -> bytes:
-        """The whole request."""
-        return b"%s%d\r\n\r\n%s" % (self._head, len(body), body)
+    def post(self, body: bytes) -> tuple[float, int, bytes]:
+        """Seconds from the first byte sent to the last one read, the status, and the body of the answer.
 
-    def send(self, message: bytes) -> None:
-        """Send it, and do not wait."""
+        Raises OSError where the connection ends or nothing comes.
+        """
+        message = request(body, path=self._path)
+        began = time.perf_counter()
         self._socket.sendall(message)
+        received = self._read()
+        while b"\r\n\r\n" not in received:
+            received += self._read()
+        head, _, answer = received.partition(b"\r\n\r\n")
+        length = int(found[1]) if (found := _LENGTH.search(head)) else 0
+        while len(answer) < length:
+            answer += self._read()
+        return time.perf_counter() - began, int(head.split(None, 2)[1]), answer
 
-    def receive(self) -> tuple[int, bytes]:
-        """The status and the body of the next answer. Raises OSError where the connection ends or nothing comes."""
-        head = self._until(b"\r\n\r\n").lower()
-        code = int(head[9:12])
-        if code == HTTPStatus.NO_CONTENT:
-            return code, b""
-        if b"\r\ntransfer-encoding: chunked" in head:
-            return code, b"".join(iter(self._chunk, b""))
-        return code, self._bytes(int(head.partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0]))
-
-    def _chunk(self) -> bytes:
-        chunk = self._bytes(int(self._until(b"\r\n"), 16))
-        self._until(b"\r\n")
-        return chunk
-
-    def _until(self, end: bytes) -> bytes:
-        while end not in self._rest:
-            self._read()
-        found, _, self._rest = self._rest.partition(end)
-        return found + b"\r\n"
-
-    def _bytes(self, count: int) -> bytes:
-        while len(self._rest) < count:
-            self._read()
-        found, self._rest = self._rest[:count], self._rest[count:]
-        return found
-
-    def _read(self) -> None:
+    def _read(self) -> bytes:
         if not (data := self._socket.recv(65536)):
             raise ConnectionError("the server has hung up")
-        self._rest += data
+        return data
 
 
-def outcome(code: int, answer: bytes) -> str:
+def reason(code: int, answer: bytes) -> str:
     """The reason in a service's answer, which has to be 200 and to be about one alert."""
     assert code == HTTPStatus.OK, (code, answer)
     (alert,) = json.loads(answer)["outcomes"]

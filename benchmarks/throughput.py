@@ -11,6 +11,7 @@ from benchmarks.load import CONNECTIONS, Load, load
 from benchmarks.place import place
 from benchmarks.processor import children, seconds
 from benchmarks.sender import Sender
+from benchmarks.wire import Address
 from tests.acceptance.fleet import PAYLOADS, Member
 
 GOAL = 0.7
@@ -44,7 +45,7 @@ def measure(effort: Effort, directory: Path) -> Iterator[Figure]:
 class _Side:
     """One of the two services under load."""
 
-    address: tuple[str, int]
+    address: Address
     body: bytes
     seconds: int
     directory: Path

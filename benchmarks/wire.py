@@ -100,10 +100,10 @@ class Connection(asyncio.Protocol):
             self._answer.set_exception(Cut())
 
 
-def request(body: bytes, *headers: str) -> bytes:
+def request(body: bytes, *headers: str, path: str = "/webhook") -> bytes:
     """A notification as Alertmanager posts it."""
     lines = [
-        "POST /webhook HTTP/1.1",
+        f"POST {path} HTTP/1.1",
         "Host: remediator",
         "User-Agent: Alertmanager/0.33.1",
         f"Content-Length: {len(body)}",
