@@ -5,10 +5,12 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
 
 def dump(value: object) -> str:
     """Compact JSON, in which only quotes, backslashes and control characters are escaped."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return _encode(value)
 
 
 def spell_time(time: datetime) -> str:
@@ -18,12 +20,14 @@ def spell_time(time: datetime) -> str:
 
 def one_line(text: str) -> str:
     """A text without what would steer a terminal or end a line: anybody may write anything into an annotation."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def cut(text: str, limit: int) -> str:
     """The beginning of a text, as one line, that takes no more characters than this in JSON; a quote takes two."""
     text = one_line(text[:limit])
+    if '"' not in text and "\\" not in text:
+        return text
     while len(dump(text)) - len('""') > limit:
         text = text[:-1]
     return text

@@ -1,14 +1,14 @@
 """What is remembered on the target itself: acts, a pause, the kill switch, each in an annotation of its own.
 
-The ledger is written in the same patch as the change that it records, so that a change without a record, or a record
-without a change, cannot exist. The pause and the kill switch are annotations apart because only people write them:
-an admission policy can then forbid them to the service. Pure: no clock, no I/O.
+The ledger is written in the patch of the change that it records, so that neither can exist without the other. The pause
+and the kill switch are apart, for only people write them, and an admission policy can then forbid them to the service.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from functools import lru_cache
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field, TypeAdapter, ValidationError
 
@@ -54,6 +54,9 @@ class Effect(StrEnum):
     """Seconds for which acts are withheld, 0 for resumed; people only."""
 
 
+_EFFECTS = frozenset(Effect)
+
+
 def value_of(effect: str) -> str:
     """Which value an effect sets. The kill switch sets the replicas, as scaling does, so one ends the other."""
     return Effect.SCALE if effect == Effect.KILL_SWITCH else effect
@@ -64,8 +67,7 @@ def spell_change(effect: str, before: int | None, after: int) -> str:
     if effect == Effect.PAUSE:
         return f"paused for {format_duration(timedelta(seconds=after))}" if after else "resumed"
     unit = " %" if effect == Effect.SET_PERCENTAGE else ""
-    start = "unknown" if before is None else f"{before}{unit}"
-    change = f"{start} -> {after}{unit or ' replicas'}"
+    change = f"{'unknown' if before is None else f'{before}{unit}'} -> {after}{unit or ' replicas'}"
     return f"kill switch {'off' if after else 'on'}, {change}" if effect == Effect.KILL_SWITCH else change
 
 
@@ -104,7 +106,7 @@ class Entry:
 
 def _kind(entry: Entry) -> str:
     """What forgets together: the acts of remediations by their effect, and all others."""
-    return entry.effect if entry.remediation and entry.effect in tuple(Effect) else ""
+    return entry.effect if entry.remediation and entry.effect in _EFFECTS else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +176,7 @@ class KillSwitch:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _LedgerAnnotation:
     version: Literal[1]
-    acts: tuple[Entry, ...] = field(default=())
+    acts: tuple[Entry, ...] = ()
 
 
 _ledger = TypeAdapter(_LedgerAnnotation)
@@ -182,6 +184,7 @@ _pause = TypeAdapter(Pause)
 _kill_switch = TypeAdapter(KillSwitch)
 
 
+@lru_cache(maxsize=16)  # A target is read far more often than its ledger changes.
 def decode_ledger(text: str | None) -> Ledger:
     """The ledger in an annotation; one that cannot be read is an empty ledger with a problem."""
     if text is None:
@@ -196,15 +199,17 @@ def decode_ledger(text: str | None) -> Ledger:
 def encode_ledger(ledger: Ledger) -> str:
     """The annotation's text: compact JSON, times in UTC, MAX_CHARACTERS at most.
 
-    Every text is cut. Where forged acts leave no room even so, the oldest of people go first, then the oldest others:
-    the newest act of an effect, which is its cooldown, stays, and the budget's are the last to go.
+    Every text is cut. Where forged acts leave no room even so, the oldest of people go first, then the oldest others;
+    the newest act of an effect, its cooldown, stays.
     """
     start, end = '{"version":1,"acts":[', "]}"
-    texts, kinds = [dump(_act(entry)) for entry in ledger.entries], [_kind(entry) for entry in ledger.entries]
+    texts, kinds = [_spell(entry) for entry in ledger.entries], [_kind(entry) for entry in ledger.entries]
     return start + ",".join(fit(texts, kinds, MAX_CHARACTERS - len(start) - len(end))) + end
 
 
-def _act(entry: Entry) -> dict[str, Any]:
+@lru_cache(maxsize=8 * MAX_ENTRIES)
+def _spell(entry: Entry) -> str:
+    """An act as it stands in the annotation, where it will be for many acts to come."""
     texts = {
         "remediation": cut(entry.remediation, MAX_NAME),
         "operator": cut(entry.operator, MAX_OPERATOR),
@@ -212,14 +217,9 @@ def _act(entry: Entry) -> dict[str, Any]:
         "overrode": [cut(word, MAX_WORD) for word in entry.overrode[:MAX_OVERRODE]],
         "fingerprints": [cut(text, MAX_FINGERPRINT) for text in entry.fingerprints[:MAX_FINGERPRINTS]],
     }
-    return {
-        "id": cut(entry.id, MAX_NAME),
-        "time": spell_time(entry.time),
-        "effect": cut(entry.effect, MAX_NAME),
-        "from": entry.before,
-        "to": entry.after,
-        **{key: text for key, text in texts.items() if text},
-    }
+    act: dict[str, object] = {"id": cut(entry.id, MAX_NAME), "time": spell_time(entry.time)}
+    act |= {"effect": cut(entry.effect, MAX_NAME), "from": entry.before, "to": entry.after}
+    return dump(act | {key: text for key, text in texts.items() if text})
 
 
 def encode_pause(pause: Pause) -> str:

@@ -5,6 +5,7 @@ what was read before its own alert arrived. The word is Go's, from golang.org/x/
 call already under way instead.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +14,12 @@ from typing import Generic, TypeVar
 
 MAX_IN_FLIGHT = 2
 """Two, so that one call that hangs does not hold up those who came after it."""
+
+SECOND_AFTER_SECONDS = 0.1
+"""A call that takes longer may be hanging; until then, those who come share the one that follows it."""
+
+SPACING_SECONDS = 0.0
+"""From the beginning of a call to that of the next: in a storm, more find themselves before it."""
 
 SHORTEST_SECONDS = 0.05
 """What a call is given that begins at the last moment: a timeout of 0 would mean none to some."""
@@ -25,9 +32,10 @@ class SingleFlight(Generic[T]):
 
     def __init__(self, call: Callable[[float], T]) -> None:
         self._call = call
-        self._lock = threading.Lock()
-        self._places = threading.Semaphore(MAX_IN_FLIGHT)
+        self._change = threading.Condition()
         self._next: Future[T] | None = None
+        self._in_flight = 0
+        self._began = -SECOND_AFTER_SECONDS
 
     def __call__(self, timeout: float) -> T:
         """The result, or the exception, of a call that begins from now on.
@@ -36,7 +44,7 @@ class SingleFlight(Generic[T]):
         """
         deadline = time.monotonic() + timeout
         while True:
-            with self._lock:
+            with self._change:
                 leads = self._next is None
                 flight = self._next = self._next or Future()
             if leads:
@@ -49,10 +57,7 @@ class SingleFlight(Generic[T]):
                     raise TimeoutError from None
 
     def _lead(self, flight: Future[T], deadline: float) -> None:
-        in_place = self._places.acquire(timeout=max(deadline - time.monotonic(), 0))
-        with self._lock:
-            self._next = None
-        if not in_place:
+        if not self._begin(deadline):
             flight.set_exception(_NeverBegan())
             return
         try:
@@ -60,8 +65,27 @@ class SingleFlight(Generic[T]):
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait for the result
             flight.set_exception(error)
         finally:
-            self._places.release()
+            with self._change:
+                self._in_flight -= 1
+                self._change.notify()
+
+    def _begin(self, deadline: float) -> bool:
+        """Wait for the turn of the next call, and close it to those who ask from now on; whether its turn came."""
+        with self._change:
+            while (wait := self._turn() - (now := time.monotonic())) > 0 and now < deadline:
+                self._change.wait(min(wait, deadline - now))
+            self._next = None
+            if wait > 0:
+                return False
+            self._in_flight += 1
+            self._began = time.monotonic()
+            return True
+
+    def _turn(self) -> float:
+        """The time of time.monotonic() from which the next call may begin, as it is now."""
+        waits = (SPACING_SECONDS, SECOND_AFTER_SECONDS)
+        return self._began + waits[self._in_flight] if self._in_flight < MAX_IN_FLIGHT else math.inf
 
 
 class _NeverBegan(Exception):
-    """The call found no place in flight while its leader could wait."""
+    """The call had no turn while its leader could wait."""
