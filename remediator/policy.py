@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from operator import itemgetter
 from typing import Literal
 
 from remediator.ledger import Effect
@@ -76,49 +77,50 @@ class Remediation:
     budget: Budget
     mode: Literal["act", "observe"]
 
-    def matches(self, labels: Mapping[str, str]) -> bool:
-        """Whether an alert with these labels is answered by this remediation."""
-        for matcher in self.matchers:  # noqa: SIM110 - a generator would cost more than most matchers
-            if not matcher.matches(labels):
-                return False
-        return True
-
 
 class _Index:
-    """Which remediations an alert has to be compared with: those that one of its labels does not rule out already.
+    """Finds the first remediation that answers an alert, among those that none of its labels rules out at once.
 
     Each remediation stands under the values that it wants of one label. Of its labels that is the one that tells the
-    most remediations apart; one without such a label is always compared.
+    most remediations apart; one without such a label is always tried.
     """
 
     def __init__(self, remediations: Sequence[Remediation]) -> None:
-        wanted = [
-            {matcher.name: matcher.values for matcher in remediation.matchers if matcher.values}
-            for remediation in remediations
-        ]
+        listed = [[matcher for matcher in remediation.matchers if matcher.values] for remediation in remediations]
         values: defaultdict[str, set[str]] = defaultdict(set)
-        for labels in wanted:
-            for label, listed in labels.items():
-                values[label].update(listed)
-        always: list[int] = []
-        by_label: defaultdict[str, defaultdict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-        for position, labels in enumerate(wanted):
-            if not labels:
-                always.append(position)
+        for matchers in listed:
+            for matcher in matchers:
+                values[matcher.name].update(matcher.values)
+        always: list[_Candidate] = []
+        by_label: defaultdict[str, defaultdict[str, list[_Candidate]]] = defaultdict(lambda: defaultdict(list))
+        for position, remediation in enumerate(remediations):
+            if not listed[position]:
+                always.append((position, remediation.matchers))
                 continue
-            label = max(labels, key=lambda label: len(values[label]))
-            for value in dict.fromkeys(labels[label]):
-                by_label[label][value].append(position)
+            decisive = max(listed[position], key=lambda matcher: len(values[matcher.name]))
+            # The value says it all where it is the only one; an expression may still hold no value of that length.
+            left = tuple(one for one in remediation.matchers if one is not decisive or one.operator != "=")
+            for value in dict.fromkeys(decisive.values):
+                by_label[decisive.name][value].append((position, left))
         self._always = always
         self._by_label = [(label, dict(by_value)) for label, by_value in by_label.items()]
 
-    def candidates(self, labels: Mapping[str, str]) -> Sequence[int]:
-        """The positions of the remediations that can match these labels, by rising position."""
-        found = self._always
+    def find(self, labels: Mapping[str, str]) -> int | None:
+        """The position of the first remediation whose matchers all match, or None."""
+        candidates = self._always
         for label, by_value in self._by_label:
-            if positions := by_value.get(labels.get(label, "")):
-                found = sorted(found + positions) if found else positions
-        return found
+            if more := by_value.get(labels.get(label, "")):
+                candidates = sorted(candidates + more, key=_position) if candidates else more
+        for position, left in candidates:
+            if not left or all(matcher.matches(labels) for matcher in left):
+                return position
+        return None
+
+
+_Candidate = tuple[int, tuple[Matcher, ...]]
+"""The position of a remediation, and what an alert has to meet besides."""
+
+_position = itemgetter(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,8 +181,5 @@ class Policy:
 
     def match(self, labels: Mapping[str, str]) -> Remediation | None:
         """The first remediation in the file's order that answers an alert with these labels."""
-        for position in self._index.candidates(labels):
-            remediation = self.remediations[position]
-            if remediation.matches(labels):
-                return remediation
-        return None
+        position = self._index.find(labels)
+        return None if position is None else self.remediations[position]
