@@ -112,7 +112,7 @@ def _per_alert(notification: Notification, outcomes: list[Outcome]) -> str:
         )[1:]
         for outcome in _distinct(outcomes)
     }
-    spell = json.JSONEncoder().encode
+    spell = json.encoder.encode_basestring_ascii  # What json.dumps makes of a text.
     alerts = [
         f'{{"alertname": {spell(alert.name)}, "fingerprint": {spell(alert.fingerprint)}, {shared[id(outcome)]}'
         for alert, outcome in zip(notification.alerts, outcomes, strict=True)
