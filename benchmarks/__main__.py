@@ -20,8 +20,10 @@ SUBJECTS: Sequence[str] = (
     "latency",
     "peer",
     "throughput",
+    "bodies",
     "fleet",
     "storm",
+    "policies",
 )
 """Modules of this package, in the order of the table; each has `measure(effort, directory)`."""
 
