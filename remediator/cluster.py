@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-import kubernetes.client
-
 from remediator.api_errors import Conflict, NotFound, Rejected
-from remediator.connection import REQUEST_SECONDS, Apis, Connection, limits
+from remediator.api_request import Request, path_of
+from remediator.connection import REQUEST_SECONDS, Connection
 from remediator.ownership import KEDA, autoscaler_of
 from remediator.policy import Target
 from remediator.workload import TargetInvalid, TargetMissing, Workload, read_workload
@@ -49,17 +48,8 @@ class Cluster:
         written on the target itself tells.
         """
         ends = time.monotonic() + timeout
-
-        def send(apis: Apis) -> Any:
-            return apis.apps.read_namespaced_deployment(
-                target.deployment,
-                target.namespace,
-                _preload_content=False,
-                _request_timeout=limits(ends),
-            )
-
         try:
-            manifest = self._connection.request("get", send)
+            manifest = self._connection.request(Request(verb="get", path=deployment_path(target), ends=ends))
         except NotFound:
             return TargetMissing()
         workload = read_workload(manifest, target)
@@ -71,13 +61,9 @@ class Cluster:
         return workload
 
     def _find_autoscaler(self, target: Target, ends: float) -> str:
-        def send(apis: Apis) -> Any:
-            return apis.autoscaling.list_namespaced_horizontal_pod_autoscaler(
-                target.namespace, _preload_content=False, _request_timeout=limits(ends)
-            )
-
+        path = path_of("autoscaling/v2", namespace=target.namespace, resource="horizontalpodautoscalers")
         try:
-            return autoscaler_of(target, self._connection.request("list", send))
+            return autoscaler_of(target, self._connection.request(Request(verb="list", path=path, ends=ends)))
         except NotFound:
             return ""  # The API server has no autoscalers at all.
 
@@ -86,58 +72,51 @@ class Cluster:
     ) -> None:
         """Send one strategic-merge patch, whose resourceVersion is its precondition. Raises ClusterError."""
         ends = time.monotonic() + timeout
-
-        def send(apis: Apis) -> Any:
-            return apis.apps.patch_namespaced_deployment(
-                target.deployment,
-                target.namespace,
-                dict(patch),
-                field_manager=self._field_manager,
-                field_validation="Strict",
-                dry_run="All" if dry_run else None,
-                _preload_content=False,
-                _request_timeout=limits(ends),
-            )
-
+        query = {"fieldManager": self._field_manager, "fieldValidation": "Strict"}
+        if dry_run:
+            query["dryRun"] = "All"
+        request = Request(verb="patch", path=deployment_path(target), query=query, body=patch, ends=ends)
         try:
-            self._connection.request("patch", send)
+            self._connection.request(request)
         except NotFound as error:
             raise Conflict(str(error)) from error
 
     def emit_event(self, event: Event) -> None:
         """Write an Event, unless one of its name is there. Raises ClusterError."""
-        target = event.target
-        body = kubernetes.client.EventsV1Event(
-            metadata=kubernetes.client.V1ObjectMeta(name=event.name, namespace=target.namespace),
-            # The API server takes a time without a fraction for one of another format.
-            event_time=event.time.replace(microsecond=event.time.microsecond or 1),
-            type=event.type,
-            reason=event.reason,
-            action=event.action,
-            note=event.note.encode()[:1024].decode(errors="ignore"),
-            regarding=kubernetes.client.V1ObjectReference(
-                api_version="apps/v1",
-                kind="Deployment",
-                name=target.deployment,
-                namespace=target.namespace,
-                uid=event.uid,
-            ),
-            reporting_controller="remediator.denis.run/remediator",
-            reporting_instance=os.uname().nodename[:128],
-        )
+        path = path_of("events.k8s.io/v1", namespace=event.target.namespace, resource="events")
         ends = time.monotonic() + REQUEST_SECONDS
-
-        def send(apis: Apis) -> Any:
-            return apis.events.create_namespaced_event(
-                target.namespace,
-                body,
-                _preload_content=False,
-                _request_timeout=limits(ends),
-            )
-
         try:
-            self._connection.request("create", send)
+            self._connection.request(Request(verb="create", path=path, body=_manifest(event), ends=ends))
         except Conflict:
             return  # Another replica, or an earlier delivery, has written it.
         except NotFound as error:
             raise Rejected(str(error)) from error
+
+
+def deployment_path(target: Target) -> str:
+    """Where the API server has a target."""
+    return path_of("apps/v1", namespace=target.namespace, resource="deployments", name=target.deployment)
+
+
+def _manifest(event: Event) -> dict[str, Any]:
+    target = event.target
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"name": event.name, "namespace": target.namespace},
+        # The API server takes a time without six digits of a fraction for one of another format.
+        "eventTime": event.time.isoformat(timespec="microseconds"),
+        "type": event.type,
+        "reason": event.reason,
+        "action": event.action,
+        "note": event.note.encode()[:1024].decode(errors="ignore"),
+        "regarding": {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "name": target.deployment,
+            "namespace": target.namespace,
+            "uid": event.uid,
+        },
+        "reportingController": "remediator.denis.run/remediator",
+        "reportingInstance": os.uname().nodename[:128],
+    }

@@ -1,43 +1,62 @@
 """One API server, reached as one identity: each request is sent once, in its time, and ends as raw JSON or one error.
 
-Raw JSON goes in and out, for that survives every rewrite of the client's models. Who retries is decided by those who
-know what for; what can go wrong is in api_errors.py.
+The Kubernetes client says how: where, as whom, by which certificates and proxies. JSON goes in and out, straight over
+its pool of connections, for its generated classes cost more than a request. Who retries is decided by those who know
+what for; what can go wrong is in api_errors.py.
 """
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import kubernetes.client
 import urllib3
 import urllib3.exceptions
-from kubernetes.client.exceptions import ApiException
+from kubernetes.client.rest import RESTClientObject
 
 from remediator import __version__
-from remediator.api_errors import ClusterError, Forbidden, certificate_problem, from_connection, from_status, unanswered
+from remediator.api_errors import (
+    ClusterError,
+    Forbidden,
+    Rejected,
+    certificate_problem,
+    from_connection,
+    from_status,
+    unanswered,
+)
+from remediator.api_request import Request
 from remediator.kubeconfig import NoCluster, find_configuration
 
 REQUEST_SECONDS = 3.0
 """For one read or write, however many requests it takes. With a read-back, three fit into a notification's 8 s."""
 
-
 _ANONYMOUS = 'User "system:anonymous"'
 """Whom the API server takes for the sender of a request without a token, as from a token file that is empty."""
+
+_CHUNK_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Failure:
+    """Why a request brought nothing; `stale` where newer credentials or certificates could help."""
+
+    error: ClusterError
+    cause: Exception | None = None
+    stale: bool = False
 
 
 class Connection:
     """The way to an API server. Safe to share between threads.
 
-    It opens no connection before the first request, so it may be made before a fork.
-
-    `prepare` names the `Apis` that a request must not wait for. `observe` is told of every request: its verb, and the
-    HTTP status or `error` where there was none.
+    It opens no connection before the first request, so it may be made before a fork. `threads` is how many connections
+    it keeps open at most. `observe` is told of every request: its verb, and the HTTP status or `error` where there was
+    none.
     """
 
     def __init__(
@@ -46,7 +65,6 @@ class Connection:
         *,
         threads: int = 1,
         context: str = "",
-        prepare: Sequence[str] = (),
         observe: Callable[[str, str], None] = lambda verb, code: None,
     ) -> None:
         self._kubeconfig = kubeconfig
@@ -55,70 +73,59 @@ class Connection:
         self._observe = observe
         self.skew = timedelta(0)
         """How far the API server's clock is ahead of this machine's, as its last answer said; 0 within two seconds."""
-        self.apis = self._connect()
-        for name in prepare:
-            getattr(self.apis, name)
+        self._way = self._connect()
 
-    def _connect(self) -> "Apis":
+    def _connect(self) -> "_Way":
         configuration = find_configuration(self._kubeconfig, self._context)
         # Hidden retries would stretch one timeout of 3 s to more than the time that a notification has.
         configuration.retries = False
         configuration.connection_pool_maxsize = self._threads
-        client = kubernetes.client.ApiClient(configuration)
-        client.user_agent = f"remediator/{__version__}"
-        return Apis(client)
+        return _Way(configuration)
 
-    def request(self, verb: str, send: Callable[["Apis"], Any]) -> Any:
-        """The JSON that the API server answers. `send` is called again where credentials had to be read anew.
+    def request(self, request: Request) -> Any:
+        """The JSON object that the API server answers. Raises ClusterError."""
+        return json_of(request.verb, self.send(request))
 
-        Raises ClusterError.
-        """
-        return json_of(verb, self.send(verb, send))
+    def send(self, request: Request) -> bytes:
+        """The body of the answer. Sent again, once, where credentials had to be read anew. Raises ClusterError."""
+        answer = self._try(request)
+        if isinstance(answer, _Failure) and answer.stale:
+            self._reconnect(answer.error)
+            answer = self._try(request)
+        if isinstance(answer, _Failure):
+            raise answer.error from answer.cause
+        return answer
 
-    def send(self, verb: str, send: Callable[["Apis"], Any], *, reconnected: bool = False) -> bytes:
-        """The body that the API server answers; what `send` returns has no headers where it is somebody else's answer.
-
-        Raises ClusterError.
-        """
+    def _try(self, request: Request) -> bytes | _Failure:
+        verb = request.verb
         try:
-            response = _unmasked(send, self.apis)
-            body: bytes = response.data
-            if response.status >= HTTPStatus.MULTIPLE_CHOICES:
-                raise _refusal(response.status, response.reason, body)
-        except ApiException as error:
-            status = error.status or 0
-            self._observe(verb, str(status) if status else "error")
-            failure = from_status(verb, status, error.body, error.reason)
-            refused = status == HTTPStatus.UNAUTHORIZED or _ANONYMOUS in str(failure)
-            if refused and not reconnected:
-                self._reconnect(failure)
-                return self.send(verb, send, reconnected=True)
-            raise failure from error
+            response, body = self._way.ask(request)
         except urllib3.exceptions.HTTPError as error:
             self._observe(verb, "error")
-            failure = from_connection(verb, error)
-            if certificate_problem(error) and not reconnected:
-                self._reconnect(failure)
-                return self.send(verb, send, reconnected=True)
-            raise failure from error
+            return _Failure(error=from_connection(verb, error), cause=error, stale=bool(certificate_problem(error)))
+        except ClusterError as error:
+            self._observe(verb, "error")
+            return _Failure(error=error)
         except ValueError as error:
             if not isinstance(error, UnicodeError) and "header value" not in str(error):
                 raise
             self._observe(verb, "error")
-            # Its own text shows the token.
-            failure = Forbidden(f"{verb}: the credentials hold a character that no header can, as a line break")
-            if not reconnected:
-                self._reconnect(failure)
-                return self.send(verb, send, reconnected=True)
-            raise failure from None
+            # No cause: its own text shows the token.
+            text = f"{verb}: the credentials hold a character that no header can, as a line break"
+            return _Failure(error=Forbidden(text), stale=True)
         self._observe(verb, str(response.status))
-        self._compare_clocks(response.headers.get("Date"))
+        if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+            refusal = from_status(verb, response.status, body, response.reason)
+            stale = response.status == HTTPStatus.UNAUTHORIZED or _ANONYMOUS in str(refusal)
+            return _Failure(error=refusal, stale=stale)
+        if not request.stranger:
+            self._compare_clocks(response.headers.get("Date"))
         return body
 
     def _reconnect(self, failure: ClusterError) -> None:
         """Read token and certificate authority anew, for the client reads most files once. Raises Forbidden."""
         try:
-            self.apis = self._connect()
+            self._way = self._connect()
         except NoCluster as problem:
             raise Forbidden(f"{failure}, and the credentials cannot be read again: {problem}") from failure
 
@@ -136,69 +143,58 @@ class Connection:
         return datetime.now(UTC) + self.skew
 
 
-class Apis:
-    """The client's classes, each made when it is first asked for: importing them all would cost half a second."""
+class _Way:
+    """Where the API server is and as whom to speak to it, with the connections that are open."""
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
-        # What every act needs is there before it.
-        self.apps = kubernetes.client.AppsV1Api(client)
+    def __init__(self, configuration: Any) -> None:
+        self._configuration = configuration
+        self._host: str = configuration.host
+        self._headers = {"Accept": "application/json", "User-Agent": f"remediator/{__version__}"}
+        self._pool: urllib3.PoolManager = RESTClientObject(configuration).pool_manager
 
-    def open(self, path: str, timeout: tuple[float, float]) -> Any:
-        """urllib3's response to a GET, whatever it says, with nothing read of its body; redirects are not followed.
+    def ask(self, request: Request) -> tuple[urllib3.BaseHTTPResponse, bytes]:
+        """Any answer at all, with its body; redirects are not followed.
 
-        For answers that somebody else than the API server gives: of one that says no, the client itself would read all.
+        Raises urllib3's HTTPError, ClusterError for a body that is too long or takes too long, and ValueError for
+        credentials that no header can hold.
         """
-        configuration = self._client.configuration
-        credentials = {one["key"]: one["value"] for one in configuration.auth_settings().values()}
-        connect, read = timeout
-        return self._client.rest_client.pool_manager.request(
-            "GET",
-            configuration.host + path,
-            headers={**self._client.default_headers, **credentials},
-            timeout=urllib3.Timeout(connect=connect, read=read),
+        connect, wait = request.limits()
+        ends = time.monotonic() + connect + wait
+        headers = {**self._headers, **self._credentials()}
+        if request.content_type:
+            headers["Content-Type"] = request.content_type
+        response = self._pool.urlopen(
+            request.method,
+            self._host + request.request_target,
+            body=request.content,
+            headers=headers,
+            timeout=urllib3.Timeout(connect=connect, read=wait),
             redirect=False,
             preload_content=False,
             decode_content=False,
         )
+        # A connection with unread data is closed; one without is already back in the pool.
+        with closing(response):
+            return response, _read(response, request, ends)
 
-    @cached_property
-    def autoscaling(self) -> Any:
-        """HorizontalPodAutoscalers."""
-        return kubernetes.client.AutoscalingV2Api(self._client)
-
-    @cached_property
-    def authentication(self) -> Any:
-        """Who the API server takes the caller for."""
-        return kubernetes.client.AuthenticationV1Api(self._client)
-
-    @cached_property
-    def core(self) -> Any:
-        """Pods."""
-        return kubernetes.client.CoreV1Api(self._client)
-
-    @cached_property
-    def events(self) -> Any:
-        """Events."""
-        return kubernetes.client.EventsV1Api(self._client)
+    def _credentials(self) -> dict[str, str]:
+        """Asked for each request: the client reads a token that ends, or comes from a program, anew in time."""
+        settings = self._configuration.auth_settings().values()
+        return {one["key"]: one["value"] for one in settings if one["value"]}
 
 
-def _refusal(status: int, reason: str, body: bytes) -> ApiException:
-    """What the client makes of an answer that says no."""
-    error = ApiException(status=status, reason=reason)
-    error.body = body.decode(errors="replace")
-    return error
-
-
-def _unmasked(send: Callable[[Apis], Any], apis: Apis) -> Any:
-    """The answer. Raises ApiException for one that says no, and urllib3's HTTPError where there was none."""
-    try:
-        return send(apis)
-    except ApiException as error:
-        # The client makes an answer out of what goes wrong with TLS.
-        if isinstance(error.__context__, urllib3.exceptions.SSLError):
-            raise error.__context__ from None
-        raise
+def _read(response: urllib3.BaseHTTPResponse, request: Request, ends: float) -> bytes:
+    """A body, whatever the status, as long as it comes in time and, from a stranger, is short. Raises ClusterError."""
+    verb, stranger = request.verb, request.stranger
+    body = bytearray()
+    while chunk := response.read1(_CHUNK_BYTES):
+        body += chunk
+        if stranger and len(body) > stranger.most_bytes:
+            raise Rejected(f"{verb}: {stranger.name}'s answer is over {stranger.most_bytes >> 20} MiB")
+        if time.monotonic() > ends:
+            who = stranger.name if stranger else "the API server"
+            raise unanswered(verb, f"{verb}: {who} gave no complete answer in time")
+    return bytes(body)
 
 
 def json_of(verb: str, body: bytes) -> Any:
@@ -210,9 +206,3 @@ def json_of(verb: str, body: bytes) -> Any:
     if not isinstance(value, dict):
         raise unanswered(verb, f"{verb}: the API server's answer is no object")
     return value
-
-
-def limits(ends: float) -> tuple[float, float]:
-    """Seconds to connect and seconds to wait, together what is left until `ends`, a time of time.monotonic()."""
-    left = max(ends - time.monotonic(), 0.05)
-    return left / 3, left * 2 / 3

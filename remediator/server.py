@@ -85,14 +85,7 @@ class _Service:
         # Here, so that a worker that starts later shows the age of the policy, and not its own.
         policy_file.show(self.metrics, _now())
         self._credentials = self._read_credentials()
-        self._cluster = Cluster(
-            Connection(
-                settings.kubeconfig,
-                threads=THREADS,
-                prepare=("autoscaling", "events"),
-                observe=self._count_request,
-            )
-        )
+        self._cluster = Cluster(Connection(settings.kubeconfig, threads=THREADS, observe=self._count_request))
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 

@@ -1,17 +1,18 @@
 """The way to the API server: whose credentials, which reasons, and what is sent."""
 
 import itertools
+import time
 import traceback
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from remediator.api_errors import Forbidden
+from remediator.api_request import Request
 from remediator.cluster import Cluster
-from remediator.connection import Apis, Connection
+from remediator.connection import Connection
 from remediator.embedded.kubeconfig import kubeconfig
 from remediator.kubeconfig import NoCluster, find_configuration
 from remediator.policy import Target
@@ -76,9 +77,9 @@ def test_a_broken_token_is_a_problem_of_the_target(api: FaultyApi, tmp_path: Pat
     assert service.reasons(alert()) == ["Forbidden"]
 
 
-def read_denis(apis: Apis) -> Any:
-    """What the API server answers about DENIS."""
-    return apis.apps.read_namespaced_deployment("denis", "denis", _preload_content=False)
+def read_denis() -> Request:
+    """What asks the API server about DENIS."""
+    return Request(verb="get", path="/apis/apps/v1/namespaces/denis/deployments/denis", ends=time.monotonic() + 3)
 
 
 @pytest.mark.parametrize("date", [b"garbage", b"Thu, 32 Foo 99999 99:99:99 GMT"])
@@ -87,7 +88,7 @@ def test_an_answer_that_tells_no_time(tmp_path: Path, date: bytes) -> None:
     with Wire(answer(b"{}", head=JSON + b"Date: " + date + b"\r\n")) as wire:
         (path := tmp_path / "kubeconfig").write_text(kubeconfig(wire.url))
         connection = Connection(path)
-        assert connection.request("get", read_denis) == {}
+        assert connection.request(read_denis()) == {}
     assert connection.skew == timedelta(0)
 
 

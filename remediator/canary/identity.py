@@ -4,7 +4,8 @@ import getpass
 import time
 
 from remediator.api_errors import ClusterError
-from remediator.connection import Apis, Connection, limits
+from remediator.api_request import Request, path_of
+from remediator.connection import Connection
 from remediator.ledger import MAX_OPERATOR
 
 
@@ -27,16 +28,10 @@ def _person() -> str:
 
 
 def _user(connection: Connection, timeout: float) -> str:
-    ends = time.monotonic() + timeout
+    path = path_of("authentication.k8s.io/v1", resource="selfsubjectreviews")
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
-
-    def send(apis: Apis) -> object:
-        return apis.authentication.create_self_subject_review(
-            body, _preload_content=False, _request_timeout=limits(ends)
-        )
-
     try:
-        review = connection.request("create", send)
+        review = connection.request(Request(verb="create", path=path, body=body, ends=time.monotonic() + timeout))
         return str(review["status"]["userInfo"]["username"])
     except (ClusterError, KeyError, TypeError):
         return ""  # Kubernetes before 1.28 does not know the question.

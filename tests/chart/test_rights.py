@@ -1,31 +1,53 @@
 """What the chart's Role grants is what cluster.py asks for, and only where a remediation acts."""
 
 import re
+from pathlib import Path
 from typing import Any
 
-import kubernetes.client
 import pytest
 
-import remediator.cluster
-from remediator.connection import Apis
+from remediator.cluster import FIELD_MANAGER, Cluster, Event
+from remediator.connection import Connection
+from remediator.embedded import EmbeddedCluster
+from remediator.embedded.kubeconfig import kubeconfig
+from tests.builders import DENIS, NOW
 from tests.chart.cases import CASES, case
 from tests.chart.helm import ROOT, Helm3, Object, changed, of_kind, only
 
-GROUPS = {"AppsV1Api": "apps", "EventsV1Api": "events.k8s.io", "AutoscalingV2Api": "autoscaling"}
-VERBS = {"read": "get", "patch": "patch", "list": "list", "create": "create", "replace": "update", "delete": "delete"}
 Right = tuple[str, str, str]
 
+EVENT = Event(
+    name="denis.1",
+    target=DENIS,
+    uid="1",
+    type="Normal",
+    reason="Applied",
+    action="rollback",
+    note="made up",
+    time=NOW,
+)
 
-def asked_for() -> set[Right]:
-    """Group, resource and verb of every request that cluster.py can send, by the client's own names."""
-    source = (ROOT / "remediator" / "cluster.py").read_text()
-    apis = Apis(kubernetes.client.ApiClient(kubernetes.client.Configuration()))
-    rights = set()
-    for attribute, method in re.findall(r"apis\.(\w+)\.(\w+_namespaced_\w+)\(", source):
-        verb, _, resource = method.partition("_namespaced_")
-        group = GROUPS[type(getattr(apis, attribute)).__name__]
-        rights.add((group, f"{resource.replace('_', '')}s", VERBS[verb]))
+
+@pytest.fixture
+def asked_for(embedded: EmbeddedCluster, tmp_path: Path) -> set[Right]:
+    """Group, resource and verb of every request that cluster.py can send, as an API server takes them."""
+    (path := tmp_path / "kubeconfig").write_text(kubeconfig(embedded.url))
+    cluster = Cluster(Connection(path))
+    cluster.read(DENIS, autoscalers=True)
+    cluster.apply(DENIS, {"metadata": {"annotations": {"a": "b"}}}, dry_run=False)
+    cluster.emit_event(EVENT)
+    rights = {right(verb, path) for verb, path, _ in embedded.requests}
+    # Nothing that it can do is left out above: each of its methods, and each place where it makes a request.
+    assert {name for name in vars(Cluster) if not name.startswith("_")} == {"read", "apply", "emit_event"}
+    assert (ROOT / "remediator" / "cluster.py").read_text().count("Request(") == len(rights)
     return rights
+
+
+def right(verb: str, path: str) -> Right:
+    """What RBAC asks about a request for a namespace's objects."""
+    parts = re.fullmatch(r"/apis?/(?:(.+)/)?v\w+/namespaces/[^/]+/([a-z]+)(?:/[^/]+)?", path)
+    assert parts is not None
+    return (parts[1] or "", parts[2], verb)
 
 
 def granted(rules: list[Object]) -> set[Right]:
@@ -73,10 +95,10 @@ def test_ports_of_pods_are_reached_only_by_choice(helm3: Helm3, right: tuple[str
     assert right in granted(only(chosen, "ClusterRole")["rules"])
 
 
-def test_role_grants_exactly_what_is_asked_for(helm3: Helm3) -> None:
+def test_role_grants_exactly_what_is_asked_for(helm3: Helm3, asked_for: set[Right]) -> None:
     """No verb is missing, and none is there without need."""
-    assert remediator.cluster.FIELD_MANAGER == "remediator"
-    assert granted(only(helm3.render({}), "Role")["rules"]) == asked_for()
+    assert FIELD_MANAGER == "remediator"
+    assert granted(only(helm3.render({}), "Role")["rules"]) == asked_for
 
 
 def test_rights_on_deployments_are_bound_to_names(helm3: Helm3) -> None:
