@@ -64,7 +64,7 @@ def from_status(verb: str, status: int, body: str | bytes | None, phrase: str | 
     """The error that an answer means; its text has the API server's own words."""
     try:
         message = str(json.loads(body or "")["message"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         message = str(phrase or "no answer")
     text = f"{verb}: {status}: {message[:300]}"
     match status:

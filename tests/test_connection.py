@@ -108,6 +108,15 @@ def test_an_answer_that_is_cut_off(tmp_path: Path, verb: Verb, error: type[Clust
     assert type(told.value) is error
 
 
+def test_a_refusal_that_is_too_deep_to_read(tmp_path: Path) -> None:
+    """An answer that says no is a reason, whatever its body is."""
+    head = JSON.replace(b"200 OK", b"500 Internal Server Error")
+    with Wire(answer(b"[" * 100_000, head=head)) as wire:
+        connection = connect(tmp_path / "kubeconfig", {"server": wire.url})
+        with pytest.raises(Unavailable, match="get: 500: Internal Server Error"):
+            connection.request(ask())
+
+
 def test_a_connection_that_was_closed_while_idle_costs_no_request(tmp_path: Path) -> None:
     """An API server that restarts, or closes what is idle, is met with a new connection and not with an error."""
     with Wire(answer(b"{}", head=KEPT_OPEN)) as wire:
