@@ -24,15 +24,16 @@ from tests.loopback import Handler, LoopbackServer
 from tests.monitoring.wire import JSON, Wire, answer
 from tests.service import alert
 
-HUNG_UP = "08"
+ESTABLISHED, HUNG_UP = "01", "08"
+KEEPALIVE = "02"
 KEPT_OPEN = JSON.replace(b"Connection: close\r\n", b"")
 
 
-def sockets(address: str) -> list[str]:
-    """The state of this machine's sockets that are connected to an address, as Linux shows it."""
+def sockets(address: str) -> list[tuple[str, str]]:
+    """State and kind of timer of this machine's sockets that are connected to an address, as Linux shows them."""
     port = int(address.rpartition(":")[2])
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return [line[3] for line in lines if line[2].endswith(f":{port:04X}")]
+    return [(line[3], line[5].partition(":")[0]) for line in lines if line[2].endswith(f":{port:04X}")]
 
 
 def connect(path: Path, cluster: dict[str, Any], user: dict[str, Any] | None = None) -> Connection:
@@ -117,12 +118,19 @@ def test_a_refusal_that_is_too_deep_to_read(tmp_path: Path) -> None:
             connection.request(ask())
 
 
+def test_a_peer_that_is_gone_without_a_word_is_noticed(api: FaultyApi, tmp_path: Path) -> None:
+    """While a connection waits for its next request, the system asks whether the other end is still there."""
+    cluster = Cluster(Connection(api.write_kubeconfig(tmp_path / "kubeconfig")))
+    cluster.read(DENIS)
+    assert sockets(api.address) == [(ESTABLISHED, KEEPALIVE)]
+
+
 def test_a_connection_that_was_closed_while_idle_costs_no_request(tmp_path: Path) -> None:
     """An API server that restarts, or closes what is idle, is met with a new connection and not with an error."""
     with Wire(answer(b"{}", head=KEPT_OPEN)) as wire:
         connection = connect(tmp_path / "kubeconfig", {"server": wire.url})
         connection.request(ask())
-        until("the server has hung up", lambda: sockets(wire.address) == [HUNG_UP], 5)
+        until("the server has hung up", lambda: [state for state, _ in sockets(wire.address)] == [HUNG_UP], 5)
         connection.request(ask("patch"))
     assert len(wire.requests) == 2
 
