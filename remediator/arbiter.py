@@ -13,6 +13,7 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
+from remediator.crowd import Crowd
 from remediator.listening import TLS
 from remediator.metrics import Metrics
 from remediator.worker import DeadlineWorker
@@ -34,10 +35,18 @@ class Arbiter(BaseApplication):  # type: ignore[misc]
     """
 
     def __init__(
-        self, bind: str, tls: TLS | None, metrics: Metrics, start: Callable[[], Flask], stop: Callable[[], None]
+        self,
+        bind: str,
+        tls: TLS | None,
+        *,
+        metrics: Metrics,
+        crowd: Crowd,
+        start: Callable[[], Flask],
+        stop: Callable[[], None],
     ) -> None:
         self._bind = bind
         self._tls = tls
+        self.crowd = crowd
         self._metrics = metrics
         self._start = start
         self._stop = stop

@@ -40,8 +40,8 @@ TRIES = 5
 class _TargetState:
     """What this process holds for a target and an effect: the shared look, the right to write."""
 
-    def __init__(self, read: Callable[[float], Snapshot]) -> None:
-        self.look = SingleFlight(lambda left: Look(read(left)))
+    def __init__(self, read: Callable[[float], Snapshot], crowd: Callable[[], int]) -> None:
+        self.look = SingleFlight(lambda left: Look(read(left)), crowd)
         self.write_lock = threading.Lock()
         self.stale: Look | None = None
         """The look on which a write was refused; whoever shares it need not try as well."""
@@ -68,6 +68,7 @@ class Remediator:
         fence: str,
         dry_run: bool,
         now: Callable[[], datetime],
+        crowd: Callable[[], int] = lambda: 0,
     ) -> None:
         self._policy = policy
         self._cluster = cluster
@@ -76,6 +77,7 @@ class Remediator:
         self._fence = fence
         self._dry_run = dry_run
         self._now = now
+        self._crowd = crowd
         self._states: dict[tuple[Target, Effect], _TargetState] = {}
         self._states_lock = threading.Lock()
 
@@ -219,7 +221,8 @@ class Remediator:
             if (target, effect) not in self._states:
                 scales = effect is Effect.SCALE
                 self._states[target, effect] = _TargetState(
-                    lambda left: self._cluster.read(target, autoscalers=scales, timeout=min(REQUEST_SECONDS, left))
+                    lambda left: self._cluster.read(target, autoscalers=scales, timeout=min(REQUEST_SECONDS, left)),
+                    self._crowd,
                 )
             return self._states[target, effect]
 

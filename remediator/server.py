@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from flask import Flask
@@ -21,6 +22,7 @@ from remediator.arbiter import THREADS, Arbiter
 from remediator.cluster import Cluster
 from remediator.connection import Connection
 from remediator.credentials import Credentials
+from remediator.crowd import Crowd
 from remediator.internal import InternalRequestHandler, InternalServer, create_internal_app
 from remediator.listening import TLS, listening, spell_address, try_certificates
 from remediator.memory import Memory
@@ -68,7 +70,9 @@ def serve(settings: Settings) -> None:
         log.info("starting", extra={**facts, "cluster": settings.cluster, **mode})
         # gunicorn closes the number that it is given.
         bind = f"fd://{webhook.detach()}"
-        Arbiter(bind, settings.tls, service.metrics, lambda: service.start(internal), service.stop).run()
+        start = partial(service.start, internal)
+        metrics, crowd = service.metrics, service.crowd
+        Arbiter(bind, settings.tls, metrics=metrics, crowd=crowd, start=start, stop=service.stop).run()
 
 
 class _Service:
@@ -86,6 +90,7 @@ class _Service:
         policy_file.show(self.metrics, _now())
         self._credentials = self._read_credentials()
         self._cluster = Cluster(Connection(settings.kubeconfig, threads=THREADS, observe=self._count_request))
+        self.crowd = Crowd()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -128,6 +133,7 @@ class _Service:
             memory=memory,
             fence=settings.cluster,
             dry_run=settings.dry_run,
+            crowd=lambda: self.crowd.size,
             now=_now,
         )
         knowledge = Knowledge(

@@ -18,8 +18,11 @@ MAX_IN_FLIGHT = 2
 SECOND_AFTER_SECONDS = 0.1
 """A call that takes longer may be hanging; until then, those who come share the one that follows it."""
 
-SPACING_SECONDS = 0.0
-"""From the beginning of a call to that of the next: in a storm, more find themselves before it."""
+SPACING_SECONDS = 0.0006
+"""From the beginning of a call to that of the next, for each of those who may be on their way to it: about what it
+takes to read a notification, so that in a storm the others are there when the next call begins."""
+
+MAX_SPACING_SECONDS = 0.03
 
 SHORTEST_SECONDS = 0.05
 """What a call is given that begins at the last moment: a timeout of 0 would mean none to some."""
@@ -28,10 +31,14 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """Shares the calls of one function, which is told how many seconds it has."""
+    """Shares the calls of one function, which is told how many seconds it has.
 
-    def __init__(self, call: Callable[[float], T]) -> None:
+    `crowd` says how many may be on their way here.
+    """
+
+    def __init__(self, call: Callable[[float], T], crowd: Callable[[], int] = lambda: 0) -> None:
         self._call = call
+        self._crowd = crowd
         self._change = threading.Condition()
         self._next: Future[T] | None = None
         self._in_flight = 0
@@ -83,8 +90,11 @@ class SingleFlight(Generic[T]):
 
     def _turn(self) -> float:
         """The time of time.monotonic() from which the next call may begin, as it is now."""
-        waits = (SPACING_SECONDS, SECOND_AFTER_SECONDS)
-        return self._began + waits[self._in_flight] if self._in_flight < MAX_IN_FLIGHT else math.inf
+        if self._in_flight == MAX_IN_FLIGHT:
+            return math.inf
+        if self._in_flight:
+            return self._began + SECOND_AFTER_SECONDS
+        return self._began + min(self._crowd() * SPACING_SECONDS, MAX_SPACING_SECONDS)
 
 
 class _NeverBegan(Exception):

@@ -101,7 +101,8 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
     """A ThreadWorker that hands whole requests to its threads, and ends those that take too long.
 
     All of it but `handle`, which is gunicorn's, runs in the main loop. The application is told of what no view sees:
-    `refused()` of a request that is answered 503 here, `cut(reason)` of a connection that is closed without an answer.
+    `refused()` of a request that is answered 503 here, `cut(reason)` of a connection that is closed without an answer,
+    and the size of the `crowd` of those whose request is there and who have no answer yet.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -191,6 +192,7 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
 
     def _hand_on(self) -> None:
         """Give threads what waits for them."""
+        self.app.crowd.size = len(self._handled) + len(self._waiting)
         while self._waiting and len(self._handled) < self.cfg.threads:
             sizes = sum(conn.arrival.size for conn in (*self._handled, self._waiting[0]))
             if self._handled and sizes > MAX_HANDLED_BYTES:
