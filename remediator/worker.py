@@ -10,19 +10,14 @@ import itertools
 import logging
 import selectors
 import socket
-import ssl
 import time
 from collections import deque
 from concurrent.futures import Future
-from functools import partial
 from typing import Any
 
-from gunicorn.http import get_parser
-from gunicorn.sock import ssl_wrap_socket
-from gunicorn.workers.gthread import TConn, ThreadWorker
+from gunicorn.workers.gthread import ThreadWorker
 
-from remediator.alerts import MAX_BODY_BYTES
-from remediator.arrival import Arrival
+from remediator.client_connection import ClientConnection
 
 log = logging.getLogger(__name__)
 
@@ -42,59 +37,9 @@ MAX_HANDLED_BYTES = 12 * 1024 * 1024
 """Size of the requests that threads have. Read, the alerts of a body take several times its size: one of the largest is
 answered after the other, and small ones beside it."""
 
-_READ_BYTES = 262_144
-
 _REFUSAL = b"""{"error": "more notifications at once than can be answered in time; deliver again"}\n"""
 _OVERLOADED = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: application/json\r\n"
 _OVERLOADED += b"Content-Length: %d\r\n\r\n%b" % (len(_REFUSAL), _REFUSAL)
-
-
-class _Connection(TConn):  # type: ignore[misc]
-    """A client's connection. It is the main loop's until its request has arrived, and then a thread's."""
-
-    sock: Any
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.parser: Any = None
-        self.initialized = False
-        self.data_ready = True
-        self.arrival = Arrival(MAX_BODY_BYTES)
-        self.deadline = self.whole_since = 0.0
-        self._shakes_hands = False
-
-    def init(self) -> None:
-        """Called by a thread before each request: what TConn would do was done in receive()."""
-        if self.parser is None:
-            self.parser = get_parser(self.cfg, self, self.client)
-
-    def recv(self, size: int) -> bytes:
-        """What gunicorn's parser reads from: the bytes that have arrived, then the socket."""
-        data: bytes = self.arrival.take(size) or self.sock.recv(size)
-        return data
-
-    def receive(self) -> bool:
-        """Take what is there, without waiting; whether the request is whole. Raises OSError."""
-        with contextlib.suppress(BlockingIOError, ssl.SSLWantReadError):
-            self._shake_hands()
-            data = self.sock.recv(_READ_BYTES)
-            # What TLS has decrypted already wakes no selector.
-            while data and isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
-                data += self.sock.recv(_READ_BYTES)
-            self.arrival.add(data)
-            if self.arrival.expects_continue:
-                self.arrival.expects_continue = False
-                self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        return self.arrival.is_whole
-
-    def _shake_hands(self) -> None:
-        if not self.cfg.is_ssl or self.initialized:
-            return
-        if not self._shakes_hands:
-            self.sock = ssl_wrap_socket(self.sock, self.cfg)
-            self._shakes_hands = True
-        self.sock.do_handshake()
-        self.initialized = True
 
 
 class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
@@ -108,11 +53,12 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # In the order of age, which a dict keeps: all have the same time.
-        self._open: dict[_Connection, None] = {}
-        self._arriving: dict[_Connection, None] = {}
-        self._waiting: deque[_Connection] = deque()
-        self._handled: dict[_Connection, None] = {}
+        self._open: dict[ClientConnection, None] = {}
+        self._arriving: dict[ClientConnection, None] = {}
+        self._waiting: deque[ClientConnection] = deque()
+        self._handled: dict[ClientConnection, None] = {}
         self._held_bytes = 0
+        self._threads = self.cfg.threads
 
     def accept(self, listener: socket.socket) -> None:
         """Take a new connection; where there is room for no other, the oldest that has not sent its request goes."""
@@ -125,17 +71,19 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
             self._make_room()
             return
         self.nr_conns += 1
-        self._await(_Connection(self.cfg, client, address, listener.getsockname()))
+        conn = ClientConnection(self.cfg, client, address, listener.getsockname())
+        self._expect(conn)
+        self._wait_for(conn)
         if self.nr_conns >= self.worker_connections:
             self._make_room()
 
-    def enqueue_req(self, conn: _Connection) -> None:
+    def enqueue_req(self, conn: ClientConnection) -> None:
         """Called by gunicorn when a kept connection has something to say."""
-        conn.arrival = Arrival(MAX_BODY_BYTES)
-        self._await(conn)
-        self._receive(conn, conn.sock)
+        conn.expect_another()
+        self._expect(conn)
+        self._receive(conn)
 
-    def finish_request(self, conn: _Connection, fs: "Future[Any]") -> None:
+    def finish_request(self, conn: ClientConnection, fs: "Future[Any]") -> None:
         """Called when a thread is done with a request."""
         del self._handled[conn]
         self._open.pop(conn, None)
@@ -161,14 +109,17 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
             listener.close()
         log.info("stopping", extra={"inFlight": len(self._open)})
 
-    def _await(self, conn: _Connection) -> None:
-        """Wait for a request."""
-        conn.sock.setblocking(False)
+    def _expect(self, conn: ClientConnection) -> None:
+        """A request's time begins."""
         conn.deadline = time.monotonic() + REQUEST_SECONDS
-        self._open[conn] = self._arriving[conn] = None
-        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._receive, conn))
+        self._open[conn] = None
 
-    def _receive(self, conn: _Connection, _: object) -> None:
+    def _wait_for(self, conn: ClientConnection) -> None:
+        """Let the selector say when there is more."""
+        self._arriving[conn] = None
+        self.poller.register(conn.sock, selectors.EVENT_READ, lambda _: self._receive(conn))
+
+    def _receive(self, conn: ClientConnection) -> None:
         """Take what has come in, and hand the request on when it is whole."""
         before = conn.arrival.size
         try:
@@ -181,28 +132,29 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
         if is_whole and not conn.arrival.size:
             self._close(conn)
         elif is_whole:
-            self._stop_receiving(conn)
+            self._stop_waiting_for(conn)
             conn.whole_since = time.monotonic()
             self._waiting.append(conn)
             self._hand_on()
             if len(self._waiting) > MAX_WAITING:
                 self._refuse(self._waiting.pop())
+        elif conn not in self._arriving:
+            self._wait_for(conn)
         elif self._held_bytes > MAX_ARRIVING_BYTES:
-            self._cut(max(self._arriving, key=lambda conn: conn.arrival.size), "memory")
+            self._cut(max(self._arriving, key=_size), "memory")
 
     def _hand_on(self) -> None:
         """Give threads what waits for them."""
         self.app.crowd.size = len(self._handled) + len(self._waiting)
-        while self._waiting and len(self._handled) < self.cfg.threads:
-            sizes = sum(conn.arrival.size for conn in (*self._handled, self._waiting[0]))
-            if self._handled and sizes > MAX_HANDLED_BYTES:
+        while self._waiting and len(self._handled) < self._threads:
+            if self._handled and sum(map(_size, (*self._handled, self._waiting[0]))) > MAX_HANDLED_BYTES:
                 return
             conn = self._waiting.popleft()
             self._held_bytes -= conn.arrival.size
             self._handled[conn] = None
             super().enqueue_req(conn)
 
-    def _refuse(self, conn: _Connection) -> None:
+    def _refuse(self, conn: ClientConnection) -> None:
         """Answer a whole request without a thread."""
         self.app.refused()
         with contextlib.suppress(OSError):
@@ -214,7 +166,7 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
         if self._arriving:
             self._cut(next(iter(self._arriving)), "connections")
 
-    def _cut(self, conn: _Connection, reason: str) -> None:
+    def _cut(self, conn: ClientConnection, reason: str) -> None:
         """End a connection without an answer; one that waits for a thread is answered in its own time."""
         if conn in self._handled:
             # Whoever of them holds it will see it closed. The plain socket's shutdown: that of a TLS socket takes the
@@ -228,15 +180,19 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
             return
         self.app.cut(reason)
 
-    def _stop_receiving(self, conn: _Connection) -> None:
+    def _stop_waiting_for(self, conn: ClientConnection) -> None:
         if conn in self._arriving:
             del self._arriving[conn]
             self.poller.unregister(conn.sock)
 
-    def _close(self, conn: _Connection) -> None:
+    def _close(self, conn: ClientConnection) -> None:
         if conn in self._arriving:
             self._held_bytes -= conn.arrival.size
-        self._stop_receiving(conn)
+        self._stop_waiting_for(conn)
         self._open.pop(conn, None)
         self.nr_conns -= 1
         conn.close()
+
+
+def _size(conn: ClientConnection) -> int:
+    return conn.arrival.size

@@ -1,0 +1,69 @@
+"""A client's connection to the webhook: read without waiting, until a request is whole."""
+
+import ssl
+from typing import Any
+
+from gunicorn.http import get_parser
+from gunicorn.sock import ssl_wrap_socket
+from gunicorn.workers.gthread import TConn
+
+from remediator.alerts import MAX_BODY_BYTES
+from remediator.arrival import Arrival
+
+_READ_BYTES = 262_144
+
+
+class ClientConnection(TConn):  # type: ignore[misc]
+    """A client's connection. It is the main loop's until its request has arrived, and then a thread's."""
+
+    sock: Any
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.parser: Any = None
+        self.initialized = not self.cfg.is_ssl
+        self.data_ready = True
+        self.arrival = Arrival(MAX_BODY_BYTES)
+        self.deadline = 0.0
+        """When its request has taken too long, as time.monotonic() counts."""
+        self.whole_since = 0.0
+        self._shakes_hands = False
+
+    def expect_another(self) -> None:
+        """The next request begins."""
+        self.arrival = Arrival(MAX_BODY_BYTES)
+
+    def init(self) -> None:
+        """Called by a thread before each request: what TConn would do was done in receive()."""
+        if self.parser is None:
+            self.parser = get_parser(self.cfg, self, self.client)
+
+    def recv(self, size: int) -> bytes:
+        """What gunicorn's parser reads from: the bytes that have arrived, then the socket."""
+        data: bytes = self.arrival.take(size) or self.sock.recv(size)
+        return data
+
+    def receive(self) -> bool:
+        """Take what is there, without waiting; whether the request is whole. Raises OSError."""
+        try:
+            self._shake_hands()
+            data = self.sock.recv(_READ_BYTES)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return False
+        # What TLS has decrypted already wakes no selector.
+        while data and isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
+            data += self.sock.recv(_READ_BYTES)
+        self.arrival.add(data)
+        if self.arrival.expects_continue:
+            self.arrival.expects_continue = False
+            self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return self.arrival.is_whole
+
+    def _shake_hands(self) -> None:
+        if self.initialized:
+            return
+        if not self._shakes_hands:
+            self.sock = ssl_wrap_socket(self.sock, self.cfg)
+            self._shakes_hands = True
+        self.sock.do_handshake()
+        self.initialized = True
