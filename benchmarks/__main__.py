@@ -24,6 +24,10 @@ SUBJECTS: Sequence[str] = (
     "fleet",
     "storm",
     "policies",
+    "memory",
+    "start",
+    "crossing",
+    "image",
 )
 """Modules of this package, in the order of the table; each has `measure(effort, directory)`."""
 

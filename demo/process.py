@@ -47,6 +47,11 @@ class Process:
     ) -> None:
         self.stop()
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._child.pid
+
     def says(self, pattern: str) -> re.Match[str]:
         """Wait for what the log says of this run. Raises Ended, TimeoutError."""
 

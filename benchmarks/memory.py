@@ -1,0 +1,159 @@
+"""What the whole service holds of the memory: idle, after many notifications, after the largest ones.
+
+Memory is not noisy, so the long part has one turn. The service and the baseline run one after the other: side by side
+they would share the interpreter's pages.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import footprint
+from benchmarks.figure import Compared, Effort, Figure, spell
+from benchmarks.flood import flood
+from benchmarks.place import Place, notification, place
+from demo.process import Process
+from demo.waiting import until
+from remediator.alerts import MAX_BODY_BYTES
+from remediator.server import GRACE_SECONDS, THREADS
+from tests.service import alert, body
+
+IDLE_MIB = 75.0
+FLAT = 1.10
+"""What counts as flat, compared with the same service idle: sixteen threads' stacks and first uses of code are in it."""
+
+MANY, CONNECTIONS = 100_000, 16
+ROUNDS, AT_ONCE = 5, 4
+DESCRIPTION = "The error rate of the canary is over its threshold. " * 4
+
+Start = Callable[[], tuple[Process, tuple[str, int]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Held:
+    """MiB at each station of one service."""
+
+    idle: float
+    many: float
+    large: float
+    peak: float
+
+
+def measure(effort: Effort, directory: Path) -> Iterator[Figure]:
+    """Idle by several starts, then one service through all of it; in each turn first the one, then the other."""
+    with place(directory) as here:
+        sides = [_ours(here, directory), _bare(directory)]
+        idle = [[_idle(start, effort) for start in sides] for _ in range(effort.of(3, 1))]
+        ours, bare = ([turn[side][0] for turn in idle] for side in (0, 1))
+        alone = max(turn[0][1] for turn in idle)
+        yield Figure(
+            name="memory, idle",
+            ours=_mib(max(ours)),
+            baseline=f"bare Flask under gunicorn: {_mib(max(bare))}",
+            ratio=Compared(ours=ours, baseline=bare).ratio,
+            goal=f"≤ {_mib(IDLE_MIB)}",
+            reached=max(ours) <= IDLE_MIB,
+            notes=[
+                "PSS of gunicorn's master and worker together, two looks at the targets after it is ready",
+                f"where no other process has the interpreter's files in memory, as alone in a Pod: {_mib(alone)}",
+            ],
+        )
+        yield from _loaded(_load(sides[0], effort), _load(sides[1], effort), effort)
+
+
+def _loaded(ours: _Held, bare: _Held, effort: Effort) -> Iterator[Figure]:
+    """What the stations came to."""
+    count, rounds = effort.of(MANY, 1_000), effort.of(ROUNDS, 1)
+    large = f"{rounds * AT_ONCE} bodies of 10 MiB, {AT_ONCE} at the same time"
+    for name, held, other in (
+        (f"memory, after {count:,} notifications", ours.many, bare.many),
+        (f"memory, then after {large}", ours.large, bare.large),
+    ):
+        yield Figure(
+            name=name,
+            ours=f"{_mib(held)}, {spell(held / ours.idle)} of idle",
+            baseline=f"bare Flask: {_mib(other)}, {spell(other / bare.idle)} of idle",
+            ratio=Compared(ours=[held], baseline=[other]).ratio,
+            goal=f"≤ {spell(FLAT)} of idle",
+            reached=held / ours.idle <= FLAT,
+        )
+    yield Figure(
+        name="memory, the worker's peak with these bodies",
+        ours=_mib(ours.peak),
+        baseline=f"bare Flask, which only reads them: {_mib(bare.peak)}",
+        ratio=Compared(ours=[ours.peak], baseline=[bare.peak]).ratio,
+        notes=["resident, with the pages that the worker shares with its master"],
+    )
+
+
+def _idle(start: Start, effort: Effort) -> tuple[float, float]:
+    """MiB by shares, and if it were alone."""
+    with _running(start) as (processes, _):
+        time.sleep(effort.of(10, 1))
+        return footprint.proportional(processes()), footprint.alone(processes())
+
+
+def _load(start: Start, effort: Effort) -> _Held:
+    """Take a service through the stations."""
+    with _running(start) as (processes, address):
+        time.sleep(effort.of(10, 1))
+        idle = footprint.proportional(processes())
+        flood(address, notification("denis"), effort.of(MANY, 1_000), CONNECTIONS)
+        many = footprint.proportional(processes())
+        footprint.forget_peaks(processes())
+        flood(address, large(), effort.of(ROUNDS, 1) * AT_ONCE, AT_ONCE)
+        peak = footprint.peak(processes())
+        # What a request held is let go of when its thread is done, and a look at the targets later at the latest.
+        time.sleep(effort.of(6, 1))
+        return _Held(idle=idle, many=many, large=footprint.proportional(processes()), peak=peak)
+
+
+def large() -> bytes:
+    """As many real alerts as fit into the largest body that is taken."""
+    one = {**alert("denis", pod="denis-6f7d8c9b5-00000", instance="10.0.0.0:8084", cluster="eu-1", severity="critical")}
+    one["annotations"] = {"summary": "Too many requests fail.", "description": DESCRIPTION, "value": "0.061"}
+    size = len(body(one, one)) - len(body(one))
+    whole = body(*({**one, "fingerprint": f"{number:016x}"} for number in range((MAX_BODY_BYTES - 1000) // size)))
+    assert MAX_BODY_BYTES - 3000 < len(whole) <= MAX_BODY_BYTES
+    return whole
+
+
+@contextmanager
+def _running(start: Start) -> Iterator[tuple[Callable[[], list[int]], tuple[str, int]]]:
+    """A service's processes at any moment, and its address."""
+    service, address = start()
+    with service:
+        yield lambda: footprint.family(service.pid), address
+
+
+def _ours(here: Place, directory: Path) -> Start:
+    def start() -> tuple[Process, tuple[str, int]]:
+        member = here.start(directory / "ours")
+        return member, member.address
+
+    return start
+
+
+def _bare(directory: Path) -> Start:
+    """gunicorn with our settings and the bare view."""
+    settings = [f"--threads={THREADS}", f"--graceful-timeout={GRACE_SECONDS}", "--keep-alive=5", "--no-control-socket"]
+    listening = ["--bind=127.0.0.1:0", "--worker-class=gthread", "--worker-tmp-dir=/dev/shm"]
+    tree = f"--pythonpath={Path(__file__).parent.parent}"
+    command = [sys.executable, "-m", "gunicorn", *settings, *listening, tree, "benchmarks.bare_flask:app"]
+
+    def start() -> tuple[Process, tuple[str, int]]:
+        service = Process("bare", command, directory / "bare")
+        listens = service.says(r"Listening at: http://([\d.]+):(\d+)")
+        address = (listens[1], int(listens[2]))
+        until("the bare service has a worker", lambda: len(footprint.family(service.pid)) == 2, 10)
+        flood(address, b"", 1, 1)
+        return service, address
+
+    return start
+
+
+def _mib(size: float) -> str:
+    return f"{spell(size)} MiB"
