@@ -17,7 +17,7 @@ from pathlib import Path
 from flask import Flask
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from remediator import __version__
+from remediator import __version__, heap
 from remediator.arbiter import THREADS, Arbiter
 from remediator.cluster import Cluster
 from remediator.connection import Connection
@@ -70,6 +70,7 @@ def serve(settings: Settings) -> None:
         log.info("starting", extra={**facts, "cluster": settings.cluster, **mode})
         # gunicorn closes the number that it is given.
         bind = f"fd://{webhook.detach()}"
+        heap.settle()
         start = partial(service.start, internal)
         metrics, crowd = service.metrics, service.crowd
         Arbiter(bind, settings.tls, metrics=metrics, crowd=crowd, start=start, stop=service.stop).run()

@@ -148,6 +148,10 @@ def serve(
     if embedded_kubeconfig and not embedded:
         raise click.UsageError("--embedded.kubeconfig needs --embedded")
 
+    from remediator import heap
+
+    heap.begin()
+
     from remediator.credentials import InvalidCredentials
     from remediator.document import InvalidDocument
     from remediator.embedded.child import EmbeddedClusterFailed, embedded_cluster

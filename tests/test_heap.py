@@ -1,0 +1,44 @@
+"""What the service holds of the memory."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.flood import flood
+from benchmarks.footprint import alone, family
+from remediator.embedded import EmbeddedCluster
+from tests.service import SHIPPED, alert, body
+from tests.test_server import Replica
+
+FREED_BUT_FOR_THE_LAST = """
+from pathlib import Path
+from remediator import heap
+
+def resident():
+    return 4096 * int(Path("/proc/self/statm").read_text().split()[1])
+
+heap.settle()
+blocks = [b"x" * 100_000 for _ in range(500)]
+del blocks[:-1]
+before = resident()
+heap.give_back()
+print(before - resident())
+"""
+
+
+def test_what_master_and_worker_share_stays_shared(embedded: EmbeddedCluster, tmp_path: Path) -> None:
+    """After some thousand notifications they hold hardly more together than when they were ready."""
+    embedded.write_kubeconfig(tmp_path / "kubeconfig")
+    flags = (f"--config.file={SHIPPED}", f"--kubeconfig={tmp_path / 'kubeconfig'}", "--insecure-no-auth")
+    with Replica(tmp_path, *flags) as replica:
+        replica.wait_until_ready()
+        ready = alone(family(replica.pid))
+        flood(replica.address, body(alert("unmatched")), 3_000, 4)
+        assert alone(family(replica.pid)) < 1.15 * ready
+
+
+def test_what_is_free_goes_back_to_the_system() -> None:
+    """Freed memory below a block that is still in use is held by the C library, until it is told to give it back."""
+    code = [sys.executable, "-c", FREED_BUT_FOR_THE_LAST]
+    returned = subprocess.run(code, check=True, capture_output=True, text=True, timeout=60).stdout
+    assert int(returned) > 40_000_000
