@@ -21,6 +21,7 @@ from werkzeug.exceptions import (
     UnsupportedMediaType,
 )
 
+from remediator import heap
 from remediator.alerts import MAX_BODY_BYTES, NotANotification, Notification, parse_notification
 from remediator.credentials import Credentials
 from remediator.metrics import Metrics
@@ -58,7 +59,11 @@ def create_app(handle: Handle, credentials: Credentials | None, metrics: Metrics
         outcomes = handle(notification)
         failed = any(outcome.reason.failed for outcome in _distinct(outcomes))
         status = HTTPStatus.SERVICE_UNAVAILABLE if failed else HTTPStatus.OK
-        return _answer(status, f'{{"outcomes": {_per_alert(notification, outcomes)}}}')
+        response = _answer(status, f'{{"outcomes": {_per_alert(notification, outcomes)}}}')
+        if int(environ["CONTENT_LENGTH"]) > heap.LARGE_BYTES:
+            # After it is sent, and what it was made of is gone.
+            response.call_on_close(heap.give_back)
+        return response
 
     @app.errorhandler(HTTPException)
     def refuse(error: HTTPException) -> Response:
