@@ -1,4 +1,4 @@
-"""The bare service: a Flask view that reads the body and answers 204, under gunicorn as it is, with our settings."""
+"""The bare service: bare_flask.py under gunicorn as it is, with our settings."""
 
 import sys
 from collections.abc import Iterator
@@ -6,23 +6,12 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 
-from flask import Flask, request
-
 from benchmarks.sender import Sender
 from benchmarks.wire import Address
 from demo.waiting import until
 from remediator.arbiter import THREADS
 from tests.acceptance.stack import free_address
 from tests.control_plane.daemon import Daemon
-
-app = Flask("bare", static_folder=None)
-
-
-@app.post("/webhook")
-def webhook() -> tuple[str, int]:
-    """Everything that a webhook cannot do without, and nothing else."""
-    request.get_data(cache=False)
-    return "", HTTPStatus.NO_CONTENT
 
 
 @contextmanager
@@ -33,7 +22,7 @@ def bare(directory: Path) -> Iterator[tuple[Daemon, Address]]:
     quiet = ["--no-control-socket", "--log-level=warning", "--worker-tmp-dir=/dev/shm"]
     where = [f"--chdir={Path(__file__).parent.parent}", f"--bind={host}:{port}"]
     gunicorn = Path(sys.executable).with_name("gunicorn")
-    with Daemon("bare", [gunicorn, *settings, *quiet, *where, f"{__name__}:app"], directory) as daemon:
+    with Daemon("bare", [gunicorn, *settings, *quiet, *where, "benchmarks.bare_flask:app"], directory) as daemon:
         address = (host, int(port))
         with until("the bare service listens", lambda: Sender(address), 20) as sender:
             # The master listens before there is a worker, which then takes this.

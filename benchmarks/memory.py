@@ -4,21 +4,20 @@ Memory is not noisy, so the long part has one turn. The service and the baseline
 they would share the interpreter's pages.
 """
 
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from benchmarks import footprint
+from benchmarks.bare import bare
 from benchmarks.figure import Compared, Effort, Figure, spell
 from benchmarks.flood import flood
 from benchmarks.place import Place, notification, place
-from demo.process import Process
-from demo.waiting import until
+from benchmarks.wire import Address
 from remediator.alerts import MAX_BODY_BYTES
-from remediator.server import GRACE_SECONDS, THREADS
 from tests.service import alert, body
 
 IDLE_MIB = 75.0
@@ -29,7 +28,10 @@ MANY, CONNECTIONS = 100_000, 16
 ROUNDS, AT_ONCE = 5, 4
 DESCRIPTION = "The error rate of the canary is over its threshold. " * 4
 
-Start = Callable[[], tuple[Process, tuple[str, int]]]
+Running = tuple[Callable[[], list[int]], Address]
+"""The processes of a service at any moment, and its address."""
+
+Start = Callable[[], AbstractContextManager[Running]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +47,7 @@ class _Held:
 def measure(effort: Effort, directory: Path) -> Iterator[Figure]:
     """Idle by several starts, then one service through all of it; in each turn first the one, then the other."""
     with place(directory) as here:
-        sides = [_ours(here, directory), _bare(directory)]
+        sides: list[Start] = [partial(_ours, here, directory), partial(_bare, directory)]
         idle = [[_idle(start, effort) for start in sides] for _ in range(effort.of(3, 1))]
         ours, bare = ([turn[side][0] for turn in idle] for side in (0, 1))
         alone = max(turn[0][1] for turn in idle)
@@ -91,14 +93,14 @@ def _loaded(ours: _Held, bare: _Held, effort: Effort) -> Iterator[Figure]:
 
 def _idle(start: Start, effort: Effort) -> tuple[float, float]:
     """MiB by shares, and if it were alone."""
-    with _running(start) as (processes, _):
+    with start() as (processes, _):
         time.sleep(effort.of(10, 1))
         return footprint.proportional(processes()), footprint.alone(processes())
 
 
 def _load(start: Start, effort: Effort) -> _Held:
     """Take a service through the stations."""
-    with _running(start) as (processes, address):
+    with start() as (processes, address):
         time.sleep(effort.of(10, 1))
         idle = footprint.proportional(processes())
         flood(address, notification("denis"), effort.of(MANY, 1_000), CONNECTIONS)
@@ -122,37 +124,15 @@ def large() -> bytes:
 
 
 @contextmanager
-def _running(start: Start) -> Iterator[tuple[Callable[[], list[int]], tuple[str, int]]]:
-    """A service's processes at any moment, and its address."""
-    service, address = start()
-    with service:
-        yield lambda: footprint.family(service.pid), address
+def _ours(here: Place, directory: Path) -> Iterator[Running]:
+    with here.start(directory / "ours") as member:
+        yield lambda: footprint.family(member.pid), member.address
 
 
-def _ours(here: Place, directory: Path) -> Start:
-    def start() -> tuple[Process, tuple[str, int]]:
-        member = here.start(directory / "ours")
-        return member, member.address
-
-    return start
-
-
-def _bare(directory: Path) -> Start:
-    """gunicorn with our settings and the bare view."""
-    settings = [f"--threads={THREADS}", f"--graceful-timeout={GRACE_SECONDS}", "--keep-alive=5", "--no-control-socket"]
-    listening = ["--bind=127.0.0.1:0", "--worker-class=gthread", "--worker-tmp-dir=/dev/shm"]
-    tree = f"--pythonpath={Path(__file__).parent.parent}"
-    command = [sys.executable, "-m", "gunicorn", *settings, *listening, tree, "benchmarks.bare_flask:app"]
-
-    def start() -> tuple[Process, tuple[str, int]]:
-        service = Process("bare", command, directory / "bare")
-        listens = service.says(r"Listening at: http://([\d.]+):(\d+)")
-        address = (listens[1], int(listens[2]))
-        until("the bare service has a worker", lambda: len(footprint.family(service.pid)) == 2, 10)
-        flood(address, b"", 1, 1)
-        return service, address
-
-    return start
+@contextmanager
+def _bare(directory: Path) -> Iterator[Running]:
+    with bare(directory / "bare") as (daemon, address):
+        yield lambda: footprint.family(daemon.pid), address
 
 
 def _mib(size: float) -> str:

@@ -13,7 +13,7 @@ from benchmarks.figure import Compared, Effort, Figure, percentile, spell_second
 from benchmarks.footprint import family
 from benchmarks.place import Place, place
 from tests.acceptance.stack import free_address
-from tests.test_server import REMEDIATOR
+from tests.replica import REMEDIATOR
 
 IMPORTS = "import flask, pydantic, prometheus_client, urllib3"
 WALL_SECONDS = 1.0

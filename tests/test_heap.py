@@ -7,8 +7,8 @@ from pathlib import Path
 from benchmarks.flood import flood
 from benchmarks.footprint import alone, family
 from remediator.embedded import EmbeddedCluster
+from tests.replica import Replica
 from tests.service import SHIPPED, alert, body
-from tests.test_server import Replica
 
 FREED_BUT_FOR_THE_LAST = """
 from pathlib import Path
