@@ -2,8 +2,8 @@
 
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -154,7 +154,6 @@ def serve(
 
     from remediator.credentials import InvalidCredentials
     from remediator.document import InvalidDocument
-    from remediator.embedded.child import EmbeddedClusterFailed, embedded_cluster
     from remediator.kubeconfig import NoCluster
     from remediator.listening import CannotServe
     from remediator.server import Settings
@@ -164,7 +163,7 @@ def serve(
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     tls = _tls(tls_cert_file, tls_key_file, tls_client_ca_file)
     try:
-        with embedded_cluster(embedded_kubeconfig) if embedded else nullcontext(kubeconfig) as reached_by:
+        with _embedded(embedded_kubeconfig) if embedded else nullcontext(kubeconfig) as reached_by:
             run(
                 Settings(
                     config_file=config_file,
@@ -181,6 +180,16 @@ def serve(
             )
     except (CannotServe, InvalidCredentials, InvalidDocument, NoCluster) as error:
         raise InvalidConfiguration(str(error)) from error
+
+
+@contextmanager
+def _embedded(kubeconfig: Path | None) -> Iterator[Path]:
+    """The made-up cluster's kubeconfig; its program is only imported for those who ask for it."""
+    from remediator.embedded.child import EmbeddedClusterFailed, embedded_cluster
+
+    try:
+        with embedded_cluster(kubeconfig) as written:
+            yield written
     except EmbeddedClusterFailed as error:
         raise Failed(str(error)) from error
 
