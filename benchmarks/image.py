@@ -33,7 +33,7 @@ def measure(effort: Effort, directory: Path) -> Iterator[Figure]:
 
 def _image(directory: Path) -> Figure:
     """The Dockerfile's image, on a stand-in for its base."""
-    with built_image(directory / "image") as image:
+    with built_image(directory) as image:
         places = [path for path in image.root.iterdir() if path.is_dir() and not path.is_symlink()]
         whole, ours = sum(map(_weight, places)), _weight(image.root / VENV)
         packages = next(image.root.glob(f"{VENV}/lib/python3*/site-packages"))
