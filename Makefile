@@ -41,6 +41,9 @@ bench: venv components ## Measure against the floor and the peers, a quarter of 
 performance: venv components ## Measure, and renew the table in docs/performance.md
 	$(BIN)/python -m benchmarks --write
 
+soak: venv components ## Mixed load and trouble for MINUTES=30: nothing may leak, everything has to add up
+	$(BIN)/python -m benchmarks.soak --minutes=$(or $(MINUTES),30)
+
 format: venv ## Format the code and mend what the linter can mend
 	$(BIN)/ruff check --quiet --fix
 	$(BIN)/ruff format --quiet
@@ -80,4 +83,4 @@ lock: venv ## Renew the lock files from pyproject.toml
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist build
 
-.PHONY: help venv demo test bench performance check format components control-plane browser screenshots chart-tools chart-docs image image-size lock clean
+.PHONY: help venv demo test bench performance soak check format components control-plane browser screenshots chart-tools chart-docs image image-size lock clean

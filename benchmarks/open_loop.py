@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
-from benchmarks.wire import Address, Connection
+from benchmarks.wire import Address, Pool
 
 PATIENCE_SECONDS = 10.0
 """Alertmanager gives up after its group_interval, 10 s at the least; an answer after that reaches nobody."""
@@ -28,7 +28,7 @@ class Load:
     seconds: float
     """Over which they are spread evenly; with 0 all are due at once."""
     connections: int = 12
-    """At the most at the same time; they are kept open and the last one used is used next, as Go's client does."""
+    """At the most at the same time, kept open."""
     fresh: int = 50
     """After how many requests a connection is given up for a new one."""
 
@@ -59,7 +59,7 @@ class _Clients:
     def __init__(self, load: Load) -> None:
         self._load = load
         self._free = asyncio.Semaphore(load.connections)
-        self._idle: list[Connection] = []
+        self._pool = Pool(load.address, fresh=load.fresh)
 
     async def drive(self) -> list[Sample]:
         load, loop = self._load, asyncio.get_running_loop()
@@ -71,37 +71,16 @@ class _Clients:
                 await asyncio.sleep(wait)
             sent.append(asyncio.create_task(self._send(load.requests[number % len(load.requests)], began, due)))
         samples = await asyncio.gather(*sent)
-        for connection in self._idle:
-            connection.close()
+        self._pool.close()
         return samples
 
     async def _send(self, request: bytes, began: float, due: float) -> Sample:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout_at(began + due + PATIENCE_SECONDS), self._free:
-                code = await self._exchange(request)
+                code = (await self._pool.exchange(request)).code
         except TimeoutError:
             return Sample(due, PATIENCE_SECONDS, -1)
         except OSError:
             return Sample(due, PATIENCE_SECONDS, 0)
         return Sample(due, loop.time() - began - due, code)
-
-    async def _exchange(self, request: bytes) -> int:
-        connection = self._take() or await Connection.to(self._load.address)
-        try:
-            answer = await connection.exchange(request)
-        except BaseException:
-            connection.close()
-            raise
-        if answer.closes or connection.used >= self._load.fresh:
-            connection.close()
-        else:
-            self._idle.append(connection)
-        return answer.code
-
-    def _take(self) -> Connection | None:
-        """The connection that was used last and is still open."""
-        while self._idle:
-            if (connection := self._idle.pop()).open:
-                return connection
-        return None

@@ -38,6 +38,9 @@ class Connection(asyncio.Protocol):
         self._answer: asyncio.Future[Answer] | None = None
         self.lost = asyncio.Event()
         """Set once the connection is gone, whoever ended it."""
+        self._since = 0.0
+        self.told = asyncio.Event()
+        """Set with the first bytes that come in."""
         self.used = 0
         """How many requests were answered on it."""
 
@@ -84,12 +87,14 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """asyncio's call."""
         self._received += data
+        self.told.set()
         head, separator, body = bytes(self._received).partition(b"\r\n\r\n")
         length = int(found[1]) if (found := _LENGTH.search(head)) else 0
         if not separator or len(body) < length:
             return
         self._received.clear()
         self.used += 1
+        self._since = asyncio.get_running_loop().time()
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(Answer(int(head.split(None, 2)[1]), body, bool(_CLOSE.search(head))))
 
@@ -97,7 +102,43 @@ class Connection(asyncio.Protocol):
         """asyncio's call."""
         self.lost.set()
         if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(Cut())
+            idle = asyncio.get_running_loop().time() - self._since
+            self._answer.set_exception(Cut(f"{idle:.2f} s after {self.used} answers" if self.used else "new"))
+
+
+class Pool:
+    """Connections that wait for their next request; the last one used is used next, as Go's client does."""
+
+    def __init__(self, address: Address, *, fresh: int) -> None:
+        self._address = address
+        self._fresh = fresh
+        self._idle: list[Connection] = []
+
+    async def exchange(self, request: bytes) -> Answer:
+        """Send a request on a connection that is open, or on a new one, and wait for the answer. Raises OSError."""
+        connection = self._take() or await Connection.to(self._address)
+        try:
+            answer = await connection.exchange(request)
+        except BaseException:
+            connection.close()
+            raise
+        # After so many requests it is given up for a new one.
+        if answer.closes or connection.used >= self._fresh:
+            connection.close()
+        else:
+            self._idle.append(connection)
+        return answer
+
+    def close(self) -> None:
+        """Hang up wherever nothing is under way."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _take(self) -> Connection | None:
+        while self._idle:
+            if (connection := self._idle.pop()).open:
+                return connection
+        return None
 
 
 def request(body: bytes, *headers: str, path: str = "/webhook") -> bytes:
