@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 ALERTS_IN_AUDIT = 20
 """How many alerts an audit line names; the rest is a number."""
 
+HEAD_START_SECONDS = 0.02
+"""For the answer to whom an Event is about: both want the interpreter, and only the answer is waited for."""
+
 _EVENT_BACKLOG = 1_000
 _REMEMBERED_EVENTS = 1_000
 
@@ -54,6 +57,7 @@ class Recorder:
         self._events: queue.Queue[Event | None] = queue.Queue(_EVENT_BACKLOG)
         self._emitted: OrderedDict[str, None] = OrderedDict()
         self._audit = AuditLog(audit, metrics.records_dropped.labels(kind="audit").inc)
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._emit_all, name="events", daemon=True)
         self._thread.start()
 
@@ -107,6 +111,7 @@ class Recorder:
     def close(self, timeout: float) -> None:
         """Write the audit lines and Events that wait, for at most `timeout` seconds."""
         ends = time.monotonic() + timeout
+        self._closing.set()
         with contextlib.suppress(queue.Full):
             self._events.put(None, timeout=timeout)
         self._thread.join(max(ends - time.monotonic(), 0))
@@ -158,6 +163,7 @@ class Recorder:
 
     def _emit_all(self) -> None:
         while (event := self._events.get()) is not None:
+            self._closing.wait(HEAD_START_SECONDS)
             try:
                 self._emit_event(event)
             except ClusterError as error:
