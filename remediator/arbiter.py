@@ -22,7 +22,11 @@ THREADS = 64
 """Webhook requests at the same time. They share their reads of the API server, and threads that idle cost nothing."""
 
 CONNECTIONS = 1_000
-"""To the webhook at the same time; one more costs the oldest that has not sent its request."""
+"""To the webhook at the same time; one more costs the oldest that has not sent its request, or sends none."""
+
+KEEPALIVE_SECONDS = 330
+"""Longer than Alertmanager keeps an idle connection, which is 5 minutes (prometheus/common, http_config.go): whoever
+closes first must be the one that sends, or a notification meets the end of its connection and has no answer."""
 
 GRACE_SECONDS = 20
 """After SIGTERM, for requests in flight; longer than the longest request."""
@@ -62,7 +66,7 @@ class Arbiter(BaseApplication):  # type: ignore[misc]
             "worker_connections": CONNECTIONS,
             "worker_class": DeadlineWorker,
             "graceful_timeout": GRACE_SECONDS,
-            "keepalive": 5,
+            "keepalive": KEEPALIVE_SECONDS,
             "limit_request_fields": 50,
             "logger_class": _Logger,
             "control_socket_disable": True,

@@ -10,7 +10,8 @@ from gunicorn.workers.gthread import TConn
 from remediator.alerts import MAX_BODY_BYTES
 from remediator.arrival import Arrival
 
-_READ_BYTES = 262_144
+_FIRST_BYTES, _NEXT_BYTES = 16_384, 262_144
+"""Most requests fit into the first; a buffer of the other size comes from the system and goes back there each time."""
 
 
 class ClientConnection(TConn):  # type: ignore[misc]
@@ -29,8 +30,8 @@ class ClientConnection(TConn):  # type: ignore[misc]
         self.whole_since = 0.0
         self._shakes_hands = False
 
-    def expect_another(self) -> None:
-        """The next request begins."""
+    def expect_request(self) -> None:
+        """A request begins."""
         self.arrival = Arrival(MAX_BODY_BYTES)
 
     def init(self) -> None:
@@ -47,12 +48,12 @@ class ClientConnection(TConn):  # type: ignore[misc]
         """Take what is there, without waiting; whether the request is whole. Raises OSError."""
         try:
             self._shake_hands()
-            data = self.sock.recv(_READ_BYTES)
+            data = self.sock.recv(_NEXT_BYTES if self.arrival.size else _FIRST_BYTES)
         except (BlockingIOError, ssl.SSLWantReadError):
             return False
         # What TLS has decrypted already wakes no selector.
         while data and isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
-            data += self.sock.recv(_READ_BYTES)
+            data += self.sock.recv(_FIRST_BYTES)
         self.arrival.add(data)
         if self.arrival.expects_continue:
             self.arrival.expects_continue = False

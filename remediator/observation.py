@@ -10,6 +10,7 @@ from datetime import datetime
 from remediator.api_errors import ClusterError
 from remediator.cluster import Cluster
 from remediator.decision import unusable
+from remediator.ledger import Entry
 from remediator.memory import Memory
 from remediator.metrics import Metrics
 from remediator.policy import Policy, Target
@@ -58,7 +59,7 @@ class Observer:
         self._metrics = metrics
         self._recorder = recorder
         self._memory = memory
-        self._said: set[tuple[str, Verdict]] = set()
+        self._said: dict[tuple[str, str], tuple[str, set[Verdict]]] = {}
         self._following = False
         self._now = now
         self.observations: dict[str, Observation] = {}
@@ -135,6 +136,13 @@ class Observer:
             verification = verify(act, workload, self._now())
             if verification is None:
                 self._following = True
-            elif (act.id, verification.verdict) not in self._said:
-                self._said.add((act.id, verification.verdict))
+            elif verification.verdict not in (said := self._said_of(target, act)):
+                said.add(verification.verdict)
                 self._recorder.record_verification(verification, remediation, workload.uid, self._now())
+
+    def _said_of(self, target: Target, act: Entry) -> set[Verdict]:
+        """The verdicts that were given on an act; those on the one before it are forgotten."""
+        key = target.name, act.effect
+        if self._said.get(key, ("",))[0] != act.id:
+            self._said[key] = act.id, set()
+        return self._said[key][1]

@@ -13,6 +13,7 @@ import socket
 import time
 from collections import deque
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
@@ -61,7 +62,9 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
         self._threads = self.cfg.threads
 
     def accept(self, listener: socket.socket) -> None:
-        """Take a new connection; where there is room for no other, the oldest that has not sent its request goes."""
+        """Take a new connection; where there is room for no other, one goes that waits for its client."""
+        if self.nr_conns >= self.worker_connections - 1:
+            self._make_room()
         try:
             client, address = listener.accept()
         except BlockingIOError:
@@ -71,16 +74,17 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
             self._make_room()
             return
         self.nr_conns += 1
+        # Until it says something it is like one that is kept for another request.
         conn = ClientConnection(self.cfg, client, address, listener.getsockname())
-        self._expect(conn)
-        self._wait_for(conn)
-        if self.nr_conns >= self.worker_connections:
-            self._make_room()
+        conn.set_timeout()
+        self.keepalived_conns.append(conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_client_socket_readable, conn))
 
     def enqueue_req(self, conn: ClientConnection) -> None:
-        """Called by gunicorn when a kept connection has something to say."""
-        conn.expect_another()
-        self._expect(conn)
+        """Called by gunicorn when a connection without a request has something to say: a request's time begins."""
+        conn.expect_request()
+        conn.deadline = time.monotonic() + REQUEST_SECONDS
+        self._open[conn] = None
         self._receive(conn)
 
     def finish_request(self, conn: ClientConnection, fs: "Future[Any]") -> None:
@@ -107,12 +111,9 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
         self.set_accept_enabled(False)
         for listener in self.sockets:
             listener.close()
+        for conn in list(self.keepalived_conns):
+            self._close_kept(conn)
         log.info("stopping", extra={"inFlight": len(self._open)})
-
-    def _expect(self, conn: ClientConnection) -> None:
-        """A request's time begins."""
-        conn.deadline = time.monotonic() + REQUEST_SECONDS
-        self._open[conn] = None
 
     def _wait_for(self, conn: ClientConnection) -> None:
         """Let the selector say when there is more."""
@@ -163,8 +164,12 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
         self._close(conn)
 
     def _make_room(self) -> None:
+        """The oldest with half a request goes, or else the one that has been without one for longest."""
         if self._arriving:
             self._cut(next(iter(self._arriving)), "connections")
+        elif self.keepalived_conns:
+            self._close_kept(self.keepalived_conns[0])
+            self.app.cut("connections")
 
     def _cut(self, conn: ClientConnection, reason: str) -> None:
         """End a connection without an answer; one that waits for a thread is answered in its own time."""
@@ -184,6 +189,11 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
         if conn in self._arriving:
             del self._arriving[conn]
             self.poller.unregister(conn.sock)
+
+    def _close_kept(self, conn: ClientConnection) -> None:
+        self.poller.unregister(conn.sock)
+        self.keepalived_conns.remove(conn)
+        self._close(conn)
 
     def _close(self, conn: ClientConnection) -> None:
         if conn in self._arriving:

@@ -82,9 +82,10 @@ def test_a_trickle_does_not_move_the_deadline(replica: Replica) -> None:
         until("cut", lambda: cut(replica, "deadline") or connection.send(b"X") == 0, 20)
 
 
-def test_the_oldest_unfinished_connection_makes_room_for_a_new_one(replica: Replica) -> None:
-    """More connections than there may be: those that came first and sent nothing are cut, and a new one is served."""
-    with stalled(replica, CONNECTIONS + 10, b"") as connections:
+@pytest.mark.parametrize("stall", ["silent", "header"])
+def test_the_oldest_unfinished_connection_makes_room_for_a_new_one(replica: Replica, stall: str) -> None:
+    """More connections than there may be: the first of those without a request are cut, and a new one is served."""
+    with stalled(replica, CONNECTIONS + 10, STALLS[stall]) as connections:
         assert replica.post(RESOLVED)[0] == 200
         until("the oldest are cut", lambda: cut(replica, "connections") >= 10, 10)
         assert [is_open(connections[0]), is_open(connections[-1])] == [False, True]
@@ -147,6 +148,21 @@ def test_a_connection_is_kept_for_the_next_notification(replica: Replica) -> Non
             assert response.status == 200
             assert json.load(response)["outcomes"][0]["reason"] == "NotFiring"
     connection.close()
+
+
+def test_an_idle_connection_is_closed_when_the_service_stops_and_not_before(replica: Replica) -> None:
+    """A connection is kept for longer than any request may take, and does not hold up the end of the service."""
+    with stalled(replica, 1, STALLS["body"]) as (slow,), stalled(replica, 1, b"") as (idle,):
+        used = http.client.HTTPConnection(*replica.address, timeout=20)
+        used.request("POST", "/webhook", RESOLVED, {"Content-Type": "application/json"})
+        with used.getresponse() as response:
+            response.read()
+        assert slow.recv(1) == b""
+        assert used.sock is not None
+        assert [is_open(idle), is_open(used.sock)] == [True, True]
+        # It would be killed after 10 s.
+        assert replica.stop() == 0
+        used.close()
 
 
 def test_clients_that_stall_in_the_tls_handshake_take_no_thread(
