@@ -9,8 +9,8 @@ from remediator.verification import Verdict
 
 NOTIFICATION_CODES = ("200", "400", "401", "404", "405", "411", "413", "415", "500", "503")
 
-CUTS = ("deadline", "memory", "connections")
-"""What there was not enough of for a webhook client: time, or room. See worker.py."""
+CUTS = ("deadline", "connections")
+"""What there was not enough of for a webhook client. See worker.py."""
 
 RECORDS = ("event", "audit")
 
@@ -47,7 +47,7 @@ class Metrics:
         )
         self.connections_cut = Counter(
             "remediator_connections_cut",
-            "Webhook connections closed without an answer: over the deadline, or for want of memory or connections.",
+            "Webhook connections closed without an answer: over the deadline, or for want of connections.",
             ["reason"],
             registry=registry,
         )

@@ -32,7 +32,7 @@ MAX_WAITING = 256
 """Requests that wait for a thread; a burst of as many is through in a fifth of a second."""
 
 MAX_ARRIVING_BYTES = 32 * 1024 * 1024
-"""What may be there of requests that no thread has yet: three bodies of the largest size."""
+"""What may be there of requests that no thread has yet: three bodies of the largest size. See _receive for who goes."""
 
 MAX_HANDLED_BYTES = 12 * 1024 * 1024
 """Size of the requests that threads have. Read, the alerts of a body take several times its size: one of the largest is
@@ -123,14 +123,14 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
     def _receive(self, conn: ClientConnection) -> None:
         """Take what has come in, and hand the request on when it is whole."""
         before = conn.arrival.size
+        is_broken = is_whole = False
         try:
             is_whole = conn.receive()
         except (OSError, ValueError) as error:
             log.debug("connection broke", extra={"error": str(error)})
-            self._close(conn)
-            return
+            is_broken = True
         self._held_bytes += conn.arrival.size - before
-        if is_whole and not conn.arrival.size:
+        if is_broken or (is_whole and not conn.arrival.size):
             self._close(conn)
         elif is_whole:
             self._stop_waiting_for(conn)
@@ -142,7 +142,9 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
         elif conn not in self._arriving:
             self._wait_for(conn)
         elif self._held_bytes > MAX_ARRIVING_BYTES:
-            self._cut(max(self._arriving, key=_size), "memory")
+            # The youngest of those with more than their share: the older ones come to their end.
+            share = MAX_ARRIVING_BYTES // self.worker_connections
+            self._refuse(next((one for one in reversed(self._arriving) if _size(one) > share), conn))
 
     def _hand_on(self) -> None:
         """Give threads what waits for them."""
@@ -156,11 +158,10 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
             super().enqueue_req(conn)
 
     def _refuse(self, conn: ClientConnection) -> None:
-        """Answer a whole request without a thread."""
+        """Answer a request without a thread, if it is not whole without having read it."""
         self.app.refused()
         with contextlib.suppress(OSError):
             conn.sock.send(_OVERLOADED)
-        self._held_bytes -= conn.arrival.size
         self._close(conn)
 
     def _make_room(self) -> None:
@@ -196,7 +197,8 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
         self._close(conn)
 
     def _close(self, conn: ClientConnection) -> None:
-        if conn in self._arriving:
+        # What a thread had is counted no more.
+        if conn in self._open:
             self._held_bytes -= conn.arrival.size
         self._stop_waiting_for(conn)
         self._open.pop(conn, None)

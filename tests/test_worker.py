@@ -7,7 +7,7 @@ import ssl
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Event
 
@@ -23,6 +23,8 @@ from tests.service import SHIPPED, alert, body
 
 HEAD = b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 RESOLVED = body(alert(status="resolved"))
+
+REFUSED = 'remediator_notifications_total{code="503"}'
 
 STALLS = {
     "silent": b"",
@@ -91,15 +93,21 @@ def test_the_oldest_unfinished_connection_makes_room_for_a_new_one(replica: Repl
         assert [is_open(connections[0]), is_open(connections[-1])] == [False, True]
 
 
-def test_the_largest_unfinished_body_makes_room_for_others(replica: Replica) -> None:
-    """Bodies that arrive together take no more memory than is set aside: a largest is cut, and no small one."""
-    part = HEAD + b"Content-Length: %d\r\n\r\n" % MAX_BODY_BYTES + b"[" * (MAX_BODY_BYTES - 10)
-    number = MAX_ARRIVING_BYTES // len(part) + 1
+def test_large_bodies_at_once_come_to_their_end_one_after_the_other(replica: Replica) -> None:
+    """Of more than memory is set aside for, the youngest are refused with 503; small and older ones are served."""
+    head = HEAD + b"Content-Length: %d\r\n\r\n" % MAX_BODY_BYTES
+    part = head + b"[" * (MAX_BODY_BYTES - 10)
+    number = MAX_ARRIVING_BYTES // len(part)
     with stalled(replica, 1, STALLS["body"]) as (small,), stalled(replica, number, part) as large:
-        until("one is cut", lambda: cut(replica, "memory") == 1, 10)
-        assert sum(map(is_open, large)) == number - 1
-        assert is_open(small)
+        with stalled(replica, 1, head) as (youngest,):
+            with suppress(OSError):
+                youngest.sendall(part[len(head) :])
+            until("the youngest is refused", lambda: replica.value(REFUSED) == 1, 10)
         assert replica.post(RESOLVED)[0] == 200
+        assert all(map(is_open, [small, *large]))
+        large[0].setblocking(True)
+        large[0].sendall(b"[" * 10)
+        assert large[0].recv(65_536).startswith(b"HTTP/1.1 400 ")
 
 
 def test_more_than_can_be_answered_is_refused_at_once(replica: Replica, api: FaultyApi) -> None:
@@ -110,8 +118,7 @@ def test_more_than_can_be_answered_is_refused_at_once(replica: Replica, api: Fau
     number = THREADS + MAX_WAITING + 50
     with ThreadPoolExecutor(number) as pool:
         answers = [pool.submit(replica.post, body(alert())) for _ in range(number)]
-        refused = 'remediator_notifications_total{code="503"}'
-        until("the rest is refused", lambda: replica.value(refused) >= number - THREADS, 20)
+        until("the rest is refused", lambda: replica.value(REFUSED) >= number - THREADS, 20)
         assert sum(answer.done() for answer in answers) <= number - THREADS
         api.always("GET", None)
         go_on.set()
@@ -119,7 +126,7 @@ def test_more_than_can_be_answered_is_refused_at_once(replica: Replica, api: Fau
         assert "deliver again" in json.dumps([answer.result()[1] for answer in answers])
     assert set(codes) <= {200, 503}
     assert codes.total() == number
-    assert replica.value(refused) == codes[503]
+    assert replica.value(REFUSED) == codes[503]
 
 
 def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(replica: Replica) -> None:
