@@ -8,25 +8,27 @@ from urllib.parse import urlencode
 
 import urllib3
 
-from benchmarks.place import Place
 from remediator.cluster import FIELD_MANAGER
 from remediator.ledger import LEDGER
+
+FLOOR = "REMEDIATOR_BENCHMARK_FLOOR"
+"""The environment variable in which another process finds the floor's arguments and the Deployment's path, in JSON."""
 
 
 class Floor:
     """Writes the patch that the service writes, as the same field manager: the API server has the same work to do.
 
-    `ledger` is the annotation's text as the service wrote it last.
+    `address`, `certificate` and `token` are the API server's; `ledger` is the text that the service wrote last.
     """
 
-    def __init__(self, place: Place, profile: Mapping[str, str], ledger: str) -> None:
-        host, _, port = place.server.address.partition(":")
+    def __init__(self, *, address: str, certificate: str, token: str, profile: Mapping[str, str], ledger: str) -> None:
+        host, _, port = address.partition(":")
         # One connection, kept; TLS as strict as the service's.
         self._pool = urllib3.HTTPSConnectionPool(
-            host, int(port), maxsize=1, retries=False, ca_certs=str(place.server.certificate), timeout=10
+            host, int(port), maxsize=1, retries=False, ca_certs=certificate, timeout=10
         )
-        token = {"Authorization": f"Bearer {place.server.admin_token}"}
-        self._reading = {**token, "Accept": "application/json"}
+        bearer = {"Authorization": f"Bearer {token}"}
+        self._reading = {**bearer, "Accept": "application/json"}
         self._writing = {**self._reading, "Content-Type": "application/strategic-merge-patch+json"}
         self._query = urlencode({"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"})
         env = [{"name": name, "value": value} for name, value in profile.items()]

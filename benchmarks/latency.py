@@ -3,14 +3,18 @@
 import json
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from benchmarks import processor
+from benchmarks.bare import bare
 from benchmarks.figure import Compared, Effort, Figure, alternate, percentile, ratio_of, spell_seconds
-from benchmarks.floor import Floor
+from benchmarks.floor import FLOOR, Floor
 from benchmarks.place import Place, notification, place
 from benchmarks.sender import Sender
 from remediator.ledger import LEDGER, MAX_ENTRIES
@@ -35,8 +39,11 @@ def measure(effort: Effort, directory: Path) -> Iterator[Figure]:
         # From then on the ledger is as long as it gets, for the service remembers what the reset takes away.
         for _ in range(effort.of(MAX_ENTRIES + 5, 3)):
             race.ours()
-        race.take_ledger()
+        arguments = race.take_ledger()
         compared = alternate(race.ours, race.floor, effort.of(6 * BLOCK, 5))
+        environment = {FLOOR: json.dumps({**arguments, "path": scene.path(NAME)})}
+        with bare(directory / "least", "benchmarks.bare_actor", environment) as (_, address), Sender(address) as least:
+            hop = alternate(race.ours, partial(race.least, least), effort.of(2 * BLOCK, 5))
         race.close()
     ours, floor = statistics.median(compared.ours), statistics.median(compared.baseline)
     yield Figure(
@@ -49,6 +56,16 @@ def measure(effort: Effort, directory: Path) -> Iterator[Figure]:
         notes=race.explain(ours),
     )
     yield _p99(compared)
+    yield Figure(
+        name="the same, to the least service",
+        ours=spell_seconds(statistics.median(hop.ours)),
+        baseline=f"a bare Flask view around that GET and PATCH: {spell_seconds(statistics.median(hop.baseline))}",
+        ratio=hop.ratio,
+        notes=[
+            "a view that reads no alert, decides nothing and records nothing shows what the way over HTTP to any "
+            "service costs on this machine; what is left of the ratio is the service's own"
+        ],
+    )
 
 
 class _Race:
@@ -64,12 +81,20 @@ class _Race:
         # Of the service a single one is 0 or a tick, but the mean is right.
         self._costs, self._costs_of_floor = list[float](), list[float]()
 
-    def take_ledger(self) -> None:
-        """Let the floor write what the service has written last."""
+    def take_ledger(self) -> Mapping[str, Any]:
+        """Let the floor write what the service has written last. Returns the floor's arguments."""
         written = self._scene.api.get(self._path).body["metadata"]["annotations"][LEDGER]
         self._acts = len(json.loads(written)["acts"])
-        profile = yaml.safe_load(SHIPPED.read_text())["profiles"][0]
-        self._floor = Floor(self._scene, profile, written)
+        server = self._scene.server
+        arguments = {
+            "address": server.address,
+            "certificate": str(server.certificate),
+            "token": server.admin_token,
+            "profile": yaml.safe_load(SHIPPED.read_text())["profiles"][0],
+            "ledger": written,
+        }
+        self._floor = Floor(**arguments)
+        return arguments
 
     def close(self) -> None:
         """Hang up."""
@@ -100,6 +125,13 @@ class _Race:
         assert reason == "NotFiring"
         self._idle.append(idle)
         return get + patch
+
+    def least(self, sender: Sender) -> float:
+        """Seconds for the same act by the least service."""
+        self._scene.reset(NAME)
+        seconds, code, _ = sender.post(self._firing)
+        assert code == HTTPStatus.NO_CONTENT
+        return seconds
 
     def explain(self, ours: float) -> Sequence[str]:
         """What the time of ours is spent on."""
