@@ -34,8 +34,8 @@ ALERTS_IN_AUDIT = 20
 HEAD_START_SECONDS = 0.02
 """For the answer to whom an Event is about: both want the interpreter, and only the answer is waited for."""
 
-_EVENT_BACKLOG = 1_000
-_REMEMBERED_EVENTS = 1_000
+MAX_EVENTS = 1_000
+"""Events that may wait to be written, and names of those that were."""
 
 _WITHOUT_EVENT = frozenset({Reason.COOLING_DOWN})
 """A repeat within the cooldown is the normal case, and the act's own Event has said what there is to say."""
@@ -54,7 +54,7 @@ class Recorder:
         self._metrics = metrics
         self._emit_event = emit_event
         self._cluster = cluster
-        self._events: queue.Queue[Event | None] = queue.Queue(_EVENT_BACKLOG)
+        self._events: queue.Queue[Event | None] = queue.Queue(MAX_EVENTS)
         self._emitted: OrderedDict[str, None] = OrderedDict()
         self._audit = AuditLog(audit, metrics.records_dropped.labels(kind="audit").inc)
         self._closing = threading.Event()
@@ -154,7 +154,7 @@ class Recorder:
         if event.name in self._emitted:
             return
         self._emitted[event.name] = None
-        while len(self._emitted) > _REMEMBERED_EVENTS:
+        while len(self._emitted) > MAX_EVENTS:
             self._emitted.popitem(last=False)
         try:
             self._events.put_nowait(event)

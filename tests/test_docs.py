@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click import Option
 from prometheus_client import CollectorRegistry
 
+from remediator import arbiter, audit, recorder, remediation, worker
+from remediator.alerts import MAX_BODY_BYTES
 from remediator.cli.serve import serve
 from remediator.metrics import Metrics
 from remediator.policy_schema import json_schema
@@ -178,3 +181,40 @@ def test_the_changelog_is_in_alertmanagers_form() -> None:
     entries = re.findall(r"^\* (.*)$", page("CHANGELOG.md"), re.MULTILINE)
     assert entries
     assert all(re.match(r"\[(CHANGE|FEATURE|ENHANCEMENT|BUGFIX)\] ", entry) for entry in entries)
+
+
+def test_the_bounds_are_what_is_documented() -> None:
+    """The table of bounds has the numbers of the code, in its order."""
+    section = page("docs/performance.md").partition("## Bounds")[2].partition("\n## ")[0]
+    rows = [row.split("|")[2] for row in section.splitlines() if row.startswith("| ") and "bound" not in row]
+    stated = [int(number) for row in rows for number in re.findall(r"\d+", row)]
+    mebibyte = 1024 * 1024
+    assert stated == [
+        worker.REQUEST_SECONDS,
+        remediation.TIME_LIMIT,
+        arbiter.THREADS,
+        worker.MAX_WAITING,
+        worker.WAITING_SECONDS,
+        arbiter.CONNECTIONS,
+        arbiter.KEEPALIVE_SECONDS,
+        MAX_BODY_BYTES / mebibyte,
+        worker.MAX_ARRIVING_BYTES / mebibyte,
+        worker.MAX_HANDLED_BYTES / mebibyte,
+        audit.MAX_WAITING,
+        recorder.MAX_EVENTS,
+    ]
+
+
+def test_the_charts_resources_are_what_is_documented() -> None:
+    """Replicas, requests and limits of the sizing table are the defaults of the chart."""
+    values = yaml.safe_load(page("helm/remediator/values.yaml"))
+    section = page("docs/performance.md").partition("## Sizing")[2].partition("\n## ")[0]
+    stated = [row.split("|")[2].strip() for row in section.splitlines() if row.startswith("| ") and "why" not in row]
+    requests, limits = values["resources"]["requests"], values["resources"]["limits"]
+    assert stated == [
+        str(values["replicaCount"]),
+        requests["memory"],
+        limits["memory"],
+        requests["cpu"],
+        limits.get("cpu", "none"),
+    ]
