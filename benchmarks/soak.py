@@ -31,8 +31,7 @@ from remediator.arbiter import THREADS
 from tests.acceptance.fleet import Member
 
 SETTLE_SECONDS = 15.0
-"""More than connections are kept open for (5 s), than a client that stalls is put up with (10 s), and than a look at
-the targets comes again (5 s)."""
+"""More than a client that stalls is put up with (10 s), and than a look at the targets comes again (5 s)."""
 
 SECONDS = 60.0
 

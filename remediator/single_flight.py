@@ -22,7 +22,7 @@ SPACING_SECONDS = 0.0006
 """From the beginning of a call to that of the next, for each of those who may be on their way to it: about what it
 takes to read a notification, so that in a storm the others are there when the next call begins."""
 
-MAX_SPACING_SECONDS = 0.03
+MAX_SPACING_SECONDS = 0.05
 
 SHORTEST_SECONDS = 0.05
 """What a call is given that begins at the last moment: a timeout of 0 would mean none to some."""
