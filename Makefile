@@ -35,13 +35,13 @@ check: venv ## Type-check, lint, check the formatting and the layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: venv components ## Measure against the floor and the peers, a quarter of an hour (SUBJECTS="latency memory")
+bench: venv components control-plane ## Measure against the floor and the peers, a quarter of an hour (SUBJECTS="latency memory")
 	$(BIN)/python -m benchmarks $(SUBJECTS)
 
-performance: venv components ## Measure, and renew the table in docs/performance.md
+performance: venv components control-plane ## Measure, and renew the table in docs/performance.md
 	$(BIN)/python -m benchmarks --write
 
-soak: venv components ## Mixed load and trouble for MINUTES=30: nothing may leak, everything has to add up
+soak: venv components control-plane ## Mixed load and trouble for MINUTES=30: nothing may leak, everything has to add up
 	$(BIN)/python -m benchmarks.soak --minutes=$(or $(MINUTES),30)
 
 format: venv ## Format the code and mend what the linter can mend
