@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.clients.sender import reason
+from benchmarks.clients.wire import Address, Connection, request
 from benchmarks.figure import Effort, Figure, spell_seconds
 from benchmarks.place import Place, place
-from benchmarks.sender import reason
-from benchmarks.wire import Address, Connection, request
 from remediator.observation import FOLLOWING_SECONDS
 from tests.acceptance.fleet import Fleet, Member, pair
 from tests.acceptance.incidents import acts_of, env_of

@@ -12,11 +12,11 @@ from typing import Any
 import yaml
 
 from benchmarks import processor
-from benchmarks.bare import bare
+from benchmarks.clients.sender import Sender
 from benchmarks.figure import Compared, Effort, Figure, alternate, percentile, ratio_of, spell_seconds
-from benchmarks.floor import FLOOR, Floor
+from benchmarks.floors.bare import bare
+from benchmarks.floors.floor import FLOOR, Floor
 from benchmarks.place import Place, notification, place
-from benchmarks.sender import Sender
 from remediator.ledger import LEDGER, MAX_ENTRIES
 from tests.service import SHIPPED, alert, body
 
@@ -42,7 +42,10 @@ def measure(effort: Effort, directory: Path) -> Iterator[Figure]:
         arguments = race.take_ledger()
         compared = alternate(race.ours, race.floor, effort.of(6 * BLOCK, 5))
         environment = {FLOOR: json.dumps({**arguments, "path": scene.path(NAME)})}
-        with bare(directory / "least", "benchmarks.bare_actor", environment) as (_, address), Sender(address) as least:
+        with (
+            bare(directory / "least", "benchmarks.floors.bare_actor", environment) as (_, address),
+            Sender(address) as least,
+        ):
             hop = alternate(race.ours, partial(race.least, least), effort.of(2 * BLOCK, 5))
         race.close()
     ours, floor = statistics.median(compared.ours), statistics.median(compared.baseline)

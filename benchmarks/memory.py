@@ -12,11 +12,11 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import footprint
-from benchmarks.bare import bare
+from benchmarks.clients.flood import flood
+from benchmarks.clients.wire import Address
 from benchmarks.figure import Compared, Effort, Figure, spell
-from benchmarks.flood import flood
+from benchmarks.floors.bare import bare
 from benchmarks.place import Place, notification, place
-from benchmarks.wire import Address
 from remediator.alerts import MAX_BODY_BYTES
 from tests.service import alert, body
 

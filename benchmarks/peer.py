@@ -9,9 +9,9 @@ from pathlib import Path
 
 import yaml
 
+from benchmarks.clients.sender import Sender
 from benchmarks.figure import Effort, Figure, alternate, ratio_of, spell_seconds
 from benchmarks.place import NAMESPACE, Place, notification, place
-from benchmarks.sender import Sender
 from demo.waiting import until
 from tests.acceptance.stack import free_address
 from tests.components import component

@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from benchmarks.clients.open_loop import PATIENCE_SECONDS, Load, Sample, run
+from benchmarks.clients.probes import Probed, probing
+from benchmarks.clients.stalled import stalled
+from benchmarks.clients.wire import request
 from benchmarks.figure import Effort, Figure, percentile, ratio_of, spell_seconds
-from benchmarks.open_loop import PATIENCE_SECONDS, Load, Sample, run
 from benchmarks.place import Place, notification, place
-from benchmarks.probes import Probed, probing
 from benchmarks.slow_api import SlowApi
-from benchmarks.stalled import stalled
-from benchmarks.wire import request
 from tests.acceptance.fleet import Member
 from tests.service import alert, body
 

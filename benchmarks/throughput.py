@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.bare import bare
+from benchmarks.clients.load import CONNECTIONS, Load, load
+from benchmarks.clients.sender import Sender
+from benchmarks.clients.wire import Address
 from benchmarks.figure import Compared, Effort, Figure, alternate, ratio_of, spell, spell_seconds
-from benchmarks.load import CONNECTIONS, Load, load
+from benchmarks.floors.bare import bare
 from benchmarks.place import place
 from benchmarks.processor import children, seconds
-from benchmarks.sender import Sender
-from benchmarks.wire import Address
 from tests.acceptance.fleet import PAYLOADS, Member
 
 GOAL = 0.7

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.accounts import Record, discrepancies
-from benchmarks.book import Book
-from benchmarks.wire import Answer
+from benchmarks.clients.wire import Answer
+from benchmarks.soak.accounts import Record, discrepancies
+from benchmarks.soak.book import Book
 
 EXPECTED = frozenset({200, 503})
 

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.flood import flood
+from benchmarks.clients.flood import flood
 from benchmarks.footprint import alone, family
 from remediator.embedded import EmbeddedCluster
 from tests.replica import Replica

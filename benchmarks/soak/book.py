@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.wire import Answer
+from benchmarks.clients.wire import Answer
 
 Told = tuple[str, str]
 """A remediation, empty where none was asked, and a reason."""

@@ -16,16 +16,17 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.accounts import Record, discrepancies
-from benchmarks.book import Book
-from benchmarks.crowd import Crowd
-from benchmarks.estate import ACTING, CANARIES, SCALING, Estate
 from benchmarks.figure import Figure, ratio_of, spell_seconds
 from benchmarks.place import place
-from benchmarks.processes import State, state_of
 from benchmarks.report import lines
 from benchmarks.slow_api import SlowApi
-from benchmarks.trouble import FAULTS
+from benchmarks.soak.accounts import Record, discrepancies
+from benchmarks.soak.beside import beside
+from benchmarks.soak.book import Book
+from benchmarks.soak.crowd import Crowd
+from benchmarks.soak.estate import ACTING, CANARIES, SCALING, Estate
+from benchmarks.soak.processes import State, state_of
+from benchmarks.soak.trouble import FAULTS
 from demo.waiting import until
 from remediator.arbiter import THREADS
 from tests.acceptance.fleet import Member
@@ -116,19 +117,13 @@ def _rest(service: Member, book: Book, clock: _Clock) -> State:
 @contextmanager
 def _reporting(service: Member, book: Book, clock: _Clock) -> Iterator[None]:
     """A line a minute."""
-    stop = threading.Event()
 
-    def run() -> None:
+    def run(stop: threading.Event) -> None:
         while not stop.wait(SECONDS):
             clock.say(f"{state_of(service)}\n      {_told(book)}")
 
-    thread = threading.Thread(target=run, name="reporting")
-    thread.start()
-    try:
+    with beside("reporting", run):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def _told(book: Book) -> str:

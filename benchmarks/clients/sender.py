@@ -8,7 +8,7 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Self
 
-from benchmarks.wire import Address, request
+from benchmarks.clients.wire import Address, request
 
 SECONDS = 30.0
 """Far longer than any answer takes."""

@@ -5,7 +5,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.wire import Address
+from benchmarks.clients.wire import Address
 from tests.components import component
 
 CONNECTIONS = 16

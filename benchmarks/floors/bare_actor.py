@@ -8,7 +8,7 @@ import os
 
 from flask import Flask, request
 
-from benchmarks.floor import FLOOR, Floor
+from benchmarks.floors.floor import FLOOR, Floor
 
 _arguments = json.loads(os.environ[FLOOR])
 _path = _arguments.pop("path")

@@ -11,7 +11,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from benchmarks.book import LATE_SECONDS, Book, Told
+from benchmarks.soak.book import LATE_SECONDS, Book, Told
 from tests.acceptance.fleet import Member
 
 _UNANSWERED_WRITE = "gave no answer when"

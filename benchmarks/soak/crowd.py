@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Literal
 
-from benchmarks.book import Book
-from benchmarks.wire import Address, Answer, Connection, Pool, request
+from benchmarks.clients.wire import Address, Answer, Connection, Pool, request
+from benchmarks.soak.beside import beside
+from benchmarks.soak.book import Book
 from tests.service import alert, body
 
 Manner = Literal[
@@ -50,24 +51,8 @@ class Crowd:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Send from the start of a `with` to its end, and wait for the answers then."""
-        stop = threading.Event()
-        problems = list[BaseException]()
-
-        def run() -> None:
-            try:
-                asyncio.run(self._run(stop))
-            except BaseException as error:  # noqa: BLE001 - it is raised where somebody sees it
-                problems.append(error)
-
-        thread = threading.Thread(target=run, name="crowd")
-        thread.start()
-        try:
+        with beside("crowd", lambda stop: asyncio.run(self._run(stop))):
             yield
-        finally:
-            stop.set()
-            thread.join()
-        if problems:
-            raise problems[0]
 
     async def _run(self, stop: threading.Event) -> None:
         pool = Pool(self._address, fresh=FRESH)

@@ -18,6 +18,7 @@ import yaml
 
 from benchmarks.place import NAMESPACE, Place
 from benchmarks.slow_api import SlowApi
+from benchmarks.soak.beside import beside
 from remediator.ledger import LEDGER
 from tests.acceptance.fleet import Member
 from tests.acceptance.incidents import ROLE, canary, env_of, policy
@@ -155,17 +156,11 @@ def _way_back(name: str, deployment: Mapping[str, Any]) -> Mapping[str, Any] | N
 @contextmanager
 def _every(seconds: float, work: Callable[[], None]) -> Iterator[None]:
     """Do something again and again on a thread; an API server that is away at the time is asked the next time."""
-    stop = threading.Event()
 
-    def run() -> None:
+    def run(stop: threading.Event) -> None:
         while not stop.wait(seconds):
             with contextlib.suppress(OSError, http.client.HTTPException, KeyError):
                 work()
 
-    thread = threading.Thread(target=run, name=work.__name__)
-    thread.start()
-    try:
+    with beside(work.__name__, run):
         yield
-    finally:
-        stop.set()
-        thread.join()

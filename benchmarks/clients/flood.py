@@ -2,8 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from benchmarks.sender import Sender
-from benchmarks.wire import Address
+from benchmarks.clients.sender import Sender
+from benchmarks.clients.wire import Address
 
 
 def flood(address: Address, body: bytes, count: int, connections: int) -> None:

@@ -13,7 +13,7 @@ from itertools import cycle, islice
 from multiprocessing.connection import Connection as Pipe
 from typing import Literal
 
-from benchmarks.wire import Address, Connection, request
+from benchmarks.clients.wire import Address, Connection, request
 
 Stall = Literal["body", "header", "half-closed", "silent"]
 

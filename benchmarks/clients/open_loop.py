@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
-from benchmarks.wire import Address, Pool
+from benchmarks.clients.wire import Address, Pool
 
 PATIENCE_SECONDS = 10.0
 """Alertmanager gives up after its group_interval, 10 s at the least; an answer after that reaches nobody."""

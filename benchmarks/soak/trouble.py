@@ -4,8 +4,8 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 
-from benchmarks.crowd import SLOWLY_SECONDS, Crowd
-from benchmarks.estate import ACTING, TOKEN_SECONDS, Estate, replace
+from benchmarks.soak.crowd import SLOWLY_SECONDS, Crowd
+from benchmarks.soak.estate import ACTING, TOKEN_SECONDS, Estate, replace
 from remediator.credentials import REREAD_SECONDS
 from remediator.reload import POLL_SECONDS
 from tests.acceptance.crossing import HangUp, Moment, Plan

@@ -1,0 +1,1 @@
+"""What is compared with: the least that could do the same."""

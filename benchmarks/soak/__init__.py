@@ -1,0 +1,1 @@
+"""Minutes of mixed load and trouble, and then: nothing leaked, and everything adds up."""
