@@ -14,7 +14,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 from remediator.crowd import Crowd
-from remediator.listening import TLS
+from remediator.listening import TLS, Certificates
 from remediator.metrics import Metrics
 from remediator.worker import DeadlineWorker
 
@@ -75,6 +75,7 @@ class Arbiter(BaseApplication):  # type: ignore[misc]
         }
         if self._tls:
             settings |= {"certfile": str(self._tls.cert_file), "keyfile": str(self._tls.key_file)}
+            settings["ssl_context"] = Certificates(self._tls).context
             if self._tls.client_ca_file:
                 settings |= {"ca_certs": str(self._tls.client_ca_file), "cert_reqs": 2}
         for name, value in settings.items():
@@ -84,9 +85,9 @@ class Arbiter(BaseApplication):  # type: ignore[misc]
         """Called by gunicorn in the worker, after the fork."""
         return self._start()
 
-    def refused(self) -> None:
-        """The worker has answered 503 without a thread."""
-        self._metrics.notifications.labels(code="503").inc()
+    def refused(self, code: int) -> None:
+        """The worker has answered without a thread."""
+        self._metrics.notifications.labels(str(int(code))).inc()
 
     def cut(self, reason: str) -> None:
         """The worker has closed a connection that got no answer."""

@@ -1,6 +1,10 @@
 """A client's connection to the webhook: read without waiting, until a request is whole."""
 
+import contextlib
+import json
+import logging
 import ssl
+from http import HTTPStatus
 from typing import Any
 
 from gunicorn.http import get_parser
@@ -9,6 +13,13 @@ from gunicorn.workers.gthread import TConn
 
 from remediator.alerts import MAX_BODY_BYTES
 from remediator.arrival import Arrival
+
+log = logging.getLogger(__name__)
+
+_REFUSALS = {
+    HTTPStatus.SERVICE_UNAVAILABLE: "more notifications at once than can be answered in time; deliver again",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "the head of the request is over 64 KiB",
+}
 
 _FIRST_BYTES, _NEXT_BYTES = 16_384, 262_144
 """Most requests fit into the first; a buffer of the other size comes from the system and goes back there each time."""
@@ -30,6 +41,11 @@ class ClientConnection(TConn):  # type: ignore[misc]
         self.whole_since = 0.0
         self._shakes_hands = False
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing of a request has come in; a TLS handshake is none."""
+        return self.initialized and not self.arrival.size
+
     def expect_request(self) -> None:
         """A request begins."""
         self.arrival = Arrival(MAX_BODY_BYTES)
@@ -49,7 +65,7 @@ class ClientConnection(TConn):  # type: ignore[misc]
         try:
             self._shake_hands()
             data = self.sock.recv(_NEXT_BYTES if self.arrival.size else _FIRST_BYTES)
-        except (BlockingIOError, ssl.SSLWantReadError):
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return False
         # What TLS has decrypted already wakes no selector.
         while data and isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
@@ -59,6 +75,21 @@ class ClientConnection(TConn):  # type: ignore[misc]
             self.arrival.expects_continue = False
             self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         return self.arrival.is_whole
+
+    def is_kept_out(self, error: OSError | ValueError) -> bool:
+        """Whether TLS has kept the client out, for its fault or for ours, as the log then tells. A hang-up is none."""
+        if self.initialized or isinstance(error, ConnectionError | ssl.SSLEOFError):
+            log.debug("connection broke", extra={"error": str(error)})
+            return False
+        log.warning("TLS handshake failed", extra={"client": str(self.client), "error": str(error)})
+        return True
+
+    def refuse(self, code: HTTPStatus) -> None:
+        """Say no, without waiting; a client that still sends may only see that its connection ends."""
+        body = json.dumps({"error": _REFUSALS[code]}) + "\n"
+        head = f"HTTP/1.1 {code} {code.phrase}\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        with contextlib.suppress(OSError):
+            self.sock.send(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
 
     def _shake_hands(self) -> None:
         if self.initialized:

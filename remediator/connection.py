@@ -133,6 +133,8 @@ class Connection:
         if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
             refusal = from_status(verb, response.status, body, response.reason)
             stale = response.status == HTTPStatus.UNAUTHORIZED or _ANONYMOUS in str(refusal)
+            # What somebody else says is no reason to doubt the credentials.
+            stale = stale and not request.stranger
             return _Failure(error=refusal, stale=stale)
         if not request.stranger:
             self._compare_clocks(response.headers.get("Date"))
@@ -148,7 +150,7 @@ class Connection:
     def _compare_clocks(self, date: str | None) -> None:
         try:
             theirs = parsedate_to_datetime(date or "")
-        except ValueError:
+        except (ValueError, OverflowError):
             return  # It said no time, so what it said before holds.
         if theirs.tzinfo:
             skew = theirs - datetime.now(UTC)

@@ -18,6 +18,11 @@ def begin() -> None:
     gc.disable()
 
 
+def end() -> None:
+    """Collect garbage again, where a start came to nothing."""
+    gc.enable()
+
+
 def settle() -> None:
     """Before the fork: all that is there is never looked at again, and garbage is collected from here on.
 

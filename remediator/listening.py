@@ -1,11 +1,15 @@
 """Sockets and certificates, tried before anything is started, so that a wrong one is an error of one line."""
 
+import logging
+import os
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 
 class CannotServe(Exception):
@@ -19,6 +23,35 @@ class TLS:
     cert_file: Path
     key_file: Path
     client_ca_file: Path | None = None
+
+
+class Certificates:
+    """A TLS's files, read again when one has changed. A change that cannot be used leaves the last ones in use."""
+
+    def __init__(self, tls: TLS) -> None:
+        self._files = [file for file in (tls.cert_file, tls.key_file, tls.client_ca_file) if file]
+        self._context: ssl.SSLContext | None = None
+        self._read: object = None
+
+    def context(self, config: object, make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+        """What connections from now on are made with; `make` reads the files. gunicorn's hook `ssl_context`.
+
+        Raises OSError where the files cannot be used and never could.
+        """
+        try:
+            stamp = [(found.st_ino, found.st_mtime_ns, found.st_size) for found in map(os.stat, self._files)]
+        except OSError as error:
+            stamp = [(0, 0, error.errno or 0)]
+        if stamp != self._read:
+            try:
+                self._context = make()
+            except OSError as error:
+                if self._context is None:
+                    raise
+                log.error("certificate not read again, the last one stays in use", extra={"error": str(error)})
+            self._read = stamp
+        assert self._context  # noqa: S101 - for mypy
+        return self._context
 
 
 @contextmanager

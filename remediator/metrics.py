@@ -7,10 +7,10 @@ from remediator.policy import Policy
 from remediator.reasons import Reason
 from remediator.verification import Verdict
 
-NOTIFICATION_CODES = ("200", "400", "401", "404", "405", "411", "413", "415", "500", "503")
+NOTIFICATION_CODES = ("200", "400", "401", "404", "405", "411", "413", "415", "431", "500", "503")
 
-CUTS = ("deadline", "connections")
-"""What there was not enough of for a webhook client. See worker.py."""
+CUTS = ("deadline", "connections", "handshake")
+"""Why a webhook client got no answer. See worker.py."""
 
 RECORDS = ("event", "audit")
 
@@ -47,7 +47,7 @@ class Metrics:
         )
         self.connections_cut = Counter(
             "remediator_connections_cut",
-            "Webhook connections closed without an answer: over the deadline, or for want of connections.",
+            "Webhook connections closed without an answer: at the deadline, for want of room, or in the handshake.",
             ["reason"],
             registry=registry,
         )

@@ -6,14 +6,17 @@ delivers again within seconds, and an answer that comes later than it waits reac
 """
 
 import contextlib
+import errno
 import itertools
 import logging
 import selectors
 import socket
+import threading
 import time
 from collections import deque
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
@@ -38,16 +41,12 @@ MAX_HANDLED_BYTES = 12 * 1024 * 1024
 """Size of the requests that threads have. Read, the alerts of a body take several times its size: one of the largest is
 answered after the other, and small ones beside it."""
 
-_REFUSAL = b"""{"error": "more notifications at once than can be answered in time; deliver again"}\n"""
-_OVERLOADED = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: application/json\r\n"
-_OVERLOADED += b"Content-Length: %d\r\n\r\n%b" % (len(_REFUSAL), _REFUSAL)
-
 
 class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
     """A ThreadWorker that hands whole requests to its threads, and ends those that take too long.
 
-    All of it but `handle`, which is gunicorn's, runs in the main loop. The application is told of what no view sees:
-    `refused()` of a request that is answered 503 here, `cut(reason)` of a connection that is closed without an answer,
+    All of it but `handle` and `handle_request` runs in the main loop. The application is told of what no view sees:
+    `refused(code)` of a request that is answered here, `cut(reason)` of a connection that is closed without an answer,
     and the size of the `crowd` of those whose request is there and who have no answer yet.
     """
 
@@ -61,24 +60,46 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
         self._held_bytes = 0
         self._threads = self.cfg.threads
 
+    def get_thread_pool(self) -> ThreadPoolExecutor:
+        """Start all threads: one for which there is no room is then an error of the start, and not of a request."""
+        pool: ThreadPoolExecutor = super().get_thread_pool()
+        all_there = threading.Barrier(self._threads + 1)
+        for _ in range(self._threads):
+            pool.submit(all_there.wait)
+        all_there.wait()
+        return pool
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """Do what came up in a turn of the main loop, of which there is one a second at the least.
+
+        What one event leads to may close the connection of another one, which is then passed over.
+        """
+        registered = self.poller.get_map()
+        for key, _ in self.poller.select(min(timeout, 1.0)):
+            if registered.get(key.fd) is key:
+                key.data(key.fileobj)
+
+    def handle_request(self, req: Any, conn: ClientConnection) -> Any:
+        """Answer, on a thread. Where what has come in is not the request and nothing else, the connection ends with it:
+        nothing is waited for after the answer, and nothing is taken for another request.
+        """
+        if conn.arrival.body_size != getattr(req.body.reader, "length", None):
+            req.force_close()
+        return super().handle_request(req, conn)
+
     def accept(self, listener: socket.socket) -> None:
         """Take a new connection; where there is room for no other, one goes that waits for its client."""
         if self.nr_conns >= self.worker_connections - 1:
             self._make_room()
         try:
             client, address = listener.accept()
-        except BlockingIOError:
-            return
         except OSError as error:
-            log.warning("connection not accepted", extra={"error": str(error)})
-            self._make_room()
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                log.warning("connection not accepted", extra={"error": str(error)})
+                self._make_room()
             return
         self.nr_conns += 1
-        # Until it says something it is like one that is kept for another request.
-        conn = ClientConnection(self.cfg, client, address, listener.getsockname())
-        conn.set_timeout()
-        self.keepalived_conns.append(conn)
-        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_client_socket_readable, conn))
+        self._keep(ClientConnection(self.cfg, client, address, listener.getsockname()))
 
     def enqueue_req(self, conn: ClientConnection) -> None:
         """Called by gunicorn when a connection without a request has something to say: a request's time begins."""
@@ -104,6 +125,7 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
         now = time.monotonic()
         while self._waiting and now > self._waiting[0].whole_since + WAITING_SECONDS:
             self._refuse(self._waiting.popleft())
+        self._hand_on()
         for conn in itertools.takewhile(lambda conn: now > conn.deadline, list(self._open)):
             self._cut(conn, "deadline")
 
@@ -112,8 +134,17 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
         for listener in self.sockets:
             listener.close()
         for conn in list(self.keepalived_conns):
-            self._close_kept(conn)
+            # It may have said something just now.
+            self.on_client_socket_readable(conn, conn.sock)
+            if conn in self._arriving and not conn.arrival.size:
+                self._close(conn)
         log.info("stopping", extra={"inFlight": len(self._open)})
+
+    def _keep(self, conn: ClientConnection) -> None:
+        """Wait for a request that may come or not."""
+        conn.set_timeout()
+        self.keepalived_conns.append(conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_client_socket_readable, conn))
 
     def _wait_for(self, conn: ClientConnection) -> None:
         """Let the selector say when there is more."""
@@ -127,8 +158,9 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
         try:
             is_whole = conn.receive()
         except (OSError, ValueError) as error:
-            log.debug("connection broke", extra={"error": str(error)})
             is_broken = True
+            if conn.is_kept_out(error):
+                self.app.cut("handshake")
         self._held_bytes += conn.arrival.size - before
         if is_broken or (is_whole and not conn.arrival.size):
             self._close(conn)
@@ -139,6 +171,12 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
             self._hand_on()
             if len(self._waiting) > MAX_WAITING:
                 self._refuse(self._waiting.pop())
+        elif conn.arrival.has_endless_head:
+            self._refuse(conn, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        elif conn.is_silent and self.alive:
+            self._stop_waiting_for(conn)
+            del self._open[conn]
+            self._keep(conn)
         elif conn not in self._arriving:
             self._wait_for(conn)
         elif self._held_bytes > MAX_ARRIVING_BYTES:
@@ -147,30 +185,37 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
             self._refuse(next((one for one in reversed(self._arriving) if _size(one) > share), conn))
 
     def _hand_on(self) -> None:
-        """Give threads what waits for them."""
-        self.app.crowd.size = len(self._handled) + len(self._waiting)
-        while self._waiting and len(self._handled) < self._threads:
-            if self._handled and sum(map(_size, (*self._handled, self._waiting[0]))) > MAX_HANDLED_BYTES:
-                return
-            conn = self._waiting.popleft()
-            self._held_bytes -= conn.arrival.size
+        """Give threads what waits for them; a large body waits for the memory of another, and holds up no small one."""
+        bytes_handled = sum(map(_size, self._handled))
+        for conn in list(self._waiting):
+            if len(self._handled) >= self._threads:
+                break
+            if self._handled and bytes_handled + _size(conn) > MAX_HANDLED_BYTES:
+                continue
+            self._waiting.remove(conn)
+            self._held_bytes -= _size(conn)
+            bytes_handled += _size(conn)
             self._handled[conn] = None
             super().enqueue_req(conn)
+        self.app.crowd.size = len(self._handled) + len(self._waiting)
 
-    def _refuse(self, conn: ClientConnection) -> None:
-        """Answer a request without a thread, if it is not whole without having read it."""
-        self.app.refused()
-        with contextlib.suppress(OSError):
-            conn.sock.send(_OVERLOADED)
+    def _refuse(self, conn: ClientConnection, code: HTTPStatus = HTTPStatus.SERVICE_UNAVAILABLE) -> None:
+        """Answer a request without a thread, and if need be without having read it."""
+        self.app.refused(code)
+        conn.refuse(code)
         self._close(conn)
 
     def _make_room(self) -> None:
-        """The oldest with half a request goes, or else the one that has been without one for longest."""
-        if self._arriving:
-            self._cut(next(iter(self._arriving)), "connections")
-        elif self.keepalived_conns:
-            self._close_kept(self.keepalived_conns[0])
+        """The connection that has been without a request for longest goes, or else the oldest with half a one."""
+        kept = self.keepalived_conns
+        # One that has come just now is about to say something.
+        if kept and (not self._arriving or kept[0].timeout < time.monotonic() + self.cfg.keepalive - WAITING_SECONDS):
+            conn = kept.popleft()
+            self.poller.unregister(conn.sock)
+            self._close(conn)
             self.app.cut("connections")
+        elif self._arriving:
+            self._cut(next(iter(self._arriving)), "connections")
 
     def _cut(self, conn: ClientConnection, reason: str) -> None:
         """End a connection without an answer; one that waits for a thread is answered in its own time."""
@@ -190,11 +235,6 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
         if conn in self._arriving:
             del self._arriving[conn]
             self.poller.unregister(conn.sock)
-
-    def _close_kept(self, conn: ClientConnection) -> None:
-        self.poller.unregister(conn.sock)
-        self.keepalived_conns.remove(conn)
-        self._close(conn)
 
     def _close(self, conn: ClientConnection) -> None:
         # What a thread had is counted no more.

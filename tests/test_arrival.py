@@ -25,6 +25,8 @@ def arrived(*pieces: bytes) -> Arrival:
     [
         pytest.param(HEAD + b"Content-Length: 5\r\n\r\nalert", id="with-its-body"),
         pytest.param(HEAD + b"content-length:5 \r\nAccept: */*\r\n\r\nalert", id="length-in-other-spelling"),
+        pytest.param(HEAD + b"Content-Length: 0000000000005\r\n\r\nalert", id="length-with-zeros"),
+        pytest.param(HEAD + b"Content-Length: %b\r\n\r\n" % (b"9" * 5000), id="length-without-measure"),
         pytest.param(HEAD + b"Content-Length: 0\r\n\r\n", id="without-a-body"),
         pytest.param(HEAD + b"\r\n", id="without-a-length"),
         pytest.param(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", id="chunked"),
@@ -56,11 +58,18 @@ def test_a_client_that_sends_no_more_is_not_waited_for() -> None:
     assert arrived(b"").size == 0
 
 
-def test_a_head_without_an_end_is_handed_on() -> None:
-    """Over 64 KiB of head is gunicorn's to refuse."""
+def test_a_head_without_an_end_is_not_waited_for() -> None:
+    """Over 64 KiB of head is no request, unless its end has come with the rest."""
     head = HEAD + b"X: " + b"x" * MAX_HEAD_BYTES
-    assert not arrived(head[:MAX_HEAD_BYTES]).is_whole
-    assert arrived(head).is_whole
+    assert not arrived(head[:MAX_HEAD_BYTES]).has_endless_head
+    assert arrived(head).has_endless_head
+    assert not arrived(head + b"\r\n\r\n").has_endless_head
+
+
+def test_what_comes_after_the_head_is_told_from_the_body() -> None:
+    """A client that does not wait for its answer has sent more than its body."""
+    assert arrived(HEAD + b"Content-Length: 5\r\n\r\nalert").body_size == 5
+    assert arrived(HEAD + b"Content-Length: 5\r\n\r\nalert", b"POST").body_size == 9
 
 
 def test_a_client_that_waits_to_be_asked_for_its_body_is_seen() -> None:
@@ -68,4 +77,5 @@ def test_a_client_that_waits_to_be_asked_for_its_body_is_seen() -> None:
     expecting = HEAD + b"Expect: 100-continue\r\n"
     assert arrived(expecting + b"Content-Length: 5\r\n\r\n").expects_continue
     assert not arrived(expecting + b"Content-Length: 5\r\n\r\nalert").expects_continue
+    assert not arrived(expecting.replace(b"1.1", b"1.0") + b"Content-Length: 5\r\n\r\n").expects_continue
     assert not arrived(expecting + b"Content-Length: 1001\r\n\r\n").expects_continue

@@ -7,7 +7,8 @@ import ssl
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -16,7 +17,7 @@ import pytest
 from demo.waiting import until
 from remediator.alerts import MAX_BODY_BYTES
 from remediator.arbiter import CONNECTIONS, THREADS
-from remediator.worker import MAX_ARRIVING_BYTES, MAX_WAITING
+from remediator.worker import MAX_ARRIVING_BYTES, MAX_HANDLED_BYTES, MAX_WAITING
 from tests.faults import FaultyApi, First
 from tests.replica import Replica
 from tests.service import SHIPPED, alert, body
@@ -197,3 +198,130 @@ def test_clients_that_stall_in_the_tls_handshake_take_no_thread(
                 response.read()
         connection.close()
         assert cut(replica, "deadline") == 0
+
+
+HANGING = {
+    "chunked": HEAD + b"Transfer-Encoding: chunked\r\n\r\n",
+    "over-the-limit": HEAD + b"Content-Length: 99999999\r\n\r\n",
+    "of-another-path": b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n",
+    "endless-head": HEAD + b"".join(b"X-%d: %s\r\n" % (number, b"x" * 7000) for number in range(12)),
+}
+
+
+@pytest.mark.parametrize("request_", HANGING)
+def test_a_body_that_is_not_wanted_is_not_waited_for(replica: Replica, request_: str) -> None:
+    """What is refused by its head ends with the answer, so that those who send no more than that take no thread."""
+    with stalled(replica, 2 * THREADS, HANGING[request_]) as connections:
+        assert {replica.post(RESOLVED)[0] for _ in range(5)} == {200}
+        answers = [b"".join(iter(partial(one.recv, 65_536), b"")) for one in connections]
+    assert {answer.partition(b"\r\n")[0][:10] for answer in answers} == {b"HTTP/1.1 4"}
+    assert all(b"\r\nConnection: close\r\n" in answer for answer in answers)
+
+
+def test_what_comes_with_a_request_is_not_taken_for_another(replica: Replica) -> None:
+    """A client that does not wait for its answer gets that one, and the connection ends."""
+    one = HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(RESOLVED), RESOLVED)
+    answer = replica.raw(one + one)
+    assert answer.count(b"HTTP/1.1 200 OK") == 1
+    assert b"\r\nConnection: close\r\n" in answer
+
+
+def test_small_notifications_pass_a_large_one_that_waits(replica: Replica, api: FaultyApi) -> None:
+    """While large bodies are answered one after the other, small ones beside them need not wait for that."""
+    replica.wait_until_ready()
+    go_on = Event()
+    large = body(alert(padding="x" * (MAX_HANDLED_BYTES // 2 + 1)))
+    api.always("GET", First(do=lambda: go_on.wait(30)))
+    with ThreadPoolExecutor(2) as pool:
+        answers = [pool.submit(replica.post, large) for _ in range(2)]
+        until("the second is refused", lambda: replica.value(REFUSED) == 1, 10)
+        waiting = pool.submit(replica.post, large)
+        assert {replica.post(RESOLVED)[0] for _ in range(5)} == {200}
+        api.always("GET", None)
+        go_on.set()
+        codes = Counter(answer.result()[0] for answer in [*answers, waiting])
+    assert codes[503] >= 1
+    assert codes[200] >= 1
+
+
+@pytest.mark.parametrize("round_", range(3))
+def test_it_stops_in_order_while_clients_are_busy(replica: Replica, api: FaultyApi, round_: int) -> None:
+    """SIGTERM while many kept connections speak and an act is under way: the act is answered, and nothing breaks."""
+    replica.wait_until_ready()
+    writing, go_on = Event(), Event()
+
+    def hold() -> None:
+        writing.set()
+        go_on.wait(20)
+
+    api.next("PATCH", First(do=hold))
+    ended = Event()
+
+    def talk() -> None:
+        connection = http.client.HTTPConnection(*replica.address, timeout=20)
+        with closing(connection), suppress(OSError, http.client.HTTPException):
+            while not ended.is_set():
+                connection.request("POST", "/webhook", RESOLVED, {"Content-Type": "application/json"})
+                connection.getresponse().read()
+
+    with ThreadPoolExecutor(33) as pool:
+        for _ in range(32):
+            pool.submit(talk)
+        act = pool.submit(replica.post, body(alert()))
+        assert writing.wait(20)
+        replica.ask_to_stop()
+        until("the listener is closed", lambda: _refuses(replica.address), 10)
+        ended.set()
+        go_on.set()
+        code, answer = act.result()
+    assert (code, answer["outcomes"][0]["reason"]) == (200, "Applied")
+    assert replica.stop() == 0
+    assert replica.reasons().count("Applied") == 1
+    assert "Exception" not in replica.log.read_text()
+
+
+def _refuses(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, timeout=1).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_who_is_kept_out_by_tls_is_told_of(kubeconfig: Path, certificates: Path, tmp_path: Path) -> None:
+    """A failed handshake is in the log and in a metric; a certificate that is gone leaves the last one in use."""
+    key = certificates / "server.key"
+    tls = [f"--web.tls-cert-file={certificates / 'server.crt'}", f"--web.tls-key-file={key}"]
+    flags = [f"--config.file={SHIPPED}", f"--kubeconfig={kubeconfig}", "--insecure-no-auth", *tls]
+    context = ssl.create_default_context(cafile=str(certificates / "ca.crt"))
+    with Replica(tmp_path / "replica", *flags) as replica:
+
+        def post() -> int:
+            with closing(http.client.HTTPSConnection(*replica.address, context=context, timeout=20)) as connection:
+                connection.request("POST", "/webhook", RESOLVED, {"Content-Type": "application/json"})
+                with connection.getresponse() as response:
+                    return response.status
+
+        with stalled(replica, 1, HEAD + b"\r\n"):
+            until("counted", lambda: cut(replica, "handshake") == 1, 10)
+        assert "TLS handshake failed" in replica.log.read_text()
+        assert post() == 200
+        key.unlink()
+        assert post() == 200
+        assert "certificate not read again, the last one stays in use" in replica.log.read_text()
+
+
+def test_a_connection_that_waits_after_its_handshake_is_kept(
+    kubeconfig: Path, certificates: Path, tmp_path: Path
+) -> None:
+    """With TLS, too, an idle connection is not a request that takes too long."""
+    tls = [f"--web.tls-cert-file={certificates / 'server.crt'}", f"--web.tls-key-file={certificates / 'server.key'}"]
+    flags = [f"--config.file={SHIPPED}", f"--kubeconfig={kubeconfig}", "--insecure-no-auth", *tls]
+    context = ssl.create_default_context(cafile=str(certificates / "ca.crt"))
+    with Replica(tmp_path / "replica", *flags) as replica:
+        plain = socket.create_connection(replica.address, timeout=30)
+        encrypted = context.wrap_socket(plain, server_hostname=replica.address[0])
+        with stalled(replica, 1, STALLS["tls"]) as (slow,), encrypted as idle:
+            assert slow.recv(1) == b""
+            idle.sendall(HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(RESOLVED), RESOLVED))
+            assert idle.recv(65_536).startswith(b"HTTP/1.1 200 OK\r\n")

@@ -180,6 +180,8 @@ def serve(
             )
     except (CannotServe, InvalidCredentials, InvalidDocument, NoCluster) as error:
         raise InvalidConfiguration(str(error)) from error
+    finally:
+        heap.end()
 
 
 @contextmanager
