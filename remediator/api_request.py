@@ -67,7 +67,7 @@ class Request:
 
 
 def path_of(group_version: str, *, namespace: str = "", resource: str, name: str = "", rest: str = "") -> str:
-    """The path of objects or of one: names are quoted, so that none can lead elsewhere.
+    """The path of objects or of one: names are quoted, and no name of Kubernetes's is `.` or `..`.
 
     `group_version` is `v1` or as `apps/v1`; `rest` is what follows the name, as `proxy/metrics`.
     """

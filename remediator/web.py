@@ -70,8 +70,6 @@ def create_app(handle: Handle, credentials: Credentials | None, metrics: Metrics
         response = _answer(error.code or 500, json.dumps({"error": error.description}))
         if isinstance(error, Unauthorized):
             response.headers["WWW-Authenticate"] = "Bearer, Basic"
-        # What is left of the body must not be taken for the next request.
-        response.headers["Connection"] = "close"
         return response
 
     @app.after_request
