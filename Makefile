@@ -35,7 +35,7 @@ check: venv ## Type-check, lint, check the formatting and the layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: venv components control-plane ## Measure against the floor and the peers, a quarter of an hour (SUBJECTS="latency memory")
+bench: venv components control-plane ## Measure against the floor and the peers, in 20 minutes (SUBJECTS="latency memory")
 	$(BIN)/python -m benchmarks $(SUBJECTS)
 
 performance: venv components control-plane ## Measure, and renew the table in docs/performance.md
