@@ -22,7 +22,7 @@ from tests.service import alert, body
 
 IDLE_MIB = 75.0
 FLAT = 1.10
-"""What counts as flat, to the same service idle: the stacks of sixteen threads and first uses of code are in it."""
+"""What counts as flat, to the same service idle: the stacks of threads and first uses of code are in it."""
 
 MANY, CONNECTIONS = 100_000, 16
 ROUNDS, AT_ONCE = 5, 4

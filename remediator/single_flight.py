@@ -23,6 +23,7 @@ SPACING_SECONDS = 0.0006
 takes to read a notification, so that in a storm the others are there when the next call begins."""
 
 MAX_SPACING_SECONDS = 0.05
+"""However large the crowd is: hardly anything of the 8 s that a notification has."""
 
 SHORTEST_SECONDS = 0.05
 """What a call is given that begins at the last moment: a timeout of 0 would mean none to some."""

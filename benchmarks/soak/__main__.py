@@ -37,8 +37,7 @@ SETTLE_SECONDS = 15.0
 SECONDS = 60.0
 
 FIRST_SHARE = 0.1
-"""How long the first rounds go on, as a share of the time after them: it takes some minutes until each of the
-allocator's arenas, of which every thread uses one, has held something large and kept the room for it."""
+"""How long the first rounds go on, as a share of the time after them: what is made once and kept is there then."""
 
 MOST_MEMORY = 1.10
 """What the end may hold of the beginning. The worker grows by 4 MiB in the first ten minutes and then no more; a
