@@ -60,11 +60,14 @@ class AuditLog:
 
     def _write_all(self) -> None:
         while True:
-            taken = list(self._take())
-            self._write([_spell(one) for one in taken if not isinstance(one, threading.Event)])
-            for one in taken:
-                if isinstance(one, threading.Event):
-                    one.set()
+            self._write_next()
+
+    def _write_next(self) -> None:
+        taken = list(self._take())
+        self._write([_spell(one) for one in taken if not isinstance(one, threading.Event)])
+        for one in taken:
+            if isinstance(one, threading.Event):
+                one.set()
 
     def _take(self) -> Iterator[_Line | threading.Event]:
         yield self._waiting.get()

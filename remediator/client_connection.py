@@ -55,6 +55,11 @@ class ClientConnection(TConn):  # type: ignore[misc]
         if self.parser is None:
             self.parser = get_parser(self.cfg, self, self.client)
 
+    def close(self) -> None:
+        """Close it, and let go of the parser, which holds the last request and leads back to here."""
+        super().close()
+        self.parser = None
+
     def recv(self, size: int) -> bytes:
         """What gunicorn's parser reads from: the bytes that have arrived, then the socket."""
         data: bytes = self.arrival.take(size) or self.sock.recv(size)

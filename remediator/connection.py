@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -149,7 +150,7 @@ class Connection:
 
     def _compare_clocks(self, date: str | None) -> None:
         try:
-            theirs = parsedate_to_datetime(date or "")
+            theirs = _time_of(date or "")
         except (ValueError, OverflowError):
             return  # It said no time, so what it said before holds.
         if theirs.tzinfo:
@@ -201,6 +202,10 @@ class _Way:
         """Asked for each request: the client reads a token that ends, or comes from a program, anew in time."""
         settings = self._configuration.auth_settings().values()
         return {one["key"]: one["value"] for one in settings if one["value"]}
+
+
+# All answers of a second say the same.
+_time_of = lru_cache(maxsize=1)(parsedate_to_datetime)
 
 
 def _read(response: urllib3.BaseHTTPResponse, request: Request, ends: float) -> bytes:

@@ -3,12 +3,14 @@
 import io
 import json
 import threading
+import weakref
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
+from demo.waiting import until
 from remediator.audit import MAX_WAITING, AuditLog
 
 NOON = datetime(2026, 11, 24, 12, 0, 0, 120_000, tzinfo=UTC)
@@ -112,3 +114,17 @@ def test_nobody_waits_for_a_stream_that_nobody_reads(dropped: list[None], held: 
     held.go_on.set()
     audit.flush()
     assert len(lines(held)) + len(dropped) == 3 * MAX_WAITING + 1
+
+
+def test_a_line_that_is_written_is_let_go_of(dropped: list[None]) -> None:
+    """What the last line told of may be a large notification's, and the next line may be hours away."""
+
+    class Facts(dict[str, Any]):
+        """Can be watched, which a plain dict cannot."""
+
+    audit = AuditLog(io.StringIO(), lambda: dropped.append(None))
+    facts = Facts(number=1)
+    last = weakref.ref(facts)
+    audit.write(facts, NOON)
+    del facts
+    until("it is let go of", lambda: last() is None, 20)

@@ -1,11 +1,17 @@
 """What the service holds of the memory."""
 
+import gc
+import socket
 import subprocess
 import sys
+import weakref
 from pathlib import Path
+
+from gunicorn.config import Config
 
 from benchmarks.clients.flood import flood
 from benchmarks.footprint import alone, family
+from remediator.client_connection import ClientConnection
 from remediator.embedded import EmbeddedCluster
 from tests.replica import Replica
 from tests.service import SHIPPED, alert, body
@@ -42,3 +48,21 @@ def test_what_is_free_goes_back_to_the_system() -> None:
     code = [sys.executable, "-c", FREED_BUT_FOR_THE_LAST]
     returned = subprocess.run(code, check=True, capture_output=True, text=True, timeout=60).stdout
     assert int(returned) > 40_000_000
+
+
+def test_nothing_of_a_request_outlives_its_connection() -> None:
+    """Not even until garbage is collected, which may take hours: its parser, and the request that it read last."""
+    ours, theirs = socket.socketpair()
+    gc.disable()
+    try:
+        with theirs:
+            theirs.sendall(b"POST /webhook HTTP/1.1\r\nHost: remediator\r\nContent-Length: 2\r\n\r\n{}")
+            connection = ClientConnection(Config(), ours, ("127.0.0.1", 1), ("127.0.0.1", 2))
+            assert connection.receive()
+            connection.init()
+            request = weakref.ref(next(connection.parser))
+            assert request()
+            connection.close()
+            assert not request()
+    finally:
+        gc.enable()
