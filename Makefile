@@ -38,7 +38,11 @@ check: venv ## Type-check, lint, check the formatting and the layers
 bench: venv components control-plane ## Measure against the floor and the peers, in 20 minutes (SUBJECTS="latency memory")
 	$(BIN)/python -m benchmarks $(SUBJECTS)
 
-performance: venv components control-plane ## Measure, and renew the table in docs/performance.md
+profile: venv control-plane ## Show where the time of a notification goes, between its body and the answer
+	$(BIN)/python -m benchmarks.profile
+
+performance: venv components control-plane ## Measure both, and renew the tables in docs/performance.md
+	$(BIN)/python -m benchmarks.profile --write
 	$(BIN)/python -m benchmarks --write
 
 soak: venv components control-plane ## Mixed load and trouble for MINUTES=30: nothing may leak, everything has to add up
@@ -83,4 +87,4 @@ lock: venv ## Renew the lock files from pyproject.toml
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist build
 
-.PHONY: help venv demo test bench performance soak check format components control-plane browser screenshots chart-tools chart-docs image image-size lock clean
+.PHONY: help venv demo test bench profile performance soak check format components control-plane browser screenshots chart-tools chart-docs image image-size lock clean

@@ -65,7 +65,7 @@ def measure(effort: Effort, directory: Path) -> Iterator[Figure]:
     """A figure for each kind of body and each number of alerts."""
     with place(directory) as where:
         policy = parse_policy(read_text(where.config), str(where.config))
-        service = Service(where.kubeconfig, clock=lambda: datetime.now(UTC), policy=policy, audit=_Nowhere())
+        service = Service(where.kubeconfig, clock=lambda: datetime.now(UTC), policy=policy, audit=Nowhere())
         app = create_app(service.handle, None, service.metrics)
         _post(app, _body(1, KINDS["mixed"]))  # The act whose cooldown the others meet.
         for name, kinds in KINDS.items():
@@ -154,7 +154,7 @@ def _alert(recorded: Mapping[str, Any], number: int, kind: str) -> dict[str, Any
     }
 
 
-class _Nowhere(io.StringIO):
+class Nowhere(io.StringIO):
     """Where audit lines end that nobody is going to read."""
 
     def write(self, text: str, /) -> int:

@@ -9,16 +9,14 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from benchmarks import processor
 from benchmarks.clients.sender import Sender
 from benchmarks.figure import Compared, Effort, Figure, alternate, percentile, ratio_of, spell_seconds
 from benchmarks.floors.bare import bare
 from benchmarks.floors.floor import FLOOR, Floor
 from benchmarks.place import Place, notification, place
-from remediator.ledger import LEDGER, MAX_ENTRIES
-from tests.service import SHIPPED, alert, body
+from remediator.ledger import MAX_ENTRIES
+from tests.service import alert, body
 
 GOAL = 1.25
 
@@ -86,16 +84,8 @@ class _Race:
 
     def take_ledger(self) -> Mapping[str, Any]:
         """Let the floor write what the service has written last. Returns the floor's arguments."""
-        written = self._scene.api.get(self._path).body["metadata"]["annotations"][LEDGER]
-        self._acts = len(json.loads(written)["acts"])
-        server = self._scene.server
-        arguments = {
-            "address": server.address,
-            "certificate": str(server.certificate),
-            "token": server.admin_token,
-            "profile": yaml.safe_load(SHIPPED.read_text())["profiles"][0],
-            "ledger": written,
-        }
+        arguments = self._scene.floor(NAME)
+        self._acts = len(json.loads(arguments["ledger"])["acts"])
         self._floor = Floor(**arguments)
         return arguments
 

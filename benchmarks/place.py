@@ -16,7 +16,7 @@ from tests.acceptance.fleet import Member
 from tests.acceptance.incidents import canary, policy
 from tests.contract.client import Client
 from tests.control_plane.api_server import ApiServer
-from tests.service import alert, body
+from tests.service import SHIPPED, alert, body
 
 NAMESPACE = "benchmarks"
 
@@ -44,6 +44,16 @@ class Place:
         member = Member(directory, *self.flags(), *flags)
         member.wait_until_ready()
         return member
+
+    def floor(self, name: str) -> dict[str, Any]:
+        """The arguments of a Floor that writes to this canary what the service has written last."""
+        return {
+            "address": self.server.address,
+            "certificate": str(self.server.certificate),
+            "token": self.server.admin_token,
+            "profile": yaml.safe_load(SHIPPED.read_text())["profiles"][0],
+            "ledger": self.api.get(self.path(name)).body["metadata"]["annotations"][LEDGER],
+        }
 
     def reset(self, name: str) -> None:
         """Bring a canary back to 10 %, with nothing in its ledger."""

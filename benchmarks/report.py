@@ -10,28 +10,32 @@ from benchmarks.figure import Figure
 from remediator import __version__
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
-BEGIN, END = "<!-- begin of what `make performance` writes -->", "<!-- end of what `make performance` writes -->"
-
 HEAD = ("figure", "Remediator", "baseline in the same run", "ratio (quartiles)", "goal", "")
 
 
 def lines(figures: Sequence[Figure]) -> list[str]:
     """The table as Markdown, which reads well on a terminal too, and the notes below it."""
-    rows = [HEAD, *map(_row, figures)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
-    text = [f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |" for row in rows]
-    text.insert(1, f"|{'|'.join('-' * (width + 2) for width in widths)}|")
     notes = [f"* {figure.name}: {note}" for figure in figures for note in figure.notes]
+    text = table([HEAD, *map(_row, figures)])
     return [*text, "", *notes] if notes else text
 
 
-def renew(figures: Sequence[Figure]) -> None:
-    """Put the table and the machine between the marks in docs/performance.md."""
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as Markdown, the first as the head."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    text = [f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |" for row in rows]
+    text.insert(1, f"|{'|'.join('-' * (width + 2) for width in widths)}|")
+    return text
+
+
+def renew(command: str, text: Sequence[str]) -> None:
+    """Put lines, and the machine, between the marks of a command in docs/performance.md."""
+    begin, end = f"<!-- begin of what `{command}` writes -->", f"<!-- end of what `{command}` writes -->"
     page = PAGE.read_text(encoding="utf-8")
     written = "\n".join(
-        [BEGIN, "", f"Version {__version__}, {datetime.now(UTC):%Y-%m-%d}. {machine()}", "", *lines(figures), "", END]
+        [begin, "", f"Version {__version__}, {datetime.now(UTC):%Y-%m-%d}. {machine()}", "", *text, "", end]
     )
-    between = re.compile(f"{re.escape(BEGIN)}.*{re.escape(END)}", re.DOTALL)
+    between = re.compile(f"{re.escape(begin)}.*{re.escape(end)}", re.DOTALL)
     PAGE.write_text(between.sub(lambda _: written, page), encoding="utf-8")
 
 

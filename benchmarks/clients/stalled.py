@@ -2,6 +2,7 @@
 
 Whoever is cut comes again at once, so that their number stays. One that has closed its side cannot stall by itself, for
 the service answers it; it leaves its connection open and unread for a second, which makes a server wait that lingers.
+They know nothing of each other: what each does once a second is spread over the second.
 """
 
 import asyncio
@@ -57,7 +58,7 @@ async def _stall(address: Address, number: int, parent: Pipe) -> None:
     """Until the parent closes its end, or is gone."""
     started = asyncio.Semaphore(0)
     tasks = [
-        asyncio.create_task(_client(address, stall, place % 2 == 1, started))
+        asyncio.create_task(_client(address, stall, place % 2 == 1, started, HELD_SECONDS * place / number))
         for place, stall in enumerate(islice(cycle(STALLS), number))
     ]
     for _ in tasks:
@@ -71,8 +72,11 @@ async def _stall(address: Address, number: int, parent: Pipe) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _client(address: Address, stall: Stall, trickles: bool, started: asyncio.Semaphore) -> None:
+async def _client(
+    address: Address, stall: Stall, trickles: bool, started: asyncio.Semaphore, after_seconds: float
+) -> None:
     """Every other one sends a byte now and then, so that nothing is idle for long, and never comes to an end."""
+    await asyncio.sleep(after_seconds)
     while True:
         try:
             connection = await Connection.to(address)

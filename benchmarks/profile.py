@@ -1,0 +1,215 @@
+"""`python -m benchmarks.profile`: where the time of a notification goes, between its body and the answer.
+
+The application runs on one thread, in a process of its own, in front of a real API server. A timer interrupts it a
+thousand times a second, and whoever is at work then is counted: that costs less than a hundredth of the time, where a
+profiler that follows each call takes a third, and makes what calls much look worse than what waits. The way in and out
+over HTTP is no part of it: the figures compare that with a bare view's.
+"""
+
+import argparse
+import multiprocessing
+import signal
+import ssl
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from types import FrameType
+
+from flask import Flask
+from werkzeug.test import create_environ, run_wsgi_app
+
+from benchmarks.bodies import Nowhere
+from benchmarks.figure import Effort, spell_seconds
+from benchmarks.floors.bare_flask import app as bare_view
+from benchmarks.floors.floor import Floor
+from benchmarks.place import Place, notification, place
+from benchmarks.report import renew, table
+from remediator.document import read_text
+from remediator.ledger import MAX_ENTRIES
+from remediator.policy_file import parse_policy
+from remediator.web import create_app
+from tests.service import Service, alert, body
+
+INTERVAL_SECONDS = 0.001
+
+ACTING, WITHHOLDING = "denis", "denis-2"
+"""Canaries: the one is acted on and reset again and again, the other is in its cooldown."""
+
+WAITING = "waiting for the API server"
+REST = "the benchmark itself"
+
+PARTS: Mapping[str, Sequence[str]] = {
+    "urllib3, http.client, TLS": ["/urllib3/", "/http/client.py", "/ssl.py"],
+    "Flask and Werkzeug": ["/flask/", "/werkzeug/", "/bare_flask.py"],
+    "asking the API server, and reading what it says": [
+        *("/remediator/cluster.py", "/remediator/connection.py", "/remediator/api_", "/remediator/workload.py"),
+        "/floors/floor.py",
+    ],
+    "the alerts, and the answer about them": ["/remediator/alerts.py", "/remediator/web.py"],
+    "metrics, and handing on the record": ["/remediator/recorder.py", "/remediator/audit.py", "/prometheus_client/"],
+    "the decision, and spelling the patch": ["/remediator/"],
+}
+"""What a file is part of. A sample belongs to the innermost frame that is part of anything."""
+
+
+@dataclass(kw_only=True)
+class Profile:
+    """What one kind of notification spends its time on."""
+
+    name: str
+    count: int = 0
+    seconds: float = 0.0
+    samples: Counter[str] = field(default_factory=Counter)
+
+    def spent(self, part: str) -> float:
+        """Seconds of each notification."""
+        return self.seconds / self.count * self.samples[part] / max(self.samples.total(), 1)
+
+
+def main() -> int:
+    """Measure, print the table, and renew it in docs/performance.md if asked to."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="only show that everything works")
+    parser.add_argument("--write", action="store_true", help="renew the table in docs/performance.md")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="remediator-") as directory:
+        text = lines(measure(Effort(quick=arguments.quick), Path(directory)))
+    print("\n".join(text))
+    if arguments.write:
+        renew("python -m benchmarks.profile --write", text)
+    return 0
+
+
+def measure(effort: Effort, directory: Path) -> list[Profile]:
+    """A profile for each kind of notification, and for what none can do without."""
+    # The timer interrupts a process's main thread, which this one may need for itself.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        return process.submit(_measure, effort, directory).result()
+
+
+def lines(profiles: Sequence[Profile]) -> list[str]:
+    """The parts of a notification's time, a column for each profile."""
+    rows = [["", *(profile.name for profile in profiles)]]
+    for part in (WAITING, *PARTS, REST):
+        rows.append([part, *(_spell(profile.spent(part)) for profile in profiles)])
+    rows.append(["**all of it**", *(f"**{spell_seconds(profile.seconds / profile.count)}**" for profile in profiles)])
+    rows.append(["samples", *(f"{profile.samples.total():,}" for profile in profiles)])
+    return table(rows)
+
+
+class _Watch:
+    """A `with` around what is looked at; a profile of nothing else."""
+
+    def __init__(self, name: str) -> None:
+        self.profile = Profile(name=name)
+        self._began = 0.0
+
+    def __enter__(self) -> None:
+        self._began = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.profile.seconds += time.perf_counter() - self._began
+        self.profile.count += 1
+        self._began = 0.0
+
+    def sample(self, _: int, frame: FrameType | None) -> None:
+        """Called by the timer."""
+        if self._began:
+            self.profile.samples[_part(frame)] += 1
+
+
+_Turn = Callable[[_Watch], None]
+"""One notification, with all that goes before it; only the notification is in the watch."""
+
+
+def _measure(effort: Effort, directory: Path) -> list[Profile]:
+    with place(directory, [ACTING, WITHHOLDING], cooldown="1ms") as scene:
+        eager, patient = _app(scene, "1ms"), _app(scene, "30m")
+        path = scene.path(ACTING)
+
+        def act(watch: _Watch) -> None:
+            scene.reset(ACTING)
+            _notify(watch, eager, notification(ACTING), "Applied")
+
+        # From then on the ledger is as long as it gets.
+        for _ in range(effort.of(MAX_ENTRIES + 5, 1)):
+            act(_Watch(""))
+        _notify(_Watch(""), patient, notification(WITHHOLDING), "Applied")
+        resolved = body(alert(WITHHOLDING, status="resolved"), status="resolved")
+        with closing(Floor(**scene.floor(ACTING))) as floor:
+
+            def ask(watch: _Watch) -> None:
+                scene.reset(ACTING)
+                with watch:
+                    floor.act(path)
+
+            turns: Mapping[str, _Turn] = {
+                "an act": act,
+                "its GET and PATCH alone": ask,
+                "in its cooldown": lambda watch: _notify(watch, patient, notification(WITHHOLDING), "CoolingDown"),
+                "resolved": lambda watch: _notify(watch, patient, resolved, "NotFiring"),
+                "a bare view's 204": lambda watch: _notify(watch, bare_view, resolved),
+            }
+            return [_profile(name, turn, effort.of(20, 1)) for name, turn in turns.items()]
+
+
+def _app(scene: Place, cooldown: str) -> Flask:
+    """The application of a service of its own, which remembers no act of another one."""
+    policy = parse_policy(read_text(scene.config).replace("1ms", cooldown), str(scene.config))
+    service = Service(scene.kubeconfig, clock=lambda: datetime.now(UTC), policy=policy, audit=Nowhere())
+    return create_app(service.handle, None, service.metrics)
+
+
+def _notify(watch: _Watch, app: Flask, notification: bytes, reason: str = "") -> None:
+    environ = create_environ("/webhook", method="POST", content_type="application/json", data=notification)
+    with watch:
+        answer, _, _ = run_wsgi_app(app, environ)
+        text = b"".join(answer)
+    assert reason.encode() in text, text
+
+
+def _profile(name: str, turn: _Turn, seconds: int) -> Profile:
+    """Take a turn after the other."""
+    watch = _Watch(name)
+    before = signal.signal(signal.SIGALRM, watch.sample)
+    signal.setitimer(signal.ITIMER_REAL, INTERVAL_SECONDS, INTERVAL_SECONDS)
+    try:
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
+            turn(watch)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    return watch.profile
+
+
+def _part(frame: FrameType | None) -> str:
+    """What a stack is part of; reading from the API server is mostly waiting for it."""
+    if frame and frame.f_code.co_filename == ssl.__file__ and frame.f_code.co_name == "read":
+        return WAITING
+    while frame:
+        if part := _part_of_file(frame.f_code.co_filename):
+            return part
+        frame = frame.f_back
+    return REST
+
+
+@cache
+def _part_of_file(name: str) -> str:
+    return next((part for part, files in PARTS.items() if any(file in name for file in files)), "")
+
+
+def _spell(seconds: float) -> str:
+    return spell_seconds(seconds) if seconds >= 1e-7 else "-"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
