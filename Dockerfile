@@ -12,10 +12,10 @@ RUN python3 -m venv /opt/remediator
 ENV PATH=/opt/remediator/bin:${PATH}
 WORKDIR /src
 COPY requirements.txt requirements-dev.txt ./
-# The build backend is locked, among the developers' tools. A cache in a stage that is thrown away takes no room.
+# The lock files are complete, and the build backend is among the developers' tools. A cache in a stage that is thrown away takes no room.
 # hadolint ignore=DL3042
 RUN sed -n '/^flit-core==/,/# via/p' requirements-dev.txt > backend.txt \
- && pip install --no-compile --require-hashes --requirement requirements.txt --requirement backend.txt
+ && pip install --no-compile --no-deps --require-hashes --requirement requirements.txt --requirement backend.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY remediator remediator
 # Nothing imports the Kubernetes client's second, asynchronous half. The bytecode does not depend on times of files,
