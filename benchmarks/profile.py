@@ -8,6 +8,7 @@ over HTTP is no part of it: the figures compare that with a bare view's.
 
 import argparse
 import multiprocessing
+import re
 import signal
 import ssl
 import sys
@@ -26,6 +27,7 @@ from types import FrameType
 from flask import Flask
 from werkzeug.test import create_environ, run_wsgi_app
 
+import remediator
 from benchmarks.bodies import Nowhere
 from benchmarks.figure import Effort, spell_seconds
 from benchmarks.floors.bare_flask import app as bare_view
@@ -48,18 +50,20 @@ ACTING, WITHHOLDING = "denis", "denis-2"
 WAITING = "waiting for the API server"
 REST = "the benchmark itself"
 
-PARTS: Mapping[str, Sequence[str]] = {
-    "urllib3, http.client, TLS": ["/urllib3/", "/http/client.py", "/ssl.py"],
-    "Flask and Werkzeug": ["/flask/", "/werkzeug/", "/bare_flask.py"],
-    "asking the API server, and reading what it says": [
-        *("/remediator/cluster.py", "/remediator/connection.py", "/remediator/api_", "/remediator/workload.py"),
-        "/floors/floor.py",
-    ],
-    "the alerts, and the answer about them": ["/remediator/alerts.py", "/remediator/web.py"],
-    "metrics, and handing on the record": ["/remediator/recorder.py", "/remediator/audit.py", "/prometheus_client/"],
-    "the decision, and spelling the patch": ["/remediator/"],
+PARTS: Mapping[str, str] = {
+    "urllib3, http.client, TLS": r".*/site-packages/urllib3/|.*/http/client\.py|.*/ssl\.py",
+    "Flask and Werkzeug": r".*/site-packages/(?:flask|werkzeug)/|benchmarks/floors/bare_flask\.py",
+    "asking the API server, and reading what it says": (
+        r"remediator/(?:cluster|connection|api_request|workload)\.py|benchmarks/floors/floor\.py"
+    ),
+    "the alerts, and the answer about them": r"remediator/(?:alerts|web)\.py",
+    "metrics, and handing on the record": r"remediator/(?:recorder|audit)\.py|.*/site-packages/prometheus_client/",
+    "the decision, and spelling the patch": r"remediator/",
 }
-"""What a file is part of. A sample belongs to the innermost frame that is part of anything."""
+"""What a file is part of, by its path below the checkout's. A sample belongs to the innermost frame that is part of
+anything."""
+
+_CHECKOUT = f"{Path(remediator.__file__).parent.parent}/"
 
 
 @dataclass(kw_only=True)
@@ -209,7 +213,8 @@ def _part(frame: FrameType | None) -> str:
 
 @cache
 def _part_of_file(name: str) -> str:
-    return next((part for part, files in PARTS.items() if any(file in name for file in files)), "")
+    path = name.removeprefix(_CHECKOUT)
+    return next((part for part, files in PARTS.items() if re.match(files, path)), "")
 
 
 def _spell(seconds: float) -> str:
