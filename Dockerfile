@@ -12,7 +12,8 @@ RUN python3 -m venv /opt/remediator
 ENV PATH=/opt/remediator/bin:${PATH}
 WORKDIR /src
 COPY requirements.txt requirements-dev.txt ./
-# The lock files are complete, and the build backend is among the developers' tools. A cache in a stage that is thrown away takes no room.
+# The lock files are complete, and the build backend is among the developers' tools. A cache in a stage that is thrown
+# away takes no room.
 # hadolint ignore=DL3042
 RUN sed -n '/^flit-core==/,/# via/p' requirements-dev.txt > backend.txt \
  && pip install --no-compile --no-deps --require-hashes --requirement requirements.txt --requirement backend.txt

@@ -19,7 +19,7 @@ $(VENV)/installed: requirements-dev.txt pyproject.toml
 	@# The lock file is complete. By itself, an old pip looks for what coverage[toml] is, and takes a newer one.
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-dev.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@$(BIN)/pip check --disable-pip-version-check > /dev/null
+	@problems=$$($(BIN)/pip check --disable-pip-version-check) || { echo "$$problems" >&2; exit 1; }
 	@touch $@
 
 venv: $(VENV)/installed ## Create .venv with the locked dependencies

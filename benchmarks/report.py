@@ -29,14 +29,20 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def renew(command: str, text: Sequence[str]) -> None:
-    """Put lines, and the machine, between the marks of a command in docs/performance.md."""
+    """Put lines, and the machine, between the marks of a command in docs/performance.md.
+
+    Raises ValueError where the page has no such marks.
+    """
     begin, end = f"<!-- begin of what `{command}` writes -->", f"<!-- end of what `{command}` writes -->"
     page = PAGE.read_text(encoding="utf-8")
     written = "\n".join(
         [begin, "", f"Version {__version__}, {datetime.now(UTC):%Y-%m-%d}. {machine()}", "", *text, "", end]
     )
-    between = re.compile(f"{re.escape(begin)}.*{re.escape(end)}", re.DOTALL)
-    PAGE.write_text(between.sub(lambda _: written, page), encoding="utf-8")
+    before, begins, rest = page.partition(begin)
+    _, ends, after = rest.partition(end)
+    if not (begins and ends):
+        raise ValueError(f"{PAGE} has no place for what `{command}` writes: {begin} and {end}")
+    PAGE.write_text(before + written + after, encoding="utf-8")
 
 
 def machine() -> str:

@@ -65,7 +65,7 @@ def _latency(storm: Sequence[Sample], before: Sequence[Sample], after: Sequence[
         notes=[
             f"{len(storm)} notifications in an open loop: a latency begins when one is due, and without an answer it"
             f" is {PATIENCE_SECONDS:.0f} s. Stalled clients hold on in mid-body, in mid-header, half-closed or silent,"
-            " half of them with a byte a second, and come again at once when they are cut. They are spread over the"
+            " three in ten with a byte a second, and come again at once when they are cut. They are spread over the"
             " second; if all that comes each second came at the same moment, the p99 would be that moment's."
         ],
     )

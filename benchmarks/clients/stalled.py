@@ -75,8 +75,9 @@ async def _stall(address: Address, number: int, parent: Pipe) -> None:
 async def _client(
     address: Address, stall: Stall, trickles: bool, started: asyncio.Semaphore, after_seconds: float
 ) -> None:
-    """Every other one sends a byte now and then, so that nothing is idle for long, and never comes to an end."""
+    """Of those in mid-body and mid-header, every other one sends a byte now and then and never comes to an end."""
     await asyncio.sleep(after_seconds)
+    is_first = True
     while True:
         try:
             connection = await Connection.to(address)
@@ -84,7 +85,9 @@ async def _client(
             # A service that does not let it in is not to be asked without a pause: that would be another attack.
             await asyncio.sleep(0.05)
             continue
-        started.release()
+        if is_first:
+            started.release()
+            is_first = False
         try:
             await _hold(connection, stall, trickles)
         finally:
