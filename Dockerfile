@@ -11,31 +11,33 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 RUN python3 -m venv /opt/remediator
 ENV PATH=/opt/remediator/bin:${PATH}
 WORKDIR /src
-COPY requirements.txt requirements-dev.txt ./
-# The lock files are complete, and the build backend is among the developers' tools. A cache in a stage that is thrown
-# away takes no room.
+COPY requirements.txt requirements-build.txt ./
+# The lock files are complete. A cache in a stage that is thrown away takes no room.
 # hadolint ignore=DL3042
-RUN sed -n '/^flit-core==/,/# via/p' requirements-dev.txt > backend.txt \
- && pip install --no-compile --no-deps --require-hashes --requirement requirements.txt --requirement backend.txt
+RUN pip install --no-compile --no-deps --require-hashes --requirement requirements.txt \
+ && python3 -m venv /opt/build \
+ && /opt/build/bin/pip install --no-compile --no-deps --require-hashes --requirement requirements-build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY remediator remediator
-# Nothing imports the Kubernetes client's second, asynchronous half. The bytecode does not depend on times of files,
-# which not every tool keeps: the root is read-only, so what is not compiled here would be compiled at every start.
+COPY rules rules
+# The bytecode does not depend on times of files, which
+# not every tool keeps: the root is read-only, so what is not compiled here would be compiled at every start.
 # hadolint ignore=DL3042
-RUN pip install --no-compile --no-deps --no-build-isolation --no-index . \
- && pip uninstall --yes flit-core setuptools pip \
- && rm -r /opt/remediator/lib/python3*/site-packages/kubernetes/aio \
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --no-index --wheel-dir /src/dist . \
+ && pip install --no-compile --no-deps --no-index /src/dist/*.whl \
+ && pip uninstall --yes setuptools pip \
  && python -m compileall -q -f -j 0 --invalidation-mode unchecked-hash /opt/remediator/lib
 
 FROM ${BASE_IMAGE}
-ENV PATH=/opt/remediator/bin:${PATH} PYTHONUNBUFFERED=1
+# Blocks from 256 KiB on are always mappings, so that the memory of large bodies goes back to the system.
+ENV PATH=/opt/remediator/bin:${PATH} PYTHONUNBUFFERED=1 MALLOC_MMAP_THRESHOLD_=262144
 COPY --from=builder /opt/remediator /opt/remediator
 WORKDIR /etc/remediator
 COPY rules rules
 # The interpreter comes without bytecode of its own library: starting each command once leaves what they need of it.
 # Then its pip goes as well.
-RUN chmod -R a+rX . && remediator check --lint-fatal && python -m remediator.embedded --help > /dev/null \
- && python -c 'import remediator.server' \
+RUN chmod -R a+rX . && remediator check --lint-fatal && python -m remediator.sandbox --help > /dev/null \
+ && python -c 'import remediator.service' \
  && stdlib=$(python -c 'import os; print(os.path.dirname(os.__file__))') \
  && rm -rf "$stdlib/ensurepip" "$stdlib"/site-packages/pip "$stdlib"/site-packages/pip-* /usr/local/bin/pip*
 ENV PYTHONDONTWRITEBYTECODE=1

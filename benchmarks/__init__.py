@@ -1,1 +1,1 @@
-"""What Remediator costs, as ratios to a baseline that is measured in the same run. `make bench` runs all of it."""
+"""What Remediator costs, as ratios to baselines that are measured in the same run. `make bench` runs everything."""

@@ -1,54 +1,36 @@
-"""`python -m benchmarks`: measure, print the table, and renew it in docs/performance.md if asked to."""
+"""`python -m benchmarks`: measure, print the table, and with `--write` update docs/performance.md."""
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from benchmarks.figure import Effort, Figure
-from benchmarks.report import lines, renew
+from benchmarks.report import lines, update
+from benchmarks.results import Effort, Figure
 
 Measure = Callable[[Effort, Path], Iterator[Figure]]
 
-SUBJECTS: Sequence[str] = (
-    "latency",
-    "peer",
-    "throughput",
-    "bodies",
-    "fleet",
-    "storm",
-    "policies",
-    "memory",
-    "start",
-    "crossing",
-    "image",
-)
+SUBJECTS = ("latency", "rollback", "throughput", "storm", "memory", "start", "crossing", "backtest")
 """Modules of this package, in the order of the table; each has `measure(effort, directory)`."""
 
 
 def main() -> int:
-    """Measure; 0 if every goal was reached, 1 if not, or if something could not be measured."""
+    """Measure; 0 if every goal was reached, else 1."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=f"what to measure: {', '.join(SUBJECTS)}")
-    parser.add_argument("--quick", action="store_true", help="only show that everything works")
-    parser.add_argument("-o", "--output", choices=["table", "json"], default="table")
-    parser.add_argument("--write", action="store_true", help="renew the table in docs/performance.md")
+    parser.add_argument("--quick", action="store_true", help="only check that everything works")
+    parser.add_argument("--write", action="store_true", help="update the table in docs/performance.md")
     arguments = parser.parse_args()
     if unknown := set(arguments.subjects) - set(SUBJECTS):
         parser.error(f"unknown subject {', '.join(sorted(unknown))}; choose from {', '.join(SUBJECTS)}")
     figures, missing = _measure(arguments.subjects or SUBJECTS, Effort(quick=arguments.quick))
-    if arguments.output == "json":
-        print(json.dumps([asdict(figure) for figure in figures], ensure_ascii=False, indent=2))
-    else:
-        print("\n".join(lines(figures)))
+    print("\n".join(lines(figures)))
     if arguments.write:
-        renew("python -m benchmarks --write", lines(figures))
+        update(lines(figures))
     return 1 if missing or any(figure.reached is False for figure in figures) else 0
 
 

@@ -1,4 +1,4 @@
-"""What processes hold of the memory, as the kernel accounts for it."""
+"""The memory that processes hold, as the kernel accounts for it."""
 
 import re
 from collections import defaultdict
@@ -14,7 +14,7 @@ def family(master: int) -> list[int]:
 
 
 def proportional(processes: Sequence[int]) -> float:
-    """MiB that these processes hold together: a page that n processes of the machine share counts for 1/n in each."""
+    """MiB that these processes hold together: a page that n processes share counts for 1/n in each."""
     rollups = (Path(f"/proc/{process}/smaps_rollup").read_text() for process in processes)
     return sum(_bytes("Pss", rollup) for rollup in rollups) / MIB
 
@@ -22,7 +22,7 @@ def proportional(processes: Sequence[int]) -> float:
 def alone(processes: Sequence[int]) -> float:
     """MiB that they would hold if no other process shared their files.
 
-    Pages of files are counted once for each part of a file, by the process that has most of it in memory.
+    Each part of a file counts once, for the process that has most of it in memory.
     """
     files: dict[str, int] = defaultdict(int)
     memory = 0
@@ -31,20 +31,9 @@ def alone(processes: Sequence[int]) -> float:
         for part in re.split(r"^(?=[0-9a-f]+-[0-9a-f]+ )", Path(f"/proc/{process}/smaps").read_text(), flags=re.M)[1:]:
             _, _, offset, _, inode, *name = part.partition("\n")[0].split(maxsplit=5)
             if inode != "0":
-                place = f"{name} {offset}"
-                files[place] = max(files[place], _bytes("Rss", part) - _bytes("Anonymous", part))
+                key = f"{name} {offset}"
+                files[key] = max(files[key], _bytes("Rss", part) - _bytes("Anonymous", part))
     return (memory + sum(files.values())) / MIB
-
-
-def forget_peaks(processes: Sequence[int]) -> None:
-    """Let `peak` begin anew."""
-    for process in processes:
-        Path(f"/proc/{process}/clear_refs").write_text("5")
-
-
-def peak(processes: Sequence[int]) -> float:
-    """MiB that the largest of them had in memory at its most; shared pages count in full."""
-    return max(_bytes("VmHWM", Path(f"/proc/{process}/status").read_text()) for process in processes) / MIB
 
 
 def _bytes(name: str, text: str) -> int:

@@ -1,163 +1,172 @@
-"""One notification to applied, through the whole service, against the GET and the PATCH that it cannot do without."""
+"""One notification to applied, through the whole service, compared with the GET and the PATCH that it needs."""
 
 import json
+import signal
 import statistics
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 
-from benchmarks import processor
+from benchmarks.baseline import BareAct
+from benchmarks.canaries import canaries, notification
 from benchmarks.clients.sender import Sender
-from benchmarks.figure import Compared, Effort, Figure, alternate, percentile, ratio_of, spell_seconds
-from benchmarks.floors.bare import bare
-from benchmarks.floors.floor import FLOOR, Floor
-from benchmarks.place import Place, notification, place
-from remediator.ledger import MAX_ENTRIES
-from tests.service import alert, body
+from benchmarks.results import Compared, Effort, Figure, alternate, duration, percentile
+from demo.stack import Prometheus
+from demo.waiting import until
+from remediator.core.ledger import MAX_ENTRIES
+from tests.acceptance.fleet import Member
+from tests.support.components import component
 
-GOAL = 1.25
-
+GOAL = 1.1
 BLOCK = 100
-"""Turns that make one p99. With fewer it would be the slowest of them."""
+"""Turns that make one p99: with fewer it would be the slowest of them."""
 
 NAME = "denis"
 
+HANGS_SECONDS = 1.0
+"""What an act may take longer while Prometheus does not answer."""
+
+RULES = {
+    "prometheus.json": "global: {evaluation_interval: 10s}\nrule_files: [rules.yml]\n",
+    "rules.yml": """groups:
+- name: always
+  rules:
+  - {alert: Other, expr: vector(0.083) > 0.05, labels: {remediation: denis}}
+""",
+}
+"""For a Prometheus in which the alert of the notification is active."""
+
+RESET = 10
+"""Percent."""
+
+REST_SECONDS = 30.0
+"""Longer than the service takes to read its target again."""
+
 
 def measure(effort: Effort, directory: Path) -> Iterator[Figure]:
-    """The times at p50 and at p99, and what the time is spent on."""
+    """The times at p50 and at p99. The canary is reset before each act, untimed; the service has read it by then."""
     with (
-        place(directory, [NAME], cooldown="1ms") as scene,
-        scene.start(directory / "service") as service,
+        canaries(directory, [NAME], cooldown="1ms") as there,
+        there.start(directory / "service") as service,
         Sender(service.address) as sender,
     ):
-        race = _Race(scene, sender, service.workers())
-        # From then on the ledger is as long as it gets, for the service remembers what the reset takes away.
+        firing = notification(NAME)
+
+        def rest() -> None:
+            there.reset(NAME)
+            until("the service has read the reset canary", lambda: _percentage(service) == RESET, REST_SECONDS)
+
+        def act() -> float:
+            seconds, reason = sender.notify(firing)
+            assert reason == "Applied"
+            return seconds
+
+        def ours() -> float:
+            rest()
+            return act()
+
+        def overtaken() -> float:
+            rest()
+            change = {"metadata": {"annotations": {"changed": str(time.monotonic())}}}
+            assert there.api.patch(there.path(NAME), change).code == HTTPStatus.OK
+            return act()
+
+        # From then on the ledger has its full length: the service remembers what the reset removes.
         for _ in range(effort.of(MAX_ENTRIES + 5, 3)):
-            race.ours()
-        arguments = race.take_ledger()
-        compared = alternate(race.ours, race.floor, effort.of(6 * BLOCK, 5))
-        environment = {FLOOR: json.dumps({**arguments, "path": scene.path(NAME)})}
-        with (
-            bare(directory / "least", "benchmarks.floors.bare_actor", environment) as (_, address),
-            Sender(address) as least,
-        ):
-            hop = alternate(race.ours, partial(race.least, least), effort.of(2 * BLOCK, 5))
-        race.close()
-    ours, floor = statistics.median(compared.ours), statistics.median(compared.baseline)
+            ours()
+        bare = BareAct(there, NAME)
+
+        def baseline() -> float:
+            rest()
+            return bare.act()
+
+        compared = alternate(ours, baseline, effort.of(2 * BLOCK, 5))
+        late = alternate(overtaken, baseline, effort.of(BLOCK // 2, 5))
+        bare.close()
+    yield _figure("p50", compared, [f"each patch carries a ledger of up to {MAX_ENTRIES} acts, on both sides"])
+    slowest = Compared(ours=_p99(compared.ours), baseline=_p99(compared.baseline))
     yield Figure(
-        name="one notification to applied, p50",
-        ours=spell_seconds(ours),
-        baseline=f"one GET and one PATCH by bare urllib3: {spell_seconds(floor)}",
+        name="the same, changed since the last read",
+        ours=duration(statistics.median(late.ours)),
+        baseline=f"one GET and one PATCH by bare urllib3: {duration(statistics.median(late.baseline))}",
+        ratio=late.ratio,
+        notes=["the patch is refused, the target read, and the alert decided again"],
+    )
+    yield _figure("p99", slowest, [f"each ratio is that of {BLOCK} turns"])
+    yield from _confirmed(effort, directory / "confirmed")
+
+
+def _confirmed(effort: Effort, directory: Path) -> Iterator[Figure]:
+    """An act with the word of a Prometheus that is well, and of one that hangs, compared with one without."""
+    directory.mkdir()
+    prometheus = Prometheus(component("prometheus-newest", "prometheus"), directory, RULES)
+    with (
+        prometheus,
+        canaries(directory, [NAME], cooldown="1ms") as there,
+        there.start(directory / "alone") as alone,
+        there.start(directory / "asking", f"--prometheus.url=http://{prometheus.ready().address}") as asking,
+        Sender(alone.address) as to_alone,
+        Sender(asking.address) as to_asking,
+    ):
+
+        def act(service: Member, sender: Sender) -> float:
+            there.reset(NAME)
+            until("the service has read the reset canary", lambda: _percentage(service) == RESET, REST_SECONDS)
+            seconds, reason = sender.notify(notification(NAME))
+            assert reason == "Applied"
+            return seconds
+
+        def answered(answer: str) -> float:
+            return asking.counted("remediator_evidence_total", answer=answer)
+
+        until("the alert is active", prometheus.alerts, REST_SECONDS)
+        until("an act is confirmed", lambda: act(asking, to_asking) and answered("confirmed"), REST_SECONDS)
+        well = alternate(lambda: act(asking, to_asking), lambda: act(alone, to_alone), effort.of(BLOCK, 1))
+        assert answered("unknown") <= 1
+        without = f"one that asks nobody: {duration(statistics.median(well.baseline))}"
+        yield Figure(
+            name="one notification to applied, confirmed by Prometheus, p50",
+            ours=duration(statistics.median(well.ours)),
+            baseline=without,
+            ratio=well.ratio,
+            goal=f"≤ {GOAL}",
+            reached=well.ratio.median <= GOAL,
+        )
+        if effort.quick:  # That it hangs shows only once the last answer is too old.
+            return
+        prometheus.signal(signal.SIGSTOP)
+        try:
+            until("no answer is young enough", lambda: act(asking, to_asking) > HANGS_SECONDS / 2, REST_SECONDS)
+            hung = alternate(lambda: act(asking, to_asking), lambda: act(alone, to_alone), 15)
+        finally:
+            prometheus.signal(signal.SIGCONT)
+    later = statistics.median(ours - alone for ours, alone in zip(hung.ours, hung.baseline, strict=True))
+    yield Figure(
+        name="the same, while Prometheus hangs, p50",
+        ours=duration(statistics.median(hung.ours)),
+        baseline=without,
+        goal=f"≤ {HANGS_SECONDS:g} s more",
+        reached=later <= HANGS_SECONDS,
+    )
+
+
+def _percentage(service: Member) -> object:
+    (target,) = json.loads(service.get("/api/v1/status")[1])["data"]["targets"]
+    return target["percentage"]
+
+
+def _figure(name: str, compared: Compared, notes: list[str]) -> Figure:
+    return Figure(
+        name=f"one notification to applied, {name}",
+        ours=duration(statistics.median(compared.ours)),
+        baseline=f"one GET and one PATCH by bare urllib3: {duration(statistics.median(compared.baseline))}",
         ratio=compared.ratio,
         goal=f"≤ {GOAL}",
         reached=compared.ratio.median <= GOAL,
-        notes=race.explain(ours),
-    )
-    yield _p99(compared)
-    yield Figure(
-        name="the same, to the least service",
-        ours=spell_seconds(statistics.median(hop.ours)),
-        baseline=f"a bare Flask view around that GET and PATCH: {spell_seconds(statistics.median(hop.baseline))}",
-        ratio=hop.ratio,
-        notes=[
-            "a view that reads no alert, decides nothing and records nothing shows what the way over HTTP to any "
-            "service costs on this machine; what is left of the ratio is the service's own"
-        ],
+        notes=notes,
     )
 
 
-class _Race:
-    """Both sides act on the same canary, which is reset before each act, untimed."""
-
-    def __init__(self, scene: Place, sender: Sender, workers: Sequence[int]) -> None:
-        self._scene, self._sender, self._workers, self._path = scene, sender, workers, scene.path(NAME)
-        self._firing = notification(NAME)
-        self._resolved = body(alert(NAME, status="resolved"))
-        self._floor: Floor | None = None
-        self._acts = 0
-        self._idle, self._gets, self._patches = list[float](), list[float](), list[float]()
-        # Of the service a single one is 0 or a tick, but the mean is right.
-        self._costs, self._costs_of_floor = list[float](), list[float]()
-
-    def take_ledger(self) -> Mapping[str, Any]:
-        """Let the floor write what the service has written last. Returns the floor's arguments."""
-        arguments = self._scene.floor(NAME)
-        self._acts = len(json.loads(arguments["ledger"])["acts"])
-        self._floor = Floor(**arguments)
-        return arguments
-
-    def close(self) -> None:
-        """Hang up."""
-        if self._floor:
-            self._floor.close()
-
-    def ours(self) -> float:
-        """Seconds for an act of the service."""
-        self._scene.reset(NAME)
-        before = processor.seconds(self._workers)
-        seconds, reason = self._sender.notify(self._firing)
-        self._costs.append(processor.seconds(self._workers) - before)
-        assert reason == "Applied"
-        return seconds
-
-    def floor(self) -> float:
-        """Seconds for the same act without a service. The service is quiet now, so that it is asked for its own share:
-        the time for an alert that wants no act.
-        """
-        assert self._floor
-        self._scene.reset(NAME)
-        before = time.process_time()
-        get, patch = self._floor.act(self._path)
-        self._costs_of_floor.append(time.process_time() - before)
-        self._gets.append(get)
-        self._patches.append(patch)
-        idle, reason = self._sender.notify(self._resolved)
-        assert reason == "NotFiring"
-        self._idle.append(idle)
-        return get + patch
-
-    def least(self, sender: Sender) -> float:
-        """Seconds for the same act by the least service."""
-        self._scene.reset(NAME)
-        seconds, code, _ = sender.post(self._firing)
-        assert code == HTTPStatus.NO_CONTENT
-        return seconds
-
-    def explain(self, ours: float) -> Sequence[str]:
-        """What the time of ours is spent on."""
-        idle, get, patch = (statistics.median(times) for times in (self._idle, self._gets, self._patches))
-        parts = {
-            "for the GET, as the floor needs it": get,
-            "for the PATCH": patch,
-            "for what an alert costs that asks for no act: HTTP in and out, between two processes, and parsing": idle,
-            "for the rest, which is the service's share of both requests, the decision and its record": ours
-            - (get + patch + idle),
-        }
-        shares = "; ".join(f"{spell_seconds(part)} ({part / ours:.0%}) {what}" for what, part in parts.items())
-        mine, others = statistics.mean(self._costs), statistics.mean(self._costs_of_floor)
-        return [
-            f"by medians: {shares}. Each patch brings a ledger of {self._acts} acts, on both sides",
-            f"processor time until the answer: {spell_seconds(mine)} of the service's worker, {spell_seconds(others)} "
-            "of the floor's process; HTTP in and out and a second process are no part of the floor",
-        ]
-
-
-def _p99(compared: Compared) -> Figure:
-    def blocks(times: list[float]) -> list[float]:
-        starts = range(0, len(times), BLOCK)
-        return [percentile(times[start : start + BLOCK], 99) for start in starts]
-
-    ours, floor = blocks([*compared.ours]), blocks([*compared.baseline])
-    ratio = ratio_of([mine / other for mine, other in zip(ours, floor, strict=True)])
-    return Figure(
-        name="one notification to applied, p99",
-        ours=spell_seconds(statistics.median(ours)),
-        baseline=f"one GET and one PATCH by bare urllib3: {spell_seconds(statistics.median(floor))}",
-        ratio=ratio,
-        goal=f"≤ {GOAL}",
-        reached=ratio.median <= GOAL,
-        notes=[f"each ratio is that of the p99 of {BLOCK} turns; {len(ours)} of them"],
-    )
+def _p99(times: Sequence[float]) -> list[float]:
+    return [percentile(times[start : start + BLOCK], 99) for start in range(0, len(times), BLOCK)]

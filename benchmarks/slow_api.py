@@ -1,15 +1,15 @@
-"""A way to a real API server that is as slow as it is told to be."""
+"""A proxy in front of a real API server that delays every request."""
 
 import threading
 from types import TracebackType
 from typing import Any
 
 from tests.acceptance.crossing import Crossing
-from tests.control_plane.api_server import ApiServer
+from tests.support.control_plane.api_server import ApiServer
 
 
 class SlowApi(Crossing):
-    """A proxy that holds every request for `delay` seconds before it passes it on."""
+    """Holds every request for `delay` seconds before it is forwarded."""
 
     def __init__(self, server: ApiServer) -> None:
         super().__init__(server.address, server.trust())
@@ -17,7 +17,7 @@ class SlowApi(Crossing):
         self._closing = threading.Event()
 
     def pass_on(self, request: Any) -> None:
-        """Hold the request, and pass it on; called on a thread of the server."""
+        """Called on a thread of the server."""
         self._closing.wait(self.delay)
         super().pass_on(request)
 

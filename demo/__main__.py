@@ -63,16 +63,16 @@ def _show_addresses(timeline: Timeline, stage: Stage) -> None:
     timeline.fact("and then", "remediator canary status")
     timeline.fact("", "remediator canary preflight 10")
     timeline.fact("", "remediator canary history")
-    timeline.fact("", "kubectl describe deployment denis")
+    timeline.fact("", "kubectl -n denis describe deployment denis")
     timeline.fact("Ctrl-C", "stops everything")
 
 
 def _look_further(timeline: Timeline) -> None:
     timeline.heading("Look further")
     timeline.fact("the same", ".venv/bin/python -m demo --stay   (left running, with every address)")
-    serve = ".venv/bin/remediator serve --embedded --embedded.kubeconfig=denis.kubeconfig --insecure-no-auth"
+    serve = ".venv/bin/remediator serve --embedded --embedded.kubeconfig=kubeconfig --insecure-no-auth"
     timeline.fact("by hand", serve)
-    timeline.fact("", "kubectl --kubeconfig=denis.kubeconfig describe deployment denis")
+    timeline.fact("", "kubectl --kubeconfig=kubeconfig -n denis describe deployment denis")
     timeline.fact("", "http://127.0.0.1:9090/   (its status page)")
     timeline.fact("your rules", ".venv/bin/remediator check rules/remediations.yaml")
     timeline.fact("read", "README.md, rules/, docs/")

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from demo.loopback import send_json
 from demo.shipped import Pace
@@ -21,14 +21,23 @@ from demo.waiting import until
 SECONDS = 30.0
 
 
+class Crossing(NamedTuple):
+    """A signal that has become an alert."""
+
+    value: float
+    """The first one that was seen over the threshold."""
+    stations: list[datetime]
+    """When it was seen there, and what came of it."""
+
+
 class Alerting(Protocol):
     """What the story needs to know of alerts."""
 
     def value(self, signal: Signal) -> float:
         """The signal now."""
 
-    def fires(self, signal: Signal, timeline: Timeline) -> list[datetime]:
-        """Tell how the signal becomes an alert. Returns the times of its stations, from the threshold on."""
+    def fires(self, signal: Signal, timeline: Timeline) -> Crossing:
+        """Tell how the signal becomes an alert."""
 
     def repeats(self, signal: Signal, timeline: Timeline) -> None:
         """See to it that the notification comes again."""
@@ -50,7 +59,7 @@ class RealAlerting:
         series = until(f"Prometheus has {query}", lambda: self._prometheus.query(query), SECONDS)
         return float(series[0]["value"][1])
 
-    def fires(self, signal: Signal, timeline: Timeline) -> list[datetime]:
+    def fires(self, signal: Signal, timeline: Timeline) -> Crossing:
         """Follow the alert through both programs."""
         limit = signal.spell(signal.threshold)
         crossed, value = until(f"{signal.noun} is over {limit}", lambda: self._first_over(signal), SECONDS)
@@ -63,7 +72,7 @@ class RealAlerting:
         timeline.happened("Prometheus", f"{signal.alert} is firing", "bad", fired_at)
         told = f"has it, for receiver {firing['receivers'][0]['name']}"
         timeline.happened("Alertmanager", told, at=max(fired_at, moment(firing["updatedAt"])))
-        return [crossed, active_at, fired_at]
+        return Crossing(value, [crossed, active_at, fired_at])
 
     def repeats(self, signal: Signal, timeline: Timeline) -> None:
         """Nothing to do: the alert still fires, so Alertmanager repeats itself."""
@@ -107,14 +116,14 @@ class RecordedAlerting:
         """What DENIS exports."""
         return metric(self._denis, signal.metric)
 
-    def fires(self, signal: Signal, timeline: Timeline) -> list[datetime]:
+    def fires(self, signal: Signal, timeline: Timeline) -> Crossing:
         """Wait for DENIS, then play the notification."""
         limit = signal.spell(signal.threshold)
         over = until(f"{signal.noun} is over {limit}", lambda: self._over(signal), SECONDS)
         crossed = datetime.now(UTC)
         timeline.happened("DENIS", f"{signal.noun} is {signal.spell(over)}, over {limit}", "bad", crossed)
         self._play(signal, timeline)
-        return [crossed]
+        return Crossing(over, [crossed])
 
     def repeats(self, signal: Signal, timeline: Timeline) -> None:
         """Play it again."""

@@ -26,7 +26,7 @@ class Signal:
 
     def spell(self, value: float) -> str:
         """A value as a person says it."""
-        return f"{value * 100:.3g} %" if self.is_ratio else f"{value:.0f} jobs"
+        return f"{round(value * 100, 2):g} %" if self.is_ratio else f"{value:.0f} jobs"
 
 
 ERRORS = Signal("error_rate", "DenisErrorRateHigh", "the error rate", True)

@@ -127,16 +127,17 @@ class Alertmanager(Process):
 class Prometheus(Process):
     """Prometheus with its files: prometheus.json, and the rules that it names."""
 
-    def __init__(self, program: Path, directory: Path, files: Mapping[str, str]) -> None:
+    def __init__(self, program: Path, directory: Path, files: Mapping[str, str], *, flags: Sequence[str] = ()) -> None:
         for name, text in files.items():
             (directory / name).write_text(text)
         command: list[str | Path] = [program, f"--config.file={directory / 'prometheus.json'}"]
         command += [f"--storage.tsdb.path={directory / 'prometheus.data'}", f"--web.listen-address={ANY_PORT}"]
-        super().__init__("prometheus", [*command, "--rules.alert.resend-delay=2s"], directory)
+        super().__init__("prometheus", [*command, "--rules.alert.resend-delay=2s", *flags], directory)
 
     def ready(self) -> Self:
-        """Wait until it listens."""
+        """Wait until it listens and answers; until its storage is open, it answers queries with 503."""
         self.address = self.says(r"msg=\"?Listening on\"? .*address=(\S+)")[1]
+        self.says(r"Server is ready to receive web requests")
         return self
 
     def alerts(self) -> list[dict[str, Any]]:

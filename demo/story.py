@@ -50,7 +50,7 @@ def _rollback(cast: Cast, errors: float) -> None:
     timeline.happened("DENIS", f"{ERRORS.spell(errors)} of the requests fail", "good")
     cast.denis.becomes(BAD_CANARY)
     timeline.happened("DENIS", "from now on the canary fails; the error rate is a mean, so it climbs")
-    stations = cast.alerting.fires(ERRORS, timeline)
+    stations = cast.alerting.fires(ERRORS, timeline).stations
     act, received = _applied(cast, "rollback", ERRORS)
     until("the percentage is 0", lambda: cast.deployments.percentage() == 0, SECONDS)
     denis = cast.deployments.get("denis")["metadata"]
@@ -79,12 +79,13 @@ def _scale(cast: Cast) -> None:
     cast.denis.becomes(BUSY, queue=FIRST_JOBS)
     finished = f"{workers} workers finish {workers * JOBS_PER_WORKER:.0f} a second"
     timeline.happened("DENIS", f"{FIRST_JOBS:.0f} jobs wait, {INFLOW:.0f} more come every second, {finished}")
-    cast.alerting.fires(QUEUE, timeline)
+    first = cast.alerting.fires(QUEUE, timeline).value
     _applied(cast, "scale-workers", QUEUE)
     more = until("there are more workers", lambda: _more_than(cast, workers), SECONDS)
     timeline.happened("Kubernetes", f"denis-workers goes from {workers} to {more} replicas", "good")
-    peak = cast.alerting.value(QUEUE)
-    timeline.happened("DENIS", f"the queue has grown to {QUEUE.spell(peak)}")
+    peak = max(first, cast.alerting.value(QUEUE))
+    if peak > first:
+        timeline.happened("DENIS", f"the queue has grown to {QUEUE.spell(peak)}")
     less = until("the queue shrinks", lambda: _below(cast, QUEUE, peak - SHRINKS_BY), SECONDS)
     timeline.happened("DENIS", f"the queue shrinks: {QUEUE.spell(less)}", "good")
 
@@ -110,7 +111,9 @@ def _verified(cast: Cast, target: str) -> None:
 
     line = until(f"the act on {target} is verified", look, SECONDS)
     mood: Mood = "good" if line["verdict"] == "Converged" else "bad"
-    cast.timeline.happened("Remediator", f"{line['verdict']}, {target}: {line['message']}", mood)
+    # The line's time is that of the look that saw it, a moment after it was so.
+    told = f"{line['verdict']}, {target}: {line['message']}; seen at this time"
+    cast.timeline.happened("Remediator", told, mood, moment(line["time"]))
 
 
 def _applied(cast: Cast, remediation: str, signal: Signal) -> tuple[Mapping[str, Any], datetime]:

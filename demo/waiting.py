@@ -9,7 +9,7 @@ T = TypeVar("T")
 POLL_SECONDS = 0.05
 
 
-def until(what: str, condition: Callable[[], T | None], seconds: float) -> T:
+def until(what: str, condition: Callable[[], T | None], seconds: float, *, every: float = POLL_SECONDS) -> T:
     """The first value of the condition that is true. An OSError counts as not yet: what is asked may be starting.
 
     Raises TimeoutError, which names what was waited for.
@@ -24,4 +24,4 @@ def until(what: str, condition: Callable[[], T | None], seconds: float) -> T:
             problem = f" ({error})"
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {seconds:g} s in vain: {what}{problem}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(every)

@@ -3,4 +3,6 @@
 set -eu
 # shellcheck source=scripts/remediator.sh
 . "$(dirname -- "$(readlink -f -- "$0")")/remediator.sh"
+# The question is for a person at a terminal. Elsewhere, say in a pipeline, running this script is the yes.
+[ -t 0 ] || set -- --yes "$@"
 exec "$remediator" canary set "$@"

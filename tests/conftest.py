@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,23 +12,49 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from remediator.embedded import EmbeddedCluster
-from tests.components import component
-from tests.control_plane import ControlPlane
-from tests.faults import FaultyApi
-from tests.replica import Replica
-from tests.service import SHIPPED, Clock, Service
+from remediator.sandbox import EmbeddedCluster
+from tests.support.components import component
+from tests.support.control_plane import ControlPlane
+from tests.support.faults import FaultyApi
+from tests.support.replica import Replica
+from tests.support.service import SHIPPED, Clock, Service
 
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.register_profile("here", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
 
+# Go is as thrifty with 100 MB as with 100 GB. Collecting garbage was a tenth of what Kubernetes and Helm cost here.
+os.environ.setdefault("GOGC", "300")
+
+# Many tests start the program; each start would compile all of it again where bytecode is not kept.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 MakeService = Callable[..., Service]
+
+LONG = (
+    *("test_pythons.py", "test_image.py", "test_benchmarks.py"),
+    *("acceptance", "chart", "canary", "web", "dashboard", "browser"),
+    *("test_service.py", "test_rules_units.py", "test_rules_scrapes.py", "test_rules.py", "test_rules_releases.py"),
+)
+"""The files and folders of tests/ whose files take the longest."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the workers begin with what takes longest, so that none is left alone with it in the end."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: LONG.index(name) if (name := _place(item)) in LONG else len(LONG))
+
+
+def _place(item: pytest.Item) -> str:
+    return item.path.relative_to(Path(__file__).parent).parts[0]
 
 
 @pytest.fixture
-def embedded() -> Iterator[EmbeddedCluster]:
+def embedded(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedCluster]:
     """A cluster with denis at 10 % and denis-workers at 4."""
+    # It is asked over plain HTTP, and to read the system's authorities for each client is 40 ms of CPU.
+    monkeypatch.setenv("SSL_CERT_FILE", os.devnull)
     with EmbeddedCluster() as cluster:
         yield cluster
 

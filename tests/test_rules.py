@@ -7,32 +7,40 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from remediator.policy_file import parse_policy
-from tests.components import component
+from remediator.config.loader import parse_policy
+from remediator.core.reasons import Reason
+from remediator.reflex.armed import NO_HEARTBEAT, REFUSED, UNREACHED
+from tests.support.components import component
+from tests.support.documents import dump_yaml, load_yaml
 
 ROOT = Path(__file__).parents[1]
 RULES = ROOT / "rules"
-RULE_FILES = ("denis.rules.yaml", "remediator.rules.yaml")
+RULE_FILES = ("denis.rules.yaml", "optional/denis-queue-stuck.rules.yaml", "remediator.rules.yaml")
 UNIT_TESTS = sorted(path.name for path in (RULES / "tests").glob("*.test.yaml"))
 RUNBOOKS = ROOT / "docs" / "runbooks"
 RUNBOOK_URL = "https://github.com/denis-run/remediator/blob/main/docs/runbooks/"
 REMEDIATIONS = {
     "DenisMaterializerSuccessRateLow": "rollback",
     "DenisErrorRateHigh": "rollback",
+    "DenisSuccessRateSevere": "rollback",
+    "DenisErrorRateSevere": "rollback",
     "DenisQueueDepthHigh": "scale",
+    "DenisQueueDepthStuck": "rollback",
 }
 Rule = dict[str, Any]
 
 
 def _alerts() -> Iterator[Rule]:
     for name in RULE_FILES:
-        for group in yaml.safe_load((RULES / name).read_text())["groups"]:
+        for group in load_yaml((RULES / name).read_text())["groups"]:
             yield from (rule for rule in group["rules"] if "alert" in rule)
 
 
-ALERTS = {rule["alert"]: rule for rule in _alerts()}
+HEARTBEAT = "RemediatorHeartbeat"
+"""The one alert that is for nobody."""
+
+ALERTS = {rule["alert"]: rule for rule in _alerts() if rule["alert"] != HEARTBEAT}
 
 
 @pytest.fixture(params=["prometheus-oldest", "promtool-newest"])
@@ -48,7 +56,8 @@ def amtool(request: pytest.FixtureRequest) -> Path:
 
 
 def _run(*command: str | Path) -> str:
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
+    # Seconds of CPU, and minutes on a busy machine.
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600)
     assert done.returncode == 0, done.stdout
     return done.stdout
 
@@ -71,7 +80,7 @@ def _firing_with_rules(
     input_series = [{"series": name, "values": values} for name, values in series.items()]
     case = {"interval": "1m", "input_series": input_series, "promql_expr_test": checks}
     suite = {"rule_files": ["changed.rules.yaml"], "evaluation_interval": "15s", "tests": [case]}
-    (folder / "changed.test.yaml").write_text(yaml.safe_dump(suite))
+    (folder / "changed.test.yaml").write_text(dump_yaml(suite))
     _run(promtool, "test", "rules", folder / "changed.test.yaml")
 
 
@@ -112,7 +121,9 @@ def test_unit_in_percent_is_one_edit(promtool: Path, tmp_path: Path) -> None:
 def test_losing_the_unit_is_told(promtool: Path, tmp_path: Path) -> None:
     """A file that lost the rule with the unit cannot roll back, and DenisSignalMissing says so."""
     shipped = (RULES / "denis.rules.yaml").read_text()
-    without_unit = shipped.replace("  - record: denis:hundred_percent\n    expr: vector(1)\n", "")
+    without_unit = shipped.replace(
+        "  - record: denis:hundred_percent\n    expr: vector(1)\n    labels: {canary: denis/denis}\n", ""
+    )
     assert without_unit != shipped
     _firing_with_rules(
         promtool,
@@ -132,16 +143,27 @@ def test_every_alert_has_unit_tests_for_firing_and_not_yet() -> None:
     """Each alert is tested at a time when it fires, and at an earlier one in the same test when it does not yet."""
     proven = set()
     for name in UNIT_TESTS:
-        for case in yaml.safe_load((RULES / "tests" / name).read_text())["tests"]:
-            quiet = {check["alertname"] for check in case["alert_rule_test"] if not check.get("exp_alerts")}
-            firing = {check["alertname"] for check in case["alert_rule_test"] if check.get("exp_alerts")}
+        for case in load_yaml((RULES / "tests" / name).read_text())["tests"]:
+            checks = case.get("alert_rule_test", [])
+            quiet = {check["alertname"] for check in checks if not check.get("exp_alerts")}
+            firing = {check["alertname"] for check in checks if check.get("exp_alerts")}
             proven |= quiet & firing
     assert proven == set(ALERTS)
 
 
+def test_every_word_that_disarms_has_a_row() -> None:
+    """promtool judges RemediatorDisarmed for each word that remediator_armed_info can have beside a 0."""
+    cases = load_yaml((RULES / "tests" / "heartbeat.test.yaml").read_text())["tests"]
+    series = [row["series"] for case in cases if "promql_expr_test" in case for row in case["input_series"]]
+    rows = {found[1] for one in series if (found := re.search(r'reason="(\w+)"', one))}
+    of_the_ladder = {reason for reason in Reason if reason.kind in ("withheld", "failed")}
+    only_for_an_alert = {Reason.CONFLICT, Reason.INTERNAL_ERROR, Reason.RECOVERED}
+    assert rows == of_the_ladder - only_for_an_alert | {Reason.DRY_RUN, UNREACHED, NO_HEARTBEAT, REFUSED}
+
+
 @pytest.mark.parametrize("alertname", ALERTS)
 def test_alert_tells_what_an_on_call_person_needs(alertname: str) -> None:
-    """An alert has a severity, a static summary, a description and a runbook with the four sections."""
+    """An alert has a severity, a static summary, a description and a runbook that begins with what to do now."""
     rule = ALERTS[alertname]
     annotations = rule["annotations"]
     assert rule["labels"]["severity"] in ("critical", "warning", "info")
@@ -150,7 +172,35 @@ def test_alert_tells_what_an_on_call_person_needs(alertname: str) -> None:
     assert annotations["runbook_url"] == f"{RUNBOOK_URL}{alertname}.md"
     page = (RUNBOOKS / f"{alertname}.md").read_text()
     assert page.startswith(f"# {alertname}\n")
-    assert re.findall(r"^## (.+)$", page, re.MULTILINE) == ["Meaning", "Impact", "Diagnosis", "Mitigation"]
+    assert re.findall(r"^## (.+)$", page, re.MULTILINE) == [
+        "Do this now",
+        "Meaning",
+        "Impact",
+        "Diagnosis",
+        "Mitigation",
+    ]
+    first = page.partition("## Do this now\n")[2].partition("\n## ")[0]
+    commands = re.findall(r"^```sh\n(.*?)^```$", first, re.MULTILINE | re.DOTALL)
+    assert len(commands) == 1, "one block to paste"
+    assert 1 <= len(commands[0].splitlines()) <= 2, "one or two commands"
+    assert len(first.partition("```")[0].strip().splitlines()) <= 2, "and why, in two lines at most"
+
+
+def test_the_index_says_how_urgent_each_alert_is() -> None:
+    """Each row has the severity that the rule has, and each severity is explained once."""
+    index = (RUNBOOKS / "README.md").read_text()
+    shown = dict(re.findall(r"^\| \[(\w+)\]\(\w+\.md\) \| (\w+) \|", index, re.MULTILINE))
+    assert shown == {alertname: rule["labels"]["severity"] for alertname, rule in ALERTS.items()}
+    explained = re.findall(r"^\| (critical|warning|info) \|", index, re.MULTILINE)
+    assert explained == ["critical", "warning", "info"]
+
+
+@pytest.mark.parametrize("path", sorted(RUNBOOKS.glob("*.md")), ids=lambda path: path.stem)
+def test_runbooks_explain_with_the_cluster(path: Path) -> None:
+    """Without the cluster filter `explain` answers for an alert that the service refuses."""
+    for line in re.findall(r"^remediator explain .*$", path.read_text(), re.MULTILINE):
+        assert " --cluster=" in line
+        assert " --label=cluster=" in line
 
 
 def test_runbooks_are_those_of_the_alerts() -> None:
@@ -202,9 +252,18 @@ def test_route_leads_only_acting_alerts_to_remediator(amtool: Path, alertname: s
     _run(amtool, "config", "routes", "test", config, f"--verify.receivers={receivers}", *labels)
 
 
+def test_the_heartbeat_reaches_remediator_alone(amtool: Path) -> None:
+    """It goes the way of the acts to the same receiver, and nobody is notified of it."""
+    (rule,) = (rule for rule in _alerts() if rule["alert"] == HEARTBEAT)
+    labels = [f"{name}={value}" for name, value in {"alertname": HEARTBEAT, **rule["labels"]}.items()]
+    config = f"--config.file={RULES / 'alertmanager.yaml'}"
+    _run(amtool, "config", "routes", "test", config, "--verify.receivers=remediator", *labels)
+    assert rule["labels"] == {"severity": "none", "remediation": "heartbeat", "namespace": "denis"}
+
+
 def test_route_looks_again_at_least_twice_in_a_cooldown() -> None:
     """repeat_interval is at most half of each cooldown; else an alert that goes on is seen again far too late."""
-    route = yaml.safe_load((RULES / "alertmanager.yaml").read_text())["route"]["routes"][0]
+    route = load_yaml((RULES / "alertmanager.yaml").read_text())["route"]["routes"][1]
     policy = parse_policy((RULES / "remediations.yaml").read_text(), "remediations.yaml")
     minutes = int(route["repeat_interval"].removesuffix("m"))
     assert min(remediation.cooldown.total_seconds() for remediation in policy.remediations) >= 2 * 60 * minutes

@@ -1,1 +1,1 @@
-"""Whoever posts: fast, at a given rate, one after the other, never to an end."""
+"""Clients of the webhook: fast, on schedule, one after the other, or stalled."""

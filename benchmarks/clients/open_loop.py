@@ -1,8 +1,7 @@
-"""Notifications at their scheduled times, whatever the service does: an open loop.
+"""Notifications on schedule, whether the service keeps up or not: an open loop.
 
-A client that waits for an answer before it sends the next notification would slow down with the service, and hide what
-the notifications it never sent would have waited. Here each has a time at which it is due, and waits from then on,
-also for a free connection.
+A client that waits for an answer before it sends the next notification slows down with the service, and hides how long
+the notifications that it never sent would have waited. Here each latency counts from the time the notification is due.
 """
 
 import asyncio
@@ -11,15 +10,15 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
-from benchmarks.clients.wire import Address, Pool
+from benchmarks.clients.connection import Address, Pool
 
 PATIENCE_SECONDS = 10.0
-"""Alertmanager gives up after its group_interval, 10 s at the least; an answer after that reaches nobody."""
+"""Alertmanager gives up after its group_interval, which is rarely shorter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
-    """Which requests go where, and when."""
+class Schedule:
+    """Which requests are sent where, and when."""
 
     address: Address
     requests: Sequence[bytes]
@@ -28,59 +27,50 @@ class Load:
     seconds: float
     """Over which they are spread evenly; with 0 all are due at once."""
     connections: int = 12
-    """At the most at the same time, kept open."""
     fresh: int = 50
-    """After how many requests a connection is given up for a new one."""
+    """A connection is replaced after so many requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What became of one request."""
+    """The outcome of one request."""
 
-    due: float
-    """Seconds after the start."""
     seconds: float
-    """From then to the answer; to the end of patience where there was none."""
+    """From when it was due to the answer; PATIENCE_SECONDS without one."""
     code: int
-    """Of the answer; 0 for a connection that was cut, -1 for no answer within PATIENCE_SECONDS."""
+    """Of the answer; 0 for a closed connection, -1 for no answer in time."""
 
 
-def run(load: Load) -> list[Sample]:
-    """Send all of it from a process of its own, so that nothing else of the benchmark delays it."""
+def run(schedule: Schedule) -> list[Sample]:
+    """Send everything from a separate process, so that the rest of the benchmark does not delay it."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-        return process.submit(_drive, load).result()
+        return process.submit(_drive, schedule).result()
 
 
-def _drive(load: Load) -> list[Sample]:
-    return asyncio.run(_Clients(load).drive())
+def _drive(schedule: Schedule) -> list[Sample]:
+    return asyncio.run(_send_all(schedule))
 
 
-class _Clients:
-    def __init__(self, load: Load) -> None:
-        self._load = load
-        self._free = asyncio.Semaphore(load.connections)
-        self._pool = Pool(load.address, fresh=load.fresh)
+async def _send_all(schedule: Schedule) -> list[Sample]:
+    loop, free = asyncio.get_running_loop(), asyncio.Semaphore(schedule.connections)
+    pool = Pool(schedule.address, fresh=schedule.fresh)
 
-    async def drive(self) -> list[Sample]:
-        load, loop = self._load, asyncio.get_running_loop()
-        began = loop.time() + 0.2
-        sent = list[asyncio.Task[Sample]]()
-        for number in range(load.number):
-            due = load.seconds * number / load.number
-            if (wait := began + due - loop.time()) > 0:
-                await asyncio.sleep(wait)
-            sent.append(asyncio.create_task(self._send(load.requests[number % len(load.requests)], began, due)))
-        samples = await asyncio.gather(*sent)
-        self._pool.close()
-        return samples
-
-    async def _send(self, request: bytes, began: float, due: float) -> Sample:
-        loop = asyncio.get_running_loop()
+    async def send(request: bytes, due: float) -> Sample:
         try:
-            async with asyncio.timeout_at(began + due + PATIENCE_SECONDS), self._free:
-                code = (await self._pool.exchange(request)).code
+            async with asyncio.timeout_at(due + PATIENCE_SECONDS), free:
+                code = (await pool.exchange(request)).code
         except TimeoutError:
-            return Sample(due, PATIENCE_SECONDS, -1)
+            return Sample(PATIENCE_SECONDS, -1)
         except OSError:
-            return Sample(due, PATIENCE_SECONDS, 0)
-        return Sample(due, loop.time() - began - due, code)
+            return Sample(PATIENCE_SECONDS, 0)
+        return Sample(loop.time() - due, code)
+
+    began, sent = loop.time() + 0.2, list[asyncio.Task[Sample]]()
+    for number in range(schedule.number):
+        due = began + schedule.seconds * number / schedule.number
+        if (wait := due - loop.time()) > 0:
+            await asyncio.sleep(wait)
+        sent.append(asyncio.create_task(send(schedule.requests[number % len(schedule.requests)], due)))
+    samples = await asyncio.gather(*sent)
+    pool.close()
+    return samples

@@ -1,65 +1,53 @@
-"""Probes and scrapes of the internal listener while something else is going on, several a second, also an open loop."""
+"""Probes and scrapes of the internal listener, several a second, while something else happens."""
 
 import http.client
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from benchmarks.figure import percentile
-
 INTERVAL_SECONDS = 0.2
-
-GIVEN_UP_SECONDS = 5.0
+TIMEOUT_SECONDS = 5.0
+PATHS = ("/-/healthy", "/metrics")
 
 
 @dataclass(slots=True)
-class Probed:
-    """How long each took, in seconds; one that got no 200 counts with GIVEN_UP_SECONDS."""
+class Probes:
+    """The seconds that each took; one without a 200 counts with TIMEOUT_SECONDS."""
 
     seconds: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
-    @property
-    def p99(self) -> float:
-        """What all but one in a hundred stay below."""
-        return percentile(self.seconds, 99)
-
-    @property
-    def slowest(self) -> float:
-        """The longest of all."""
-        return max(self.seconds)
-
 
 @contextmanager
-def probing(address: str, paths: Sequence[str] = ("/-/healthy", "/metrics")) -> Iterator[Probed]:
-    """Ask for each path in turn until the end of a `with`; each has a connection of its own, as the kubelet's has."""
-    probed, stop = Probed(), threading.Event()
-    threads = [threading.Thread(target=_probe, args=(address, path, probed, stop), daemon=True) for path in paths]
+def probing(address: str) -> Iterator[Probes]:
+    """Request each path regularly during a `with`, each time over a new connection, as the kubelet does."""
+    probes, stop = Probes(), threading.Event()
+    threads = [threading.Thread(target=_probe, args=(address, path, probes, stop), daemon=True) for path in PATHS]
     for thread in threads:
         thread.start()
     try:
-        yield probed
+        yield probes
     finally:
         stop.set()
         for thread in threads:
             thread.join()
 
 
-def _probe(address: str, path: str, probed: Probed, stop: threading.Event) -> None:
+def _probe(address: str, path: str, probes: Probes, stop: threading.Event) -> None:
     due = time.monotonic()
     while not stop.wait(max(due - time.monotonic(), 0)):
-        problem = _ask(address, path)
-        probed.seconds.append(GIVEN_UP_SECONDS if problem else time.monotonic() - due)
-        if problem:
-            probed.failures.append(f"{path}: {problem}")
+        failure = problem(address, path)
+        probes.seconds.append(TIMEOUT_SECONDS if failure else time.monotonic() - due)
+        if failure:
+            probes.failures.append(f"{path}: {failure}")
         due += INTERVAL_SECONDS
 
 
-def _ask(address: str, path: str) -> str:
-    """What was wrong with the answer, or empty."""
-    connection = http.client.HTTPConnection(address, timeout=GIVEN_UP_SECONDS)
+def problem(address: str, path: str) -> str:
+    """What is wrong with the answer to a GET, or empty if it is a 200."""
+    connection = http.client.HTTPConnection(address, timeout=TIMEOUT_SECONDS)
     try:
         connection.request("GET", path)
         response = connection.getresponse()

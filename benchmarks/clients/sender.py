@@ -1,67 +1,48 @@
-"""A client that does one thing after another, for times in which an event loop's share would show."""
+"""A client that posts one notification after the other, without an event loop whose time would count."""
 
 import json
-import re
 import socket
 import time
-from http import HTTPStatus
-from types import TracebackType
-from typing import Self
+from contextlib import ExitStack
 
-from benchmarks.clients.wire import Address, request
+from benchmarks.clients.connection import LENGTH, Address, request
 
-SECONDS = 30.0
-"""Far longer than any answer takes."""
-
-_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+TIMEOUT_SECONDS = 30.0
 
 
-class Sender:
-    """Posts over one connection, which is kept, as Alertmanager keeps its own; `with` closes it in the end."""
+class Sender(ExitStack):
+    """Posts over one connection, which `with` closes."""
 
-    def __init__(self, address: Address, path: str = "/webhook") -> None:
-        self._path = path
-        self._socket = socket.create_connection(address, timeout=SECONDS)
+    def __init__(self, address: Address) -> None:
+        super().__init__()
+        self._socket = self.enter_context(socket.create_connection(address, timeout=TIMEOUT_SECONDS))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._socket.close()
-
     def notify(self, body: bytes) -> tuple[float, str]:
-        """As `post`, of a notification of one alert to a service: the seconds, and the reason in its answer."""
+        """Post a notification with one alert. Returns the seconds, and the reason in the answer."""
         seconds, code, answer = self.post(body)
-        return seconds, reason(code, answer)
+        assert code == 200, (code, answer)
+        (alert,) = json.loads(answer)["outcomes"]
+        return seconds, str(alert["reason"])
 
     def post(self, body: bytes) -> tuple[float, int, bytes]:
-        """Seconds from the first byte sent to the last one read, the status, and the body of the answer.
+        """Returns the seconds from the first byte sent to the last one read, the status, and the answer's body.
 
-        Raises OSError where the connection ends or nothing comes.
+        Raises OSError where no answer comes.
         """
-        message = request(body, path=self._path)
+        message = request(body)
         began = time.perf_counter()
         self._socket.sendall(message)
-        received = self._read()
+        received = b""
         while b"\r\n\r\n" not in received:
             received += self._read()
         head, _, answer = received.partition(b"\r\n\r\n")
-        length = int(found[1]) if (found := _LENGTH.search(head)) else 0
+        length = int(found[1]) if (found := LENGTH.search(head)) else 0
         while len(answer) < length:
             answer += self._read()
         return time.perf_counter() - began, int(head.split(None, 2)[1]), answer
 
     def _read(self) -> bytes:
         if not (data := self._socket.recv(65536)):
-            raise ConnectionError("the server has hung up")
+            raise ConnectionError("the service closed the connection")
         return data
-
-
-def reason(code: int, answer: bytes) -> str:
-    """The reason in a service's answer, which has to be 200 and to be about one alert."""
-    assert code == HTTPStatus.OK, (code, answer)
-    (alert,) = json.loads(answer)["outcomes"]
-    return str(alert["reason"])

@@ -1,8 +1,6 @@
-"""Clients of the webhook that stall, in a process of their own: those that crash, hang behind a network, or mean harm.
+"""Clients of the webhook that stall, in a separate process: they crash, hang behind a network, or mean harm.
 
-Whoever is cut comes again at once, so that their number stays. One that has closed its side cannot stall by itself, for
-the service answers it; it leaves its connection open and unread for a second, which makes a server wait that lingers.
-They know nothing of each other: what each does once a second is spread over the second.
+One that is closed connects again, so that their number stays. What each does once a second is spread over the second.
 """
 
 import asyncio
@@ -11,20 +9,17 @@ import multiprocessing
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import cycle, islice
-from multiprocessing.connection import Connection as Pipe
+from multiprocessing.synchronize import Event
 from typing import Literal
 
-from benchmarks.clients.wire import Address, Connection, request
+from benchmarks.clients.connection import Address, Connection, request
 
 Stall = Literal["body", "header", "half-closed", "silent"]
 
-STALLS: tuple[Stall, ...] = (
-    *("body", "header", "half-closed", "body", "header", "half-closed", "body", "header", "half-closed", "silent"),
-)
-"""By turns: three in ten in mid-body, in mid-header and half-closed each, and one that connects and sends nothing."""
+STALLS: tuple[Stall, ...] = (*(("body", "header", "half-closed") * 3), "silent")
+"""In turn: three in ten each in mid-body, in mid-header and half-closed, and one that sends nothing."""
 
-HELD_SECONDS = 1.0
-TRICKLE_SECONDS = 1.0
+SECOND = 1.0
 START_SECONDS = 20.0
 
 _WHOLE = request(b"[" * 2000)
@@ -33,61 +28,43 @@ _BODY, _HEADER = _WHOLE[:1200], _WHOLE[:60]
 
 @contextmanager
 def stalled(address: Address, number: int) -> Iterator[None]:
-    """So many clients stall from the start of a `with` to its end."""
+    """So many clients stall during a `with`."""
     spawn = multiprocessing.get_context("spawn")
-    ours, theirs = spawn.Pipe()
-    process = spawn.Process(target=_main, args=(address, number, theirs), daemon=True)
+    started = spawn.Event()
+    process = spawn.Process(target=_main, args=(address, number, started), daemon=True)
     process.start()
-    theirs.close()
     try:
-        if not ours.poll(START_SECONDS):
-            raise TimeoutError(f"{number} stalled clients did not find a connection each")
-        ours.recv()
+        if not started.wait(START_SECONDS):
+            raise TimeoutError(f"{number} stalled clients could not connect")
         yield
     finally:
-        ours.close()
+        process.terminate()
         process.join()
 
 
-def _main(address: Address, number: int, parent: Pipe) -> None:
-    with contextlib.suppress(asyncio.CancelledError):
-        asyncio.run(_stall(address, number, parent))
+def _main(address: Address, number: int, started: Event) -> None:
+    asyncio.run(_stall(address, number, started))
 
 
-async def _stall(address: Address, number: int, parent: Pipe) -> None:
-    """Until the parent closes its end, or is gone."""
-    started = asyncio.Semaphore(0)
-    tasks = [
-        asyncio.create_task(_client(address, stall, place % 2 == 1, started, HELD_SECONDS * place / number))
-        for place, stall in enumerate(islice(cycle(STALLS), number))
-    ]
-    for _ in tasks:
-        await started.acquire()
-    parent.send(number)
-    gone = asyncio.Event()
-    asyncio.get_running_loop().add_reader(parent.fileno(), gone.set)
-    await gone.wait()
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+async def _stall(address: Address, number: int, started: Event) -> None:
+    connected = asyncio.Semaphore(0)
+    async with asyncio.TaskGroup() as clients:
+        for place, stall in enumerate(islice(cycle(STALLS), number)):
+            clients.create_task(_client(address, stall, place % 2 == 1, connected, SECOND * place / number))
+        for _ in range(number):
+            await connected.acquire()
+        started.set()
 
 
-async def _client(
-    address: Address, stall: Stall, trickles: bool, started: asyncio.Semaphore, after_seconds: float
-) -> None:
-    """Of those in mid-body and mid-header, every other one sends a byte now and then and never comes to an end."""
-    await asyncio.sleep(after_seconds)
-    is_first = True
+async def _client(address: Address, stall: Stall, trickles: bool, connected: asyncio.Semaphore, after: float) -> None:
+    await asyncio.sleep(after)
     while True:
         try:
             connection = await Connection.to(address)
         except OSError:
-            # A service that does not let it in is not to be asked without a pause: that would be another attack.
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)  # Reconnecting without a pause would be another attack.
             continue
-        if is_first:
-            started.release()
-            is_first = False
+        connected.release()
         try:
             await _hold(connection, stall, trickles)
         finally:
@@ -95,19 +72,21 @@ async def _client(
 
 
 async def _hold(connection: Connection, stall: Stall, trickles: bool) -> None:
+    """Stall until the service closes the connection. Every other client in mid-request sends a byte a second."""
     match stall:
         case "body":
             connection.send(_BODY)
         case "header":
             connection.send(_HEADER)
         case "half-closed":
+            # The service answers this one, which leaves the answer unread for a second.
             connection.send(_BODY if trickles else _HEADER, last=True)
-            await asyncio.sleep(HELD_SECONDS)
+            await asyncio.sleep(SECOND)
             return
         case "silent":
-            await connection.lost.wait()
+            await connection.closed()
             return
     while connection.open:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(connection.lost.wait(), TRICKLE_SECONDS if trickles else None)
+            await asyncio.wait_for(connection.closed(), SECOND if trickles else None)
         connection.send(b"x" if stall == "header" else b"[")

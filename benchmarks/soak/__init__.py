@@ -1,1 +1,1 @@
-"""Minutes of mixed load and trouble, and then: nothing leaked, and everything adds up."""
+"""Minutes of mixed load and faults, after which nothing may have leaked and no act may have happened twice."""

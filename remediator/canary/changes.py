@@ -7,18 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from remediator.ledger import (
+from remediator.core.actions import Effect
+from remediator.core.field_owners import REPLICAS
+from remediator.core.ledger import (
     KILL_SWITCH,
     PAUSE,
-    Effect,
     KillSwitch,
     Pause,
     encode_kill_switch,
     encode_pause,
-    spell_change,
 )
-from remediator.policy import PERCENTAGE_FLAG
-from remediator.workload import Workload
+from remediator.core.policy import PERCENTAGE_FLAG
+from remediator.core.reasons import Reason
+from remediator.core.workload import Workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,22 +29,29 @@ class Change:
     effect: Effect
     before: int | None
     after: int
-    write: Mapping[str, str] | int | None
-    """Flags, replicas, or neither."""
+    flags: Mapping[str, str] = field(default_factory=dict)
+    replicas: int | None = None
     annotations: Mapping[str, str | None] = field(default_factory=dict)
     overrode: tuple[str, ...] = ()
+    resume: bool = False
+    """Whether a pause of the rollout ends with it."""
 
 
-def set_percentage(workload: Workload, profile: Mapping[str, str], overrode: tuple[str, ...] = ()) -> Change | None:
-    """All flags of a profile, or None where they are there."""
-    if all(workload.flags().get(name) == value for name, value in profile.items()):
+def set_percentage(
+    workload: Workload, profile: Mapping[str, str], overrode: tuple[str, ...] = (), *, resume: bool = False
+) -> Change | None:
+    """All flags of a profile, or None where they are there; with `resume` a paused rollout goes on too."""
+    there = all(workload.flags().get(name) == value for name, value in profile.items())
+    resume = resume and workload.rollout.paused
+    if there and not resume:
         return None
     return Change(
         effect=Effect.SET_PERCENTAGE,
         before=workload.percentage(),
         after=int(profile[PERCENTAGE_FLAG]),
-        write=profile,
+        flags={} if there else profile,
         overrode=overrode,
+        resume=resume,
     )
 
 
@@ -58,15 +66,20 @@ def latch(workload: Workload, operator: str, reason: str, now: datetime) -> Chan
         effect=Effect.KILL_SWITCH,
         before=workload.replicas,
         after=0,
-        write=0,
+        replicas=0,
         annotations={KILL_SWITCH: encode_kill_switch(new)},
     )
 
 
-def release(workload: Workload, replicas: int | None, most: int) -> Change | None:
+class TooManyReplicas(ValueError):
+    """More replicas than a remediation ever sets; only a person may override that."""
+
+
+def release(workload: Workload, replicas: int | None, most: int, *, override: bool = False) -> Change | None:
     """The kill switch off, back to `replicas`, or to what is remembered; None where it is off.
 
-    Raises ValueError where nothing says how many there were, or what says so is more than `most`.
+    Raises ValueError where nothing says how many there were, and TooManyReplicas for more than `most` and than there
+    are, if that is not overridden.
     """
     if not workload.kill_switch and workload.replicas:
         return None
@@ -74,14 +87,21 @@ def release(workload: Workload, replicas: int | None, most: int) -> Change | Non
     after = replicas or workload.replicas or remembered_replicas(workload)
     if not after:
         raise ValueError("how many replicas there were before is recorded nowhere; give --replicas")
-    if after > max(most, workload.replicas) and not replicas:
-        raise ValueError(f"{after} replicas are remembered, and {most} is the most that is ever set; give --replicas")
+    over = after > max(most, workload.replicas)
+    if over and not override:
+        said = "asked for" if replicas else "remembered"
+        remedy = 'if you know better: --override --reason="..."; it will be recorded'
+        raise TooManyReplicas(
+            f"{after} replicas are {said}, and {most} is the most that is ever set; give --replicas={most} or fewer\n"
+            f"{remedy}"
+        )
     return Change(
         effect=Effect.KILL_SWITCH,
         before=workload.replicas,
         after=after,
-        write=after,
+        replicas=after,
         annotations={KILL_SWITCH: None} if workload.kill_switch else {},
+        overrode=(Reason.AT_LIMIT,) if over else (),
     )
 
 
@@ -90,7 +110,7 @@ def remembered_replicas(workload: Workload) -> int | None:
     if workload.kill_switch and workload.kill_switch.replicas:
         return workload.kill_switch.replicas
     for entry in reversed(workload.ledger.entries):
-        if entry.effect in (Effect.SCALE, Effect.KILL_SWITCH) and (known := entry.after or entry.before):
+        if entry.effect.field == REPLICAS and (known := entry.after or entry.before):
             return known
     return None
 
@@ -102,7 +122,6 @@ def pause(workload: Workload, operator: str, reason: str, length: timedelta, now
         effect=Effect.PAUSE,
         before=round((held.until - now).total_seconds()) if held else 0,
         after=int(length.total_seconds()),
-        write=None,
         annotations={PAUSE: encode_pause(Pause(reason=reason, author=operator, until=now + length))},
     )
 
@@ -113,28 +132,28 @@ def resume(workload: Workload, now: datetime) -> Change | None:
     if held is None and not workload.unbelievable(now).startswith(("the pause", "the annotation " + PAUSE)):
         return None
     left = round((held.until - now).total_seconds()) if held else 0
-    return Change(effect=Effect.PAUSE, before=left, after=0, write=None, annotations={PAUSE: None})
+    return Change(effect=Effect.PAUSE, before=left, after=0, annotations={PAUSE: None})
 
 
 def difference(seen: Workload, found: Workload) -> str:
-    """What somebody changed on a target between two reads, and who, or empty; its status does not count."""
+    """What someone changed on a target between two reads, and who, or empty; its status does not count."""
     parts = {
         "the flags": seen.env != found.env,
         "the replicas": seen.replicas != found.replicas,
         "the pause": seen.pause != found.pause,
         "the kill switch": seen.kill_switch != found.kill_switch,
-        "the Deployment, which was made anew": seen.uid != found.uid,
+        "the Deployment, which was created again": seen.uid != found.uid,
     }
     changed = [part for part, differs in parts.items() if differs]
     known = {entry.id for entry in seen.ledger.entries}
     new = [entry for entry in found.ledger.entries if entry.id not in known]
     # What was changed and changed back is no difference, but it is on record.
-    if not changed and all(entry.effect == Effect.PAUSE for entry in new):
+    if not changed and all(entry.effect is Effect.PAUSE for entry in new):
         return ""
     if new:
         last = new[-1]
         said = f" ({last.reason})" if last.reason else ""
-        return f"{last.by} has meanwhile set {spell_change(last.effect, last.before, last.after)}{said}"
+        return f"{last.by} has meanwhile set {last.change}{said}"
     writes = [write for name, write in found.writers.items() if seen.writers.get(name) != write]
     by = max(writes, key=lambda write: str(write.time), default=None)
-    return f"{by or 'somebody'} has meanwhile changed {' and '.join(changed)}"
+    return f"{by or 'someone'} has meanwhile changed {' and '.join(changed)}"

@@ -1,6 +1,7 @@
 """What happened on the targets: acts of people and of remediations in one list, and how long each held.
 
-Pure: no clock, no I/O. It is computed from the ledgers, so it goes back as far as they do.
+Pure: no clock, no I/O. It is computed from the ledgers, so it goes back as far as they do. A change by hand is in no
+ledger: the last one is seen in the Deployment, with the program that wrote it, and never with the person.
 """
 
 from collections.abc import Iterable, Mapping
@@ -8,10 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from remediator.ledger import Effect, Entry, spell_change, value_of
-from remediator.ownership import REPLICAS
-from remediator.policy import PERCENTAGE_FLAG
-from remediator.workload import Workload
+from remediator.core.actions import Effect
+from remediator.core.ledger import Entry
+from remediator.core.workload import Workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +24,18 @@ class Act:
     """How long it held, up to now where it still does."""
     ended_by: str = ""
     """What ended it, or empty where it still holds."""
+    manager: str = ""
+    """The program that wrote it where it is in no ledger, or empty."""
+
+    @property
+    def by(self) -> str:
+        """Who did it: a remediation, a person, or the program of someone who is not known."""
+        return self.manager or self.entry.by
 
     @property
     def change(self) -> str:
         """The change in words."""
-        return spell_change(self.entry.effect, self.entry.before, self.entry.after)
+        return self.entry.change
 
     def as_data(self) -> dict[str, Any]:
         """Plain data, times in UTC, durations in seconds."""
@@ -36,7 +43,7 @@ class Act:
         return {
             "time": entry.time.isoformat(),
             "target": self.target,
-            "effect": entry.effect,
+            "effect": entry.effect_name,
             "from": entry.before,
             "to": entry.after,
             "remediation": entry.remediation,
@@ -46,6 +53,9 @@ class Act:
             "heldSeconds": round(self.held.total_seconds()),
             "endedBy": self.ended_by,
             "id": entry.id,
+            **({"manager": self.manager} if self.manager else {}),
+            **({"because": entry.because} if entry.because else {}),
+            **({"startsAt": entry.starts_at.isoformat()} if entry.starts_at else {}),
         }
 
 
@@ -58,29 +68,28 @@ def list_acts(workloads: Mapping[str, Workload], now: datetime) -> list[Act]:
 def _acts_on(target: str, workload: Workload, now: datetime) -> Iterable[Act]:
     entries = workload.ledger.as_of(now).entries
     for index, entry in enumerate(entries):
-        later = next(
-            (other for other in entries[index + 1 :] if value_of(other.effect) == value_of(entry.effect)), None
-        )
+        later = next((other for other in entries[index + 1 :] if other.sets == entry.sets), None)
         if later:
-            yield Act(target=target, entry=entry, held=_seconds(later.time - entry.time), ended_by=later.by)
+            by_hand = entry.effect is not Effect.PAUSE and later.before not in (None, entry.after)
+            by = f"a change by hand, then {later.by}" if by_hand else later.by
+            yield Act(target=target, entry=entry, held=_seconds(later.time - entry.time), ended_by=by)
             continue
         ended, by = _ended_by_hand(entry, workload, now)
         yield Act(target=target, entry=entry, held=_seconds(ended - entry.time), ended_by=by)
+        if by and (found := entry.effect.read(workload)) is not None:
+            change = Entry(id="", time=ended, effect=entry.effect, before=entry.after, after=found)
+            yield Act(target=target, entry=change, held=_seconds(now - ended), manager=by)
 
 
 def _ended_by_hand(entry: Entry, workload: Workload, now: datetime) -> tuple[datetime, str]:
     """When the last act on a value ended without another one in the ledger, and by what; now and nobody if it holds."""
-    if entry.effect == Effect.PAUSE:
+    if entry.effect is Effect.PAUSE:
         ends = entry.time + timedelta(seconds=entry.after)
         return (ends, "its end") if entry.after and ends <= now else (now, "")
-    if entry.effect == Effect.SET_PERCENTAGE:
-        found, field = workload.percentage(), PERCENTAGE_FLAG
-    else:
-        found, field = workload.replicas, REPLICAS
-    if found == entry.after:
+    if not entry.effect.field or entry.effect.read(workload) == entry.after:
         return now, ""
-    write = workload.writers.get(field)
-    return (write.time or now, write.manager) if write else (now, "somebody")
+    write = workload.writers.get(entry.effect.field)
+    return (write.time or now, write.manager) if write else (now, "someone")
 
 
 def _seconds(duration: timedelta) -> timedelta:

@@ -1,7 +1,7 @@
 """How long the canary has been at its percentage, as far as that counts towards the phase's hold.
 
 Pure. One rule: time counts from the last moment at which anything about the canary changed, while its pods follow and
-nobody has paused it. What cannot be told does not count.
+nobody has paused it. What is not known does not count.
 """
 
 from collections.abc import Iterator
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import zip_longest
 
-from remediator.canary.setting import read_setting
-from remediator.durations import format_duration
-from remediator.ledger import MAX_ENTRIES, MAX_PAUSE, Effect, Entry, spell_change
+from remediator.canary.flags import read_setting
+from remediator.core.actions import Effect
+from remediator.core.durations import format_duration
+from remediator.core.ledger import MAX_ENTRIES, MAX_PAUSE, Entry
+from remediator.core.policy import Phase, Policy
+from remediator.core.workload import Workload
 from remediator.monitoring.evidence import RECENT
-from remediator.ownership import OWN_MANAGERS
-from remediator.policy import Phase, Policy
-from remediator.workload import Workload
 
 _ZERO = timedelta(0)
 
@@ -79,6 +79,8 @@ def _behind(canary: Workload) -> str:
     if canary.replicas == 0:
         return "the Deployment is at 0 replicas"
     rollout = canary.rollout
+    if rollout.paused:
+        return "the Deployment is paused, so a rollback would reach no pod"
     return "" if rollout.converged(canary.replicas) else rollout.spell(canary.replicas)
 
 
@@ -101,13 +103,13 @@ def _changes(canary: Workload, policy: Policy, now: datetime) -> Iterator[tuple[
     entries = canary.ledger.as_of(now).entries
     if settled := canary.rollout.settled:
         yield settled, "all pods follow"
-    acts = [entry for entry in entries if entry.effect == Effect.SET_PERCENTAGE]
+    acts = [entry for entry in entries if entry.effect is Effect.SET_PERCENTAGE]
     if acts:
         last = acts[-1]
-        yield last.time, f"{last.by} set {spell_change(last.effect, last.before, last.after)}"
+        yield last.time, f"{last.by} set {last.change}"
     for name in sorted({name for profile in policy.profiles.values() for name in profile}):
         write = canary.writers.get(name)
-        if write and write.time and write.manager not in OWN_MANAGERS:
+        if write and write.time and not write.ours:
             yield write.time, f"{write.manager} wrote {name}"
     people = [entry for entry in entries if not entry.remediation]
     if len(people) >= MAX_ENTRIES:
@@ -129,7 +131,7 @@ def _pauses(canary: Workload, since: datetime, now: datetime) -> Iterator[tuple[
 
 
 def _pause_entries(canary: Workload, now: datetime) -> list[Entry]:
-    return [entry for entry in canary.ledger.as_of(now).entries if entry.effect == Effect.PAUSE]
+    return [entry for entry in canary.ledger.as_of(now).entries if entry.effect is Effect.PAUSE]
 
 
 def _length(seconds: int) -> timedelta:

@@ -3,10 +3,10 @@
 import click
 from click.shell_completion import get_completion_class
 
-from remediator.cli.errors import Failed
+from remediator.cli.exits import Failed
 
 
-@click.command(short_help="Print the completion script of a shell.")
+@click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:

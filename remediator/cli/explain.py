@@ -2,40 +2,43 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from remediator.cli import options
-from remediator.cli.errors import InvalidConfiguration
-from remediator.cli.output import print_data, print_table, printable
+from remediator.cli.exits import Failed, InvalidConfiguration
+from remediator.cli.output import print_data, print_fact, print_table
+from remediator.cli.period import read_time
+from remediator.cli.session import asked_release, open_site
+from remediator.cli.types import Duration
+from remediator.config.document import InvalidDocument, read_text
+from remediator.config.loader import parse_policy
+from remediator.config.manifests import parse_manifests
+from remediator.core.alerts import MAX_BODY_BYTES, Alert, MalformedAlert, NotANotification, parse_notification
+from remediator.core.explanation import Explanation, spell_time
+from remediator.core.explanation import explain as explain_alert
+from remediator.core.ladder import Skip, screen
+from remediator.core.policy import Policy, Remediation
+from remediator.core.reasons import Reason
+from remediator.core.workload import TargetInvalid, TargetMissing, Workload
+from remediator.kube.targets import Cluster
+from remediator.monitoring.http_json import JsonApi, NoAnswer
 
-if TYPE_CHECKING:
-    from remediator.alerts import Alert, MalformedAlert
-    from remediator.cluster import Cluster
-    from remediator.explanation import Explanation
-    from remediator.policy import Policy, Remediation
-    from remediator.workload import TargetInvalid, TargetMissing, Workload
-
-    Look = Callable[[Remediation], Workload | TargetInvalid | TargetMissing]
+Look = Callable[[Remediation], Workload | TargetInvalid | TargetMissing]
 
 WITHHELD = 3
 
 
 def _time(context: click.Context, parameter: click.Parameter, text: str | None) -> datetime | None:
     """The moment that --time names."""
-    if text is None:
-        return None
     try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        time = None
-    # Far from the ends of the calendar, so that cooldowns can be added and taken off.
-    if time is None or time.tzinfo is None or not 2000 <= time.year <= 2200:
-        raise click.BadParameter(f"{text[:40]!r} is no time of RFC 3339 with its offset, as 2026-11-23T12:00:00Z")
-    return time
+        return None if text is None else read_time(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def _labels(context: click.Context, parameter: click.Parameter, texts: Sequence[str]) -> dict[str, str]:
@@ -49,7 +52,7 @@ def _labels(context: click.Context, parameter: click.Parameter, texts: Sequence[
     return labels
 
 
-@click.command(short_help="Say what an alert would lead to, and why.")
+@click.command()
 @click.option(
     "--file", type=click.Path(path_type=Path, allow_dash=True), metavar="F", help="A notification; - is stdin."
 )
@@ -57,9 +60,16 @@ def _labels(context: click.Context, parameter: click.Parameter, texts: Sequence[
     "--label", "labels", metavar="NAME=VALUE", multiple=True, callback=_labels, help="Of one alert. Repeatable."
 )
 @click.option("--resolved", is_flag=True, help="The alert of --label is resolved; else it fires.")
+@click.option(
+    "--firing-for",
+    type=Duration(),
+    metavar="D",
+    help="How long the alert of --label has fired; else it begins now.",
+)
 @click.option("--state", metavar="F", type=options.FILE, help="Deployments as kubectl prints them, not the live ones.")
 @click.option("--time", "now", metavar="RFC3339", callback=_time, help="Decide as at this moment; else now.")
-@options.fence()
+@options.fence(None)
+@options.remediator_url()
 @options.api_server()
 @options.output()
 @click.pass_context
@@ -68,12 +78,12 @@ def explain(
     file: Path | None,
     labels: dict[str, str],
     resolved: bool,
+    firing_for: timedelta | None,
     state: Path | None,
     now: datetime | None,
-    cluster: str,
-    config_file: Path,
-    kubeconfig: Path | None,
-    context: str,
+    cluster: str | None,
+    remediator_url: str | None,
+    where: options.Where,
     output: str,
 ) -> None:
     """Say what an alert would lead to: the ladder rung by rung, which rung stops it, and when it would act again.
@@ -82,41 +92,71 @@ def explain(
     held against the Deployment on the API server, or in --state as `kubectl get deployment,hpa -o yaml` prints it.
     The verdict comes from the code that serves the webhook. Nothing is written, not even as a dry run.
 
-    Use it after an alert that was not acted on, before a change of remediations.yaml, or to try a matcher. What
-    a running replica remembers of its own acts, where `kubectl rollout undo` took their record away, is not known here.
+    Use it after an alert that was not acted on, before a change of remediations.yaml, or to try a matcher. Where no
+    remediation answers, the nearest one is named. The service's cluster filter (the fence) is asked for at
+    --remediator.url, or given as --cluster. What a running replica remembers of its own acts, where `kubectl rollout
+    undo` took their record away, is not known here.
 
     \b
-    Exit codes: 0 it would act, or the alert asks for nothing (resolved, of another cluster, without a remediation);
-    1 the API server did not tell; 2 usage, or a file is invalid; 3 it would not act (withheld, already safe,
-    not possible).
+    Exit codes: 0 it would act, or the alert asks for nothing (resolved, of another cluster); 1 the API server or the
+    service did not answer; 2 usage, or a file is invalid; 3 it would not act (withheld, already safe, not possible), or
+    no remediation answers it, or it cannot be read.
     Examples:
       remediator explain --label remediation=rollback
       remediator explain --label remediation=scale --label cluster=eu-1 --cluster eu-1
       remediator explain --file notification.json --state denis.yaml --time 2026-11-23T03:12:00Z
       remediator explain --label remediation=rollback -o json | jq -r '.alerts[].again'
     """
-    from remediator.decision import Skip, screen
-    from remediator.explanation import explain as explain_alert
-
+    if file and firing_for:
+        raise click.UsageError("--firing-for is about the alert of --label; a notification says it itself")
     alerts = _alerts(file, labels, resolved)
-    with _open(config_file, kubeconfig, context, state) as (policy, look, clock):
-        for screened in (screen(alert, policy, cluster) for alert in alerts):
+    if cluster is None and remediator_url:
+        cluster = _ask_fence(remediator_url)
+    with _open(where, state) as (policy, look, clock):
+        for screened in (screen(alert, policy, cluster or "") for alert in alerts):
             if not isinstance(screened, Skip):
                 look(screened)
         # Only now: the API server's clock is known from its answers.
         now = now or clock()
+        if labels:
+            # Whether a cooldown applies to it, and which acts have not ended it, depends on when it began.
+            began = now - (firing_for or timedelta(0))
+            alerts = [replace(alert, starts_at=began) for alert in alerts if isinstance(alert, Alert)]
         explanations = [explain_alert(alert, policy, cluster, look, now) for alert in alerts]
     if output == "table":
         _print(explanations)
+        if cluster is None and any(explanation.remediation for explanation in explanations):
+            print_fact("", "The service may have a cluster filter (the fence): give --cluster or --remediator.url.")
     else:
-        print_data({"time": _spell(now), "alerts": [_data(explanation) for explanation in explanations]}, output)
-    if any(explanation.kind in ("withheld", "failed") for explanation in explanations):
+        alerts_data = [_data(explanation) for explanation in explanations]
+        print_data({"time": spell_time(now), "cluster": cluster, "alerts": alerts_data}, output)
+    if any(_leads_nowhere(explanation) for explanation in explanations):
         ctx.exit(WITHHELD)
 
 
-def _alerts(file: Path | None, labels: dict[str, str], resolved: bool) -> "Sequence[Alert | MalformedAlert]":
-    from remediator.alerts import MAX_BODY_BYTES, Alert, NotANotification, parse_notification
+def _leads_nowhere(explanation: Explanation) -> bool:
+    """Whether someone wanted an act, and there would be none."""
+    if explanation.reason in (Reason.NO_REMEDIATION, Reason.MALFORMED_ALERT):
+        return True
+    return explanation.kind in ("withheld", "failed")
 
+
+def _ask_fence(url: str) -> str:
+    """The cluster that a running Remediator is for, or empty where it takes every cluster's alerts."""
+    try:
+        status = JsonApi("Remediator", url, timeout=5.0).get("/api/v1/status", {}, asked="its cluster filter")
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--remediator.url") from error
+    except NoAnswer as error:
+        raise Failed(str(error)) from error
+    data = status.get("data") if isinstance(status, dict) else None
+    cluster = data.get("cluster") if isinstance(data, dict) else None
+    if not isinstance(cluster, str):
+        raise Failed(f"{url} gave no status of a Remediator; give --cluster instead")
+    return cluster
+
+
+def _alerts(file: Path | None, labels: dict[str, str], resolved: bool) -> Sequence[Alert | MalformedAlert]:
     if bool(file) == bool(labels):
         raise click.UsageError("give the alert either by its labels (--label) or in a notification (--file)")
     if not file:
@@ -136,49 +176,41 @@ def _alerts(file: Path | None, labels: dict[str, str], resolved: bool) -> "Seque
 
 
 @contextmanager
-def _open(
-    config_file: Path, kubeconfig: Path | None, context: str, state: Path | None
-) -> "Iterator[tuple[Policy, Look, Callable[[], datetime]]]":
+def _open(where: options.Where, state: Path | None) -> Iterator[tuple[Policy, Look, Callable[[], datetime]]]:
     """The policy, how to look at a target, and the time there: in the file of --state, or on the API server."""
-    from remediator.cli.site import open_site
-    from remediator.document import InvalidDocument, read_text
-    from remediator.manifests import parse_manifests
-    from remediator.policy_file import parse_policy
-
     if state is None:
-        with open_site(config_file, kubeconfig, context) as site:
+        with open_site(where) as site:
             yield site.policy, _live(site.cluster), site.connection.now
         return
+    if asked_release(where.config_file):
+        raise click.UsageError(f"--state reads files only, and {where.config_file} is none; {options.FILE_REMEDY}")
     try:
         manifests = parse_manifests(read_text(state), str(state))
-        policy = parse_policy(read_text(config_file), str(config_file))
+        policy = parse_policy(read_text(where.config_file), str(where.config_file))
         yield policy, lambda answer: manifests.find(answer.target), lambda: datetime.now(UTC)
     except InvalidDocument as error:
         raise InvalidConfiguration(str(error)) from error
 
 
-def _live(cluster: "Cluster") -> "Look":
+def _live(cluster: Cluster) -> Look:
     """Reads a target as the service does, once for all alerts that the same remediation answers."""
-    from remediator.ledger import Effect
-
     known: dict[str, Any] = {}
 
-    def look(remediation: "Remediation") -> Any:
+    def look(remediation: Remediation) -> Any:
         if remediation.name not in known:
-            scales = remediation.action.effect is Effect.SCALE
-            known[remediation.name] = cluster.read(remediation.target, autoscalers=scales)
+            autoscalers = remediation.action.reads_autoscalers
+            known[remediation.name] = cluster.read(remediation.target, autoscalers=autoscalers)
         return known[remediation.name]
 
     return look
 
 
-def _print(explanations: "Sequence[Explanation]") -> None:
-    """Alerts that go the same way are told together, as they would be decided together."""
+def _print(explanations: Sequence[Explanation]) -> None:
+    """Alerts that go the same way are shown together, as they would be decided together."""
     together: dict[Any, list[Explanation]] = {}
     for explanation in explanations:
-        together.setdefault((explanation.remediation and explanation.remediation.name, explanation.rungs), []).append(
-            explanation
-        )
+        name = explanation.remediation and explanation.remediation.name
+        together.setdefault((name, explanation.rungs, explanation.nearest), []).append(explanation)
     for index, same in enumerate(together.values()):
         if index:
             click.echo()
@@ -188,12 +220,14 @@ def _print(explanations: "Sequence[Explanation]") -> None:
         leads = (
             f"{first.remediation.name} of {first.remediation.target.name}" if first.remediation else "no remediation"
         )
-        click.echo(printable(f"{', '.join(names)}{count} -> {leads}"))
+        print_fact("", f"{', '.join(names)}{count} -> {leads}")
         print_table(("rung", "result", "looked at"), ((rung.reason, rung.step, rung.found) for rung in first.rungs))
-        click.echo(printable(" ".join(filter(None, (first.answer, first.again)))))
+        print_fact("", " ".join(filter(None, (first.answer, first.again))))
+        if first.nearest:
+            print_fact("", f"{first.nearest[0].upper()}{first.nearest[1:]}.")
 
 
-def _data(explanation: "Explanation") -> dict[str, Any]:
+def _data(explanation: Explanation) -> dict[str, Any]:
     remediation = explanation.remediation
     return {
         "alertname": explanation.alert.name,
@@ -205,15 +239,10 @@ def _data(explanation: "Explanation") -> dict[str, Any]:
         "reason": str(explanation.reason or ""),
         "message": explanation.decision.message,
         "answer": explanation.answer,
+        "nearest": explanation.nearest,
         "again": explanation.again,
-        "actsAt": explanation.acts_at and _spell(explanation.acts_at),
+        "actsAt": explanation.acts_at and spell_time(explanation.acts_at),
         "rungs": [
             {"reason": str(rung.reason), "result": str(rung.step), "found": rung.found} for rung in explanation.rungs
         ],
     }
-
-
-def _spell(time: datetime) -> str:
-    from remediator.explanation import spell_time
-
-    return spell_time(time)

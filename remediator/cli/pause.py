@@ -2,31 +2,30 @@
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from remediator.canary import changes
+from remediator.canary.changes import Change
+from remediator.canary.operator import Written
 from remediator.cli import options
-from remediator.cli.arguments import PauseLength, Reason
-from remediator.durations import format_duration
-
-if TYPE_CHECKING:
-    from remediator.canary.changes import Change
-    from remediator.canary.steering import Written
-    from remediator.cli.site import Site
-    from remediator.policy import Target
-    from remediator.workload import Workload
-
+from remediator.cli.completions import complete_targets
+from remediator.cli.output import say
+from remediator.cli.session import Site, open_site
+from remediator.cli.types import PauseLength, Reason
+from remediator.core.durations import format_duration
+from remediator.core.policy import Target
+from remediator.core.workload import Workload
 
 NOT_WRITTEN = "; nothing was written (dry run)"
 
 
-@click.command(short_help="Withhold automatic acts for a time.")
-@click.argument("targets", nargs=-1, metavar="[TARGET]...")
+@click.command()
+@click.argument("targets", nargs=-1, metavar="[TARGET]...", shell_complete=complete_targets)
 @click.option("--for", "length", type=PauseLength(), required=True, help="How long, 24h at most: 30m, 2h.")
-@click.option("--reason", type=Reason(), required=True, help="Why; everybody who is withheld an act is told.")
+@click.option("--reason", type=Reason(), required=True, help="Reason, shown with every act that this pause withholds.")
 @options.dry_run()
+@options.unasked()
 @options.api_server()
 def pause(
     *,
@@ -34,9 +33,7 @@ def pause(
     length: timedelta,
     reason: str,
     dry_run: bool,
-    config_file: Path,
-    kubeconfig: Path | None,
-    context: str,
+    where: options.Where,
 ) -> None:
     """Withhold all automatic acts on the TARGETs (all of the file if none is named).
 
@@ -44,19 +41,15 @@ def pause(
     works, raising the canary is refused.
 
     \b
-    Exit codes: 0 paused, 1 failed, 2 usage, 3 somebody was first.
+    Exit codes: 0 paused, 1 failed, 2 usage, 3 someone was first.
     Examples:
       remediator pause --for=2h --reason="load test"
       remediator pause denis-workers --for=30m --reason="draining by hand"
     """
-    from remediator.canary.changes import pause as plan
-    from remediator.cli.output import say
-    from remediator.cli.site import open_site
+    with open_site(where) as site:
 
-    with open_site(config_file, kubeconfig, context) as site:
-
-        def paused(workload: "Workload", operator: str) -> "Change":
-            return plan(workload, operator, reason, length, site.connection.now())
+        def paused(workload: Workload, operator: str) -> Change:
+            return changes.pause(workload, operator, reason, length, site.connection.now())
 
         for name, written in _write(site, targets, paused, reason, dry_run):
             before = written.entry.before if written.entry else 0
@@ -65,35 +58,30 @@ def pause(
             say(f"{name}: {done} for {format_duration(length)}{instead}{NOT_WRITTEN if dry_run else ''}")
 
 
-@click.command(short_help="End a pause before its time.")
-@click.argument("targets", nargs=-1, metavar="[TARGET]...")
+@click.command()
+@click.argument("targets", nargs=-1, metavar="[TARGET]...", shell_complete=complete_targets)
 @click.option("--reason", type=Reason(), help="Why; it goes into the history.")
 @options.dry_run()
+@options.unasked()
 @options.api_server()
 def resume(
     *,
     targets: tuple[str, ...],
     reason: str | None,
     dry_run: bool,
-    config_file: Path,
-    kubeconfig: Path | None,
-    context: str,
+    where: options.Where,
 ) -> None:
     """End the pause of the TARGETs (all of the file if none is named) before its time.
 
     \b
-    Exit codes: 0 not paused, 1 failed, 2 usage, 3 somebody was first.
+    Exit codes: 0 not paused, 1 failed, 2 usage, 3 someone was first.
     Example:
       remediator resume --reason="load test is over"
     """
-    from remediator.canary.changes import resume as plan
-    from remediator.cli.output import say
-    from remediator.cli.site import open_site
+    with open_site(where) as site:
 
-    with open_site(config_file, kubeconfig, context) as site:
-
-        def resumed(workload: "Workload", operator: str) -> "Change | None":
-            return plan(workload, site.connection.now())
+        def resumed(workload: Workload, operator: str) -> Change | None:
+            return changes.resume(workload, site.connection.now())
 
         for name, written in _write(site, targets, resumed, reason or "", dry_run):
             left = written.entry.before if written.entry else None
@@ -104,33 +92,33 @@ def resume(
 
 
 def _write(
-    site: "Site",
+    site: Site,
     names: tuple[str, ...],
-    plan: "Callable[[Workload, str], Change | None]",
+    plan: Callable[[Workload, str], Change | None],
     reason: str,
     dry_run: bool,
-) -> "Iterator[tuple[str, Written]]":
+) -> Iterator[tuple[str, Written]]:
     """The plan on each of the named targets, or on all. Unknown names are refused before anything is written."""
     known = {target.name: target for target in site.policy.targets}
     if unknown := [name for name in names if name not in known]:
         raise click.UsageError(f"{unknown[0]!r} is not one of the file's targets ({', '.join(known)})")
-    # One after the other, so that each is told before the next can fail.
+    # One after the other, so that each is reported before the next can fail.
     for name in names or known:
         yield _write_one(site, name, known[name], plan, reason, dry_run)
 
 
 def _write_one(
-    site: "Site",
+    site: Site,
     name: str,
-    target: "Target",
-    plan: "Callable[[Workload, str], Change | None]",
+    target: Target,
+    plan: Callable[[Workload, str], Change | None],
     reason: str,
     dry_run: bool,
-) -> "tuple[str, Written]":
+) -> tuple[str, Written]:
     steering = site.steering(target)
     seen = steering.read()
 
-    def planned(workload: "Workload") -> "Change | None":
+    def planned(workload: Workload) -> Change | None:
         return plan(workload, steering.operator)
 
     return name, steering.write(planned, reason=reason, seen=seen, dry_run=dry_run)

@@ -1,5 +1,7 @@
 """Waiting for a rollout before the eyes of a person: one line that moves on a terminal, a line a change elsewhere."""
 
+import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -7,13 +9,15 @@ from datetime import timedelta
 
 import click
 
-from remediator.canary.steering import Steering
-from remediator.cli.errors import Withheld
+from remediator.canary.operator import Steering
+from remediator.cli.exits import Withheld
 from remediator.cli.interruption import INTERRUPTED
-from remediator.cli.output import printable, say
-from remediator.durations import format_duration
-from remediator.policy import Target
-from remediator.workload import Workload
+from remediator.cli.output import say
+from remediator.core.durations import format_duration
+from remediator.core.policy import Target
+from remediator.core.text import printable
+from remediator.core.workload import Workload
+from remediator.kube.errors import Unavailable
 
 INTERVAL_SECONDS = 0.5
 
@@ -48,8 +52,6 @@ def _await_rollout(
 
     An API server that does not answer is asked again until the time is over.
     """
-    from remediator.api_errors import Unavailable
-
     began, text = time.monotonic(), "not looked at yet"
     while True:
         try:
@@ -59,34 +61,39 @@ def _await_rollout(
         else:
             text = workload.rollout.spell(workload.replicas)
             if field := changed(workload):
-                return False, f"{field} has been changed since, by {workload.writers.get(field, 'somebody')}"
+                return False, f"{field} has been changed since, by {workload.writers.get(field, 'someone')}"
             if workload.rollout.converged(workload.replicas):
                 return True, text
-            if workload.rollout.seen and (workload.rollout.deadline_exceeded or workload.rollout.paused):
+            if workload.rollout.paused or (workload.rollout.seen and workload.rollout.deadline_exceeded):
                 return False, text
         elapsed = timedelta(seconds=int(time.monotonic() - began))
-        line.show(f"{format_duration(elapsed)}: {text}")
+        line.show(format_duration(elapsed), text)
         if time.monotonic() - began > timeout.total_seconds():
             return False, f"{text}, after {format_duration(timeout)}"
         time.sleep(INTERVAL_SECONDS)
 
 
 class _Line:
-    """A line that is written over, where standard error is a terminal; else each new text is a line of its own."""
+    """A line that is written over, where standard error is a terminal; else each change is a line of its own."""
 
     def __init__(self) -> None:
-        self._moves = sys.stderr is not None and sys.stderr.isatty()
+        self._moves = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._shown = ""
+        self._text = ""
 
-    def show(self, text: str) -> None:
-        """Show a text in place of the last one."""
-        if text == self._shown:
-            return
-        self._shown = text
-        click.echo(f"\r\x1b[K{printable(text)}" if self._moves else printable(text), nl=not self._moves, err=True)
+    def show(self, elapsed: str, text: str) -> None:
+        """Show a text in place of the last one. Time alone is no change: a log gets a line only for another text."""
+        line = printable(f"{elapsed}: {text}")
+        if self._moves:
+            width = shutil.get_terminal_size().columns - 1
+            line = line if len(line) <= width else f"{line[: width - 1]}…"
+            click.echo(f"\r{line:{len(self._shown)}}", nl=False, err=True)
+        elif text != self._text:
+            click.echo(line, err=True)
+        self._shown, self._text = line, text
 
     def close(self) -> None:
         """Leave the last text standing."""
         if self._moves and self._shown:
             click.echo(err=True)
-        self._shown = ""
+        self._shown = self._text = ""

@@ -8,39 +8,49 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from remediator.cli.errors import Failed, InvalidConfiguration
+from remediator.cli import options
+from remediator.cli.exits import Failed, InvalidConfiguration
+from remediator.cli.logs import LEVELS, configure_logging
 from remediator.cli.options import there
-from remediator.logs import LEVELS, configure_logging
+from remediator.config.shipped import shipped_rules
 
 if TYPE_CHECKING:
-    from remediator.listening import TLS
+    from remediator.web.listeners import TLS
 
 FILE = click.Path(path_type=Path)
 
 
+def _config_file(context: click.Context, parameter: click.Parameter, path: Path) -> Path:
+    """The file, or for the embedded cluster the shipped one where the default is not there."""
+    if context.params.get("embedded") and path == parameter.get_default(context) and not path.exists():
+        return shipped_rules() / "remediations.yaml"
+    return there("give --config.file=F")(context, parameter, path)
+
+
 def _serve_options(command: Callable[..., None]) -> Callable[..., None]:
-    options = [
+    flags = [
         click.option(
             "--config.file",
             "config_file",
             type=FILE,
             default=Path("rules/remediations.yaml"),
             show_default=True,
-            callback=there("give --config.file=F"),
+            callback=_config_file,
             help="Targets, profiles and remediations. Changes are picked up without a restart.",
         ),
         click.option(
             "--web.listen-address",
             "listen_address",
-            default="0.0.0.0:8080",
+            default=":8080",
             show_default=True,
-            help="Where Alertmanager posts to /webhook.",
+            help="Where Alertmanager posts to /webhook. :PORT is IPv6 and IPv4.",
         ),
         click.option(
             "--web.internal-listen-address",
             "internal_listen_address",
-            default="0.0.0.0:9090",
+            default=":9090",
             show_default=True,
             help="Metrics, health, readiness and status.",
         ),
@@ -66,12 +76,19 @@ def _serve_options(command: Callable[..., None]) -> Callable[..., None]:
             type=FILE,
             help="Only clients with a certificate signed by one of these may connect.",
         ),
-        click.option("--insecure-no-auth", is_flag=True, help="Let everybody post. For trying out."),
         click.option(
-            "--kubeconfig", type=FILE, help="Else in-cluster configuration, else $KUBECONFIG, else ~/.kube/config."
+            "--insecure-no-auth",
+            is_flag=True,
+            help="Let everybody post. For trying out: the listeners without an address of their own are on 127.0.0.1.",
         ),
         click.option(
-            "--embedded", is_flag=True, help="Act on a made-up cluster inside of this machine. For trying out."
+            "--kubeconfig", type=FILE, help="Else $KUBECONFIG, else ~/.kube/config, else in-cluster configuration."
+        ),
+        click.option(
+            "--embedded",
+            is_flag=True,
+            is_eager=True,  # The default of --config.file depends on it.
+            help="Act on a made-up cluster inside of this machine. For trying out.",
         ),
         click.option(
             "--embedded.kubeconfig",
@@ -85,6 +102,13 @@ def _serve_options(command: Callable[..., None]) -> Callable[..., None]:
             metavar="NAME",
             help="The fence: act only on alerts whose label cluster is this.",
         ),
+        click.option(
+            "--heartbeat.relay-url-file",
+            "relay_url_file",
+            type=FILE,
+            help="A file with a URL to ask for after each heartbeat, while an act would be possible. Read each time.",
+        ),
+        options.confirming_prometheus(),
         click.option("--dry-run", is_flag=True, help="Decide, validate on the API server, write nothing."),
         click.option(
             "--log.level",
@@ -92,7 +116,7 @@ def _serve_options(command: Callable[..., None]) -> Callable[..., None]:
             type=click.Choice(LEVELS),
             default="info",
             show_default=True,
-            help="Logs from here.",
+            help="Minimum log level.",
         ),
         click.option(
             "--log.format",
@@ -100,11 +124,11 @@ def _serve_options(command: Callable[..., None]) -> Callable[..., None]:
             type=click.Choice(["json", "logfmt"]),
             default="logfmt",
             show_default=True,
-            help="Spelling of the logs on standard error. Audit lines on standard output are JSON.",
+            help="Format of the logs on standard error. Audit lines on standard output are JSON.",
         ),
     ]
-    for option in reversed(options):
-        command = option(command)
+    for flag in reversed(flags):
+        command = flag(command)
     return command
 
 
@@ -125,6 +149,9 @@ def serve(
     embedded: bool,
     embedded_kubeconfig: Path | None,
     cluster: str,
+    relay_url_file: Path | None,
+    prometheus_url: tuple[str, ...],
+    prometheus_http_config_file: Path | None,
     dry_run: bool,
     log_level: str,
     log_format: Any,
@@ -148,27 +175,25 @@ def serve(
     if embedded_kubeconfig and not embedded:
         raise click.UsageError("--embedded.kubeconfig needs --embedded")
 
-    from remediator import heap
-
-    heap.begin()
-
-    from remediator.credentials import InvalidCredentials
-    from remediator.document import InvalidDocument
-    from remediator.kubeconfig import NoCluster
-    from remediator.listening import CannotServe
-    from remediator.server import Settings
-    from remediator.server import serve as run
+    from remediator.config.credentials import InvalidCredentials
+    from remediator.config.document import InvalidDocument
+    from remediator.kube.kubeconfig import NoCluster
+    from remediator.reflex.relay import InvalidRelay
+    from remediator.service import InvalidPrometheus, Settings
+    from remediator.service import serve as run
+    from remediator.web.listeners import CannotServe
 
     # Until gunicorn has its own handler, SIGTERM must leave through the exits that clean up.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
+    anybody = insecure_no_auth and not (token_files or basic_auth_files or tls_client_ca_file)
     tls = _tls(tls_cert_file, tls_key_file, tls_client_ca_file)
     try:
         with _embedded(embedded_kubeconfig) if embedded else nullcontext(kubeconfig) as reached_by:
             run(
                 Settings(
                     config_file=config_file,
-                    listen_address=listen_address,
-                    internal_listen_address=internal_listen_address,
+                    listen_address=_address("listen_address", listen_address, anybody),
+                    internal_listen_address=_address("internal_listen_address", internal_listen_address, anybody),
                     token_files=token_files,
                     basic_auth_files=basic_auth_files,
                     authenticate=bool(token_files or basic_auth_files),
@@ -176,18 +201,25 @@ def serve(
                     kubeconfig=reached_by,
                     cluster=cluster,
                     dry_run=dry_run,
+                    relay_url_file=relay_url_file,
+                    prometheus_urls=prometheus_url,
+                    prometheus_http_config_file=prometheus_http_config_file,
                 )
             )
-    except (CannotServe, InvalidCredentials, InvalidDocument, NoCluster) as error:
+    except (CannotServe, InvalidCredentials, InvalidDocument, InvalidPrometheus, InvalidRelay, NoCluster) as error:
         raise InvalidConfiguration(str(error)) from error
-    finally:
-        heap.end()
+
+
+def _address(parameter: str, address: str, anybody: bool) -> str:
+    """Where to listen. Where anybody may post, a listener without an address of its own is for this machine alone."""
+    source = click.get_current_context().get_parameter_source(parameter)
+    return f"127.0.0.1{address}" if anybody and source is ParameterSource.DEFAULT else address
 
 
 @contextmanager
 def _embedded(kubeconfig: Path | None) -> Iterator[Path]:
     """The made-up cluster's kubeconfig; its program is only imported for those who ask for it."""
-    from remediator.embedded.child import EmbeddedClusterFailed, embedded_cluster
+    from remediator.sandbox.child import EmbeddedClusterFailed, embedded_cluster
 
     try:
         with embedded_cluster(kubeconfig) as written:
@@ -197,7 +229,7 @@ def _embedded(kubeconfig: Path | None) -> Iterator[Path]:
 
 
 def _tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> "TLS | None":
-    from remediator.listening import TLS
+    from remediator.web.listeners import TLS
 
     if not (cert or key or client_ca):
         return None

@@ -11,23 +11,12 @@ from typing import Literal
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from remediator.checks import Check
+from remediator.core.checks import Check
+from remediator.core.denis_signals import LATENCY, SIGNALS, Signal
 
 Unit = Literal["ratio", "percent"]
 
-SUCCESS_RATE = "materializer_success_rate"
-ERROR_RATE = "error_rate"
-LATENCY = "materializer_latency_p99"
-QUEUE_DEPTH = ("async_queue_depth", "queue_depth")
-"""Some versions of DENIS call it the second."""
-
-GAUGES = (SUCCESS_RATE, ERROR_RATE, LATENCY, *QUEUE_DEPTH)
-
-ROUNDING = 1.01
-"""A rate may be so much above its hundred percent."""
-MAX_LATENCY_SECONDS = 600
-"""More looks like milliseconds."""
-MAX_JOBS = 1_000_000_000
+GAUGES = tuple(name for signal in SIGNALS.values() for name in signal.names)
 
 
 class NotMetrics(ValueError):
@@ -57,47 +46,42 @@ def read_scrape(source: str, text: str) -> Scrape:
 
 def check_gauges(scrapes: Sequence[Scrape], unit: Unit, percentage: int) -> list[Check]:
     """Whether each gauge is there, and every value is one that its unit allows; at `percentage` of the traffic."""
-    return [
-        _check(scrapes, (SUCCESS_RATE,), unit, percentage),
-        _check(scrapes, (ERROR_RATE,), unit, percentage),
-        _check(scrapes, QUEUE_DEPTH, unit, percentage),
-        _check(scrapes, (LATENCY,), unit, percentage),
-    ]
+    return [_check(scrapes, signal, unit, percentage) for signal in SIGNALS.values()]
 
 
-def _check(scrapes: Sequence[Scrape], names: Sequence[str], unit: Unit, percentage: int) -> Check:
-    name, found, missing, wrong, idle = names[0], [], [], [], []
+def _check(scrapes: Sequence[Scrape], signal: Signal, unit: Unit, percentage: int) -> Check:
+    name, found, missing, wrong, idle = signal.name, [], [], [], []
     for scrape in scrapes:
-        values = next((scrape.values[one] for one in names if scrape.values.get(one)), ())
+        values = next((scrape.values[one] for one in signal.names if scrape.values.get(one)), ())
         if not values:
             missing.append(scrape.source)
         for value in values:
             found.append(value)
-            if _unmeasured(name, value, scrape):
+            if _unmeasured(signal, value, scrape):
                 idle.append(scrape.source)
-            elif problem := _problem(name, value, unit):
+            elif problem := _problem(signal, value, unit):
                 wrong.append(f"{scrape.source}: {problem}")
     if missing or not scrapes:
-        text = f"{' or '.join(names)} is not exported by {', '.join(missing[:3]) or 'anybody'}"
+        text = f"{' or '.join(signal.names)} is not exported by {', '.join(missing[:3]) or 'anybody'}"
         return Check(name=name, passed=False, found=text, remedy="see the version of DENIS, and its log")
     if wrong:
-        return Check(name=name, passed=False, found="; ".join(wrong[:3]), remedy=_remedy(name, unit))
+        return Check(name=name, passed=False, found="; ".join(wrong[:3]), remedy=_remedy(signal, unit))
     if idle and percentage:
         text = f"nothing is measured yet on {', '.join(idle[:3])}"
         return Check(name=name, passed=None, found=text, remedy="wait until the canary has had traffic")
-    return Check(name=name, passed=True, found=f"{_spread(found)} {_unit(name, unit)}".rstrip())
+    return Check(name=name, passed=True, found=f"{_spread(found)} {_unit(signal, unit)}".rstrip())
 
 
-def _unmeasured(name: str, value: float, scrape: Scrape) -> bool:
+def _unmeasured(signal: Signal, value: float, scrape: Scrape) -> bool:
     """Whether a gauge of the materializer shows what one shows that was never set: NaN, or 0 and no latency."""
-    if name not in (SUCCESS_RATE, LATENCY):
+    if not signal.of_materializer:
         return False
-    latencies = scrape.values.get(LATENCY, ())
+    latencies = scrape.values.get(LATENCY.name, ())
     measured = any(latency > 0 for latency in latencies)
     return not measured and (math.isnan(value) or value == 0) and bool(latencies)
 
 
-def _problem(name: str, value: float, unit: Unit) -> str:
+def _problem(signal: Signal, value: float, unit: Unit) -> str:
     """Why a value cannot be believed, or empty."""
     if math.isnan(value):
         return "NaN, so no alert on it can fire"
@@ -106,28 +90,26 @@ def _problem(name: str, value: float, unit: Unit) -> str:
     if value < 0:
         return f"{value:g} is negative"
     hundred = 1 if unit == "ratio" else 100
-    if name in (SUCCESS_RATE, ERROR_RATE) and value > ROUNDING * hundred:
+    if signal.unit != "rate":
+        return f"{value:g} {signal.unit} {signal.too_much}" if value > signal.most else ""
+    if value > signal.most * hundred:
         return f"{value:g} is over 100 % where {hundred} is a hundred percent"
-    if name == SUCCESS_RATE and unit == "percent" and 0 < value <= 1:
+    if signal.worse == "less" and unit == "percent" and 0 < value <= 1:
         return f"{value:g} looks like a ratio where 100 is a hundred percent"
-    if name == LATENCY and value > MAX_LATENCY_SECONDS:
-        return f"{value:g} s is longer than {MAX_LATENCY_SECONDS} s; are these milliseconds?"
-    if name in QUEUE_DEPTH and value > MAX_JOBS:
-        return f"{value:g} jobs are more than there can be"
     return ""
 
 
-def _remedy(name: str, unit: Unit) -> str:
-    if name in (SUCCESS_RATE, ERROR_RATE):
+def _remedy(signal: Signal, unit: Unit) -> str:
+    if signal.unit == "rate":
         other = "percent" if unit == "ratio" else "ratio"
         return f"if DENIS exports the other unit: --denis.unit={other}, and denis:hundred_percent in the rules"
     return "see the version of DENIS, and its log"
 
 
-def _unit(name: str, unit: Unit) -> str:
-    if name in QUEUE_DEPTH:
-        return "jobs"
-    return "s" if name == LATENCY else "" if unit == "ratio" else "%"
+def _unit(signal: Signal, unit: Unit) -> str:
+    if signal.unit != "rate":
+        return signal.unit
+    return "" if unit == "ratio" else "%"
 
 
 def _spread(values: Sequence[float]) -> str:

@@ -4,7 +4,7 @@ The rule of this file: what is not known is a value of its own with the reason, 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import timedelta
 
 RECENT = timedelta(minutes=5)
@@ -13,7 +13,7 @@ RECENT = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
-    """Something that could not be told."""
+    """Something that could not be found out."""
 
     why: str
 
@@ -25,7 +25,7 @@ Alerts = tuple[Mapping[str, str], ...] | Unknown
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """A rate of the canary; every value is a ratio, 0 to 1."""
+    """A rate of the canary, every value a ratio, 0 to 1; or its latency, in seconds."""
 
     current: Value
     recent: Value
@@ -56,19 +56,18 @@ class Evidence:
     """Jobs; shown, not judged."""
     latency_p99: Value
     """Seconds; shown, not judged."""
+    latency: Rate
+    """That of the slowest pod."""
+
+
+def unknown_rate(why: str) -> Rate:
+    """A rate of which nothing is known."""
+    return Rate(**dict.fromkeys((field.name for field in fields(Rate)), Unknown(why=why)))
 
 
 def no_evidence(window: timedelta, why: str) -> Evidence:
     """What is known where nobody could be asked."""
-    unknown = Unknown(why=why)
-    rate = Rate(
-        current=unknown,
-        recent=unknown,
-        average=unknown,
-        worst=unknown,
-        coverage=unknown,
-        recent_coverage=unknown,
-    )
+    unknown, rate = Unknown(why=why), unknown_rate(why)
     return Evidence(
         window=window,
         success_rate=rate,
@@ -77,4 +76,5 @@ def no_evidence(window: timedelta, why: str) -> Evidence:
         fired=unknown,
         queue_depth=unknown,
         latency_p99=unknown,
+        latency=rate,
     )

@@ -1,15 +1,31 @@
-"""Prometheus's HTTP API, as far as it is asked: the value of an expression now, rules of alerts, Alertmanagers."""
+"""Prometheus's HTTP API, as far as it is asked: the value of an expression now, rules of alerts, Alertmanagers.
 
-from collections.abc import Mapping
+The rule of this file: one element of a list that cannot be read costs itself, and is handed on as not known. Thanos,
+Mimir, Cortex, Grafana and VictoriaMetrics leave out or write null what Prometheus always writes.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from remediator.monitoring.json_api import JsonApi
-from remediator.problems import first_problem
+from remediator.config.document import InvalidDocument, parse_document
+from remediator.core.durations import parse_duration
+from remediator.core.parts import as_list, as_map
+from remediator.core.problems import first_problem
+from remediator.core.routes import Labels, known_labels, read_condition
+from remediator.monitoring.http_config import HttpConfig
+from remediator.monitoring.http_json import JsonApi
+from remediator.monitoring.labels import read_labels
 
 _PATH = "/api/v1/query"
+
+MAX_SECONDS = 1e9
+"""Of a rule's `for` and its group's interval; what is longer, or no number, is not known."""
 
 Form = TypeVar("Form")
 
@@ -24,14 +40,14 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Series:
-    metric: dict[str, str]
     value: tuple[float, float]
+    metric: dict[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Vector:
     type: Annotated[Literal["vector"], Field(alias="resultType")]
-    result: list[_Series]
+    result: list[Any] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +57,51 @@ class _Scalar:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Points:
+    """The samples of one series over a time, as pairs of seconds since 1970 and a value."""
+
+    labels: Annotated[dict[str, str], Field(alias="metric")]
+    values: list[tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Matrix:
+    type: Annotated[Literal["matrix"], Field(alias="resultType")]
+    result: list[Points] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RangeAnswer:
+    status: Literal["success"]
+    data: _Matrix
+    warnings: tuple[Any, ...] | None = None
+    partial: Annotated[bool | None, Field(alias="isPartial")] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
     status: Literal["success"]
     data: Annotated[_Vector | _Scalar, Field(discriminator="type")]
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Any, ...] | None = None
+    partial: Annotated[bool | None, Field(alias="isPartial")] = None
+    """VictoriaMetrics's word for a node that did not answer."""
 
 
 _answer = TypeAdapter(_Answer)
+_range_answer = TypeAdapter(_RangeAnswer)
+_series = TypeAdapter(list[_Series])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveAlert:
+    """An alert of a rule whose condition holds, whether for long enough or not yet."""
+
+    labels: Labels
+    state: str
+    """`pending` or `firing`."""
+    value: float | None
+    since: datetime | None
+    """When the condition began to hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,44 +110,50 @@ class AlertRule:
 
     name: str
     query: str
-    labels: dict[str, str]
+    labels: Labels | None
+    """None where they cannot be read at all."""
     duration: float
     """How long the condition has to hold, in seconds."""
     health: str
     """`ok`, `err`, or `unknown` before the first evaluation."""
     state: str
     """`inactive`, `pending` or `firing`; empty before the first evaluation."""
-    error: Annotated[str, Field(alias="lastError")] = ""
+    error: str = ""
+    interval: float = 0.0
+    """Seconds between evaluations of its group, 0 where that is not known."""
+    evaluated: datetime | None = None
+    """When it was last evaluated, by Prometheus's clock."""
+    active: tuple[ActiveAlert, ...] = ()
+    """Only where they were asked for."""
+
+    @property
+    def all_labels(self) -> Labels:
+        """The labels that every alert of this rule has: its name, and None for those that are computed."""
+        labels = (self.labels or {}).items()
+        return {"alertname": self.name, **{name: None if value and "{{" in value else value for name, value in labels}}
 
     @property
     def static_labels(self) -> Mapping[str, str]:
-        """The labels that every alert of this rule has: its name, and those that are not computed."""
-        return {"alertname": self.name} | {name: value for name, value in self.labels.items() if "{{" not in value}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Group:
-    rules: list[AlertRule]
+        """Those of which the value is known."""
+        return known_labels(self.all_labels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Groups:
-    groups: list[_Group]
+    groups: list[Any] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rules:
+    status: Literal["success"]
     data: _Groups
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Endpoint:
-    url: str
+    warnings: tuple[Any, ...] | None = None
+    partial: Annotated[bool | None, Field(alias="isPartial")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Endpoints:
-    active: Annotated[list[_Endpoint], Field(alias="activeAlertmanagers")]
+    active: Annotated[list[Any] | None, Field(alias="activeAlertmanagers")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,40 +171,225 @@ class Prometheus:
     Raises ValueError where the URL is not that of an HTTP server.
     """
 
-    def __init__(self, url: str, *, timeout: float = 5.0) -> None:
-        self._api = JsonApi("Prometheus", url, timeout=timeout)
+    def __init__(
+        self, url: str, *, timeout: float = 5.0, http: HttpConfig | None = None, ends: float = math.inf
+    ) -> None:
+        self.api = JsonApi("Prometheus", url, timeout=timeout, http=http, ends=ends)
         self._timeout = timeout
 
     def query(self, expression: str) -> tuple[Sample, ...]:
         """The samples of an instant vector, or one without labels of a scalar. Raises NoAnswer.
 
         An answer with warnings, as of a Thanos that could not ask all its stores, is none: what is missing in it
-        might be what matters.
+        might be what matters. Nor is one with a value that cannot be read.
         """
-        fields = {"query": expression, "timeout": f"{self._timeout:g}"}
-        answer = self._ask(_PATH, fields, expression, _answer)
-        if answer.warnings:
-            problem = f"the answer may be incomplete: {self._api.quote(answer.warnings[0])}"
-            self._api.fail(expression, problem, "mend that first")
-        match answer.data:
+        match self._query(expression):
             case _Vector(result=result):
-                return tuple(Sample(labels=series.metric, value=series.value[1]) for series in result)
+                try:
+                    series = _series.validate_python(result or [])
+                except ValidationError as error:
+                    self._fail(expression, error, "data.vector.result.")
+                return tuple(Sample(labels=one.metric or {}, value=one.value[1]) for one in series)
             case _Scalar(result=(_, number)):
                 return (Sample(labels={}, value=number),)
 
-    def alert_rules(self) -> tuple[AlertRule, ...]:
-        """The rules of all alerts that are loaded. Raises NoAnswer."""
-        found = self._ask("/api/v1/rules", {"type": "alert", "exclude_alerts": "true"}, "the rules of alerts", _rules)
-        return tuple(rule for group in found.data.groups for rule in group.rules)
+    def label_sets(self, expression: str) -> tuple[Labels | None, ...]:
+        """The labels of each series of an instant vector, whatever its value is. Raises NoAnswer.
+
+        None is a series of which nothing can be read.
+        """
+        match self._query(expression):
+            case _Vector(result=result):
+                return tuple(
+                    read_labels(one.get("metric") if isinstance(one, Mapping) else one) for one in result or ()
+                )
+            case _Scalar():
+                return ({},)
+
+    def _query(self, expression: str) -> _Vector | _Scalar:
+        fields = {"query": expression, "timeout": f"{self._timeout:g}"}
+        answer = self._ask(_PATH, fields, expression, _answer)
+        self._refuse_partial(answer, expression)
+        return answer.data
+
+    def query_range(self, expression: str, start: int, end: int, step: int) -> tuple[Points, ...]:
+        """The series of an expression, evaluated every `step` seconds. Raises NoAnswer, as `query` does.
+
+        A moment without a sample is left out. Prometheus refuses more than 11,000 steps.
+        """
+        fields = {"query": expression, "start": f"{start}", "end": f"{end}", "step": f"{step}"}
+        fields["timeout"] = f"{self._timeout:g}"
+        answer = self._ask("/api/v1/query_range", fields, expression, _range_answer, _load_range)
+        self._refuse_partial(answer, expression)
+        return tuple(answer.data.result or ())
+
+    def recent(self, expression: str, window: float, step: float) -> tuple[Points, ...]:
+        """The series of an expression over a time back from Prometheus's now, in seconds. Raises NoAnswer."""
+        query = f"({expression})[{round(window * 1000)}ms:{round(step * 1000)}ms]"
+        fields = {"query": query, "timeout": f"{self._timeout:g}"}
+        answer = self._ask(_PATH, fields, query, _range_answer)
+        self._refuse_partial(answer, query)
+        return tuple(answer.data.result or ())
+
+    def started(self) -> datetime:
+        """When its process started, by its own clock. Raises NoAnswer."""
+        asked = "the time of its start"
+        answer = as_map(as_map(self.api.get("/api/v1/status/runtimeinfo", {}, asked=asked)).get("data"))
+        started = _time(answer.get("startTime"))
+        if started is None:
+            self.api.fail(asked, "it shows none", "only a Prometheus itself has one")
+        return started
+
+    def alert_rules(self, *, active: bool = False) -> tuple[AlertRule, ...]:
+        """The rules of all alerts that are loaded, perhaps with the alerts that are active. Raises NoAnswer."""
+        fields = {"type": "alert"} | ({} if active else {"exclude_alerts": "true"})
+        return tuple(self._rules(fields, "the rules of alerts", ("alerting", None)))
+
+    def recording_rules(self) -> Mapping[str, tuple[str, ...]]:
+        """The expressions of all recording rules that are loaded, by the name that they record. Raises NoAnswer."""
+        found: dict[str, tuple[str, ...]] = {}
+        for rule in self._rules({"type": "record"}, "the recording rules", ("recording",)):
+            found[rule.name] = (*found.get(rule.name, ()), rule.query)
+        return found
+
+    def _rules(self, fields: Mapping[str, str], asked: str, kinds: tuple[str | None, ...]) -> Iterator[AlertRule]:
+        found = self._ask("/api/v1/rules", fields, asked, _rules)
+        self._refuse_partial(found, asked)
+        for group in found.data.groups or ():
+            yield from _group_rules(group, kinds)
+
+    def formatted(self, expression: str) -> str:
+        """An expression as Prometheus writes it. Raises NoAnswer."""
+        answer = as_map(self.api.get("/api/v1/format_query", {"query": expression}, asked="the form of a rule"))
+        return str(answer.get("data"))
+
+    def scrape_interval(self, job: str) -> timedelta | None:
+        """The longest time between two scrapes of a target of this job, None where it has none. Raises NoAnswer."""
+        answer = as_map(as_map(self.api.get("/api/v1/targets", {"state": "active"}, asked="its targets")).get("data"))
+        targets = map(as_map, as_list(answer.get("activeTargets")))
+        intervals = [str(one.get("scrapeInterval")) for one in targets if as_map(one.get("labels")).get("job") == job]
+        try:
+            return max(map(parse_duration, intervals), default=None)
+        except ValueError:
+            return None
+
+    def external_labels(self) -> Mapping[str, str]:
+        """The labels that it adds to every alert on the way to Alertmanager. Raises NoAnswer."""
+        asked = "its configuration"
+        answer = as_map(as_map(self.api.get("/api/v1/status/config", {}, asked=asked)).get("data"))
+        try:
+            config = as_map(parse_document(str(answer.get("yaml") or ""), "the configuration").value)
+        except InvalidDocument as error:
+            self.api.fail(asked, str(error)[:200], "see that Prometheus itself listens at this URL")
+        if not config:
+            self.api.fail(asked, "it shows none", "only a Prometheus itself has one")
+        alerting = as_map(config.get("alerting"))
+        relabelings = [
+            as_map(one)
+            for holder in (alerting, *map(as_map, as_list(alerting.get("alertmanagers"))))
+            for one in as_list(holder.get("alert_relabel_configs"))
+        ]
+        if any(one.get("action") != "labeldrop" for one in relabelings):
+            text = "alert_relabel_configs may change the labels of alerts"
+            self.api.fail(asked, text, "see in Alertmanager which labels an alert has")
+        labels = as_map(as_map(config.get("global")).get("external_labels"))
+        dropped = [read_condition("", "=~", one.get("regex", "(.*)")).matcher for one in relabelings]
+        return {
+            str(name): str(value)
+            for name, value in labels.items()
+            if not any(one is None or one.matches({"": str(name)}) for one in dropped)
+        }
 
     def alertmanagers(self) -> tuple[str, ...]:
         """The URLs of the Alertmanagers that alerts are sent to, without credentials. Raises NoAnswer."""
         found = self._ask("/api/v1/alertmanagers", {}, "its Alertmanagers", _alertmanagers)
-        return tuple(one.url.rpartition("@")[2].removeprefix("http://") for one in found.data.active)
+        urls = (str(as_map(one).get("url") or "") for one in found.data.active or ())
+        return tuple(url.rpartition("@")[2].removeprefix("http://") for url in urls if url)
 
-    def _ask(self, path: str, fields: Mapping[str, str], asked: str, form: TypeAdapter[Form]) -> Form:
+    def _refuse_partial(self, answer: _Answer | _RangeAnswer | _Rules, asked: str) -> None:
+        if answer.warnings or answer.partial:
+            why = str(answer.warnings[0]) if answer.warnings else "isPartial"
+            self.api.fail(asked, f"the answer may be incomplete: {self.api.quote(why)}", "fix that first")
+
+    def _ask(
+        self,
+        path: str,
+        fields: Mapping[str, str],
+        asked: str,
+        form: TypeAdapter[Form],
+        loads: Callable[[bytes], Any] = json.loads,
+    ) -> Form:
         try:
-            return form.validate_python(self._api.get(path, fields, asked=asked))
+            return form.validate_python(self.api.get(path, fields, asked=asked, loads=loads))
         except ValidationError as error:
-            problem = f"the answer is not Prometheus's: {first_problem(error, 'answer')}"
-            self._api.fail(asked, problem, "see that Prometheus itself listens at this URL")
+            self._fail(asked, error)
+
+    def _fail(self, asked: str, error: ValidationError, place: str = "") -> NoReturn:
+        problem = f"the answer is not Prometheus's: {place}{first_problem(error, 'answer')}"
+        self.api.fail(asked, problem, "see that Prometheus itself listens at this URL")
+
+
+def _load_range(body: bytes) -> object:
+    """The answer in one pass, for it has thousands of numbers. What is something else is refused by its JSON."""
+    try:
+        return _range_answer.validate_json(body)
+    except ValidationError:
+        return json.loads(body)
+
+
+def _group_rules(group: object, kinds: tuple[str | None, ...]) -> Iterator[AlertRule]:
+    for value in as_list(as_map(group).get("rules")):
+        rule = as_map(value)
+        # Some answer with their recording rules as well, and with kinds of their own.
+        if not isinstance(value, Mapping) or rule.get("type", kinds[0]) not in kinds:
+            continue
+        yield AlertRule(
+            name=_text(rule.get("name")),
+            query=_text(rule.get("query")),
+            labels=read_labels(rule.get("labels")),
+            duration=_seconds(rule.get("duration")),
+            health=_text(rule.get("health")) or "unknown",
+            state=_text(rule.get("state")),
+            error=_text(rule.get("lastError")),
+            interval=_seconds(as_map(group).get("interval")),
+            evaluated=_time(rule.get("lastEvaluation")),
+            active=tuple(_active(as_map(alert)) for alert in as_list(rule.get("alerts"))),
+        )
+
+
+def _active(alert: Mapping[str, Any]) -> ActiveAlert:
+    return ActiveAlert(
+        labels=read_labels(alert.get("labels")) or {},
+        state=_text(alert.get("state")),
+        value=_value(alert.get("value")),
+        since=_time(alert.get("activeAt")),
+    )
+
+
+def _time(value: object) -> datetime | None:
+    """A time as Prometheus writes it, with up to nine digits of a fraction; None for the zero of Go."""
+    try:
+        time = datetime.fromisoformat(_text(value))
+        return time.astimezone(UTC) if time.tzinfo and time.year > 1 else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _value(value: object) -> float | None:
+    try:
+        number = float(_text(value))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)[:10_000]
+
+
+def _seconds(value: object) -> float:
+    try:
+        seconds = float(value)  # type: ignore[arg-type] # what is no number ends in the line below
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+    return seconds if 0 <= seconds <= MAX_SECONDS else 0.0

@@ -6,31 +6,38 @@ is Unknown with the words for it.
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
+from remediator.core.actions import Effect
+from remediator.core.denis_signals import ERROR_RATE, LATENCY, QUEUE_DEPTH, SUCCESS_RATE, Signal
+from remediator.core.policy import Policy, Target, is_heartbeat
+from remediator.core.routes import Labels, known_labels
 from remediator.monitoring.alertmanager import Alertmanager
-from remediator.monitoring.evidence import Alerts, Evidence, Rate, Unknown, Value
+from remediator.monitoring.evidence import Alerts, Evidence, Rate, Unknown, Value, unknown_rate
 from remediator.monitoring.expressions import SECOND, rate_expressions, select, spell, whole
-from remediator.monitoring.json_api import NoAnswer
+from remediator.monitoring.http_json import NoAnswer
 from remediator.monitoring.prometheus import AlertRule, Prometheus, Sample
-from remediator.policy import Policy, SetPercentage, Target
-
-SUCCESS_RATE = "denis:materializer_success_rate:avg_ratio"
-ERROR_RATE = "denis:error_rate:avg_ratio"
-"""Series that rules/denis.rules.yaml records: ratios, whatever unit DENIS exports."""
 
 FIRING = 'ALERTS{alertstate="firing"}'
-
-MAX_RATIO = 1.01
-"""More than this is no ratio; rounding is no contradiction. The same bound stands in the rules."""
 
 THREADS = 8
 """All questions together take about twice as long as the slowest; a Prometheus works on 20 at a time."""
 
+_CANARY = re.compile(r'canary="([^"]*)"')
+
+NOT_ASKED = "no Prometheus was asked; give --prometheus.url"
+
+Found = TypeVar("Found")
+
 Answer = tuple[Sample, ...] | Unknown
+
+LabelSets = tuple[Labels | None, ...] | Unknown
+"""The labels of alerts as they came: None for an alert, or for a value, that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,16 +46,28 @@ class Scope:
 
     policy: Policy
     target: Target
-    """The canary."""
+    """The canary, or whatever else is acted on."""
     cluster: str = ""
     """The fence, or empty."""
+    effect: Effect = Effect.SET_PERCENTAGE
+    """What an alert has to ask for."""
+
+    @property
+    def judges_latency(self) -> bool:
+        """Whether a phase has a bound for it."""
+        return any(phase.max_latency_p99 is not None for phase in self.policy.phases)
+
+    @property
+    def canary(self) -> str:
+        """The label `canary` of what the shipped rules record about the target."""
+        return f"{self.target.namespace}/{self.target.deployment}"
 
     def select(self, name: str, **labels: str) -> str:
         """The series of this name, ours as far as their labels say."""
         return select(name, labels, {"namespace": self.target.namespace, "cluster": self.cluster})
 
-    def asks_for_rollback(self, labels: Mapping[str, str]) -> bool:
-        """Whether the policy answers an alert with these labels by taking the canary back.
+    def asks_for_act(self, labels: Mapping[str, str]) -> bool:
+        """Whether the policy answers an alert with these labels by this effect on the target.
 
         One without the label `cluster` is taken for ours: it gets the label on its way to Alertmanager.
         """
@@ -56,12 +75,33 @@ class Scope:
         if self.cluster and labels.get("cluster", self.cluster) != self.cluster:
             return False
         answer = self.policy.match({**cluster, **labels})
-        return answer is not None and answer.target == self.target and isinstance(answer.action, SetPercentage)
+        return answer is not None and answer.target == self.target and answer.action.effect is self.effect
 
-    def rollback_rules(self, rules: Iterable[AlertRule]) -> tuple[AlertRule, ...]:
-        """The rules of alerts that would take the canary back. The label `namespace` is mostly one of their series."""
+    def may_ask_for_act(self, labels: Labels | None) -> bool:
+        """Whether an alert could ask for the act, going by those of its labels that can be read."""
+        if labels is None:
+            return True
+        unread = {name for name, value in labels.items() if value is None}
+        if self.cluster and "cluster" not in unread and labels.get("cluster", self.cluster) != self.cluster:
+            return False
+        known = {**({"cluster": self.cluster} if self.cluster else {}), **known_labels(labels)}
+        return not is_heartbeat(known) and any(
+            all(matcher.matches(known) for matcher in remediation.matchers if matcher.name not in unread)
+            for remediation in self.policy.remediations
+            if remediation.target == self.target and remediation.action.effect is self.effect
+        )
+
+    def act_rules(self, rules: Iterable[AlertRule]) -> tuple[AlertRule, ...]:
+        """The rules of alerts that ask for the act. The label `namespace` is mostly one of their series.
+
+        Where some name this canary, those that only name another are those of another release.
+        """
         here = {"namespace": self.target.namespace}
-        return tuple(rule for rule in rules if self.asks_for_rollback({**here, **rule.static_labels}))
+        found = tuple(rule for rule in rules if self.asks_for_act({**here, **rule.static_labels}))
+        named = [_CANARY.findall(rule.query) for rule in found]
+        if not any(self.canary in names for names in named):
+            return found
+        return tuple(rule for rule, names in zip(found, named, strict=True) if not names or self.canary in names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +110,8 @@ class Questions:
 
     success_rate: Mapping[str, str]
     error_rate: Mapping[str, str]
+    latency: Mapping[str, str]
+    """Empty where no phase asks for it."""
     queue_depth: str
     latency_p99: str
     firing: str
@@ -78,21 +120,42 @@ class Questions:
     @property
     def all(self) -> tuple[str, ...]:
         """Each once."""
-        mine = (self.queue_depth, self.latency_p99, self.firing, self.fired)
-        return tuple(dict.fromkeys((*self.success_rate.values(), *self.error_rate.values(), *mine)))
+        return (*self.numbers, self.firing, self.fired)
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Those whose value is asked for, each once."""
+        mine = (self.queue_depth, self.latency_p99)
+        rates = (self.success_rate, self.error_rate, self.latency)
+        return tuple(dict.fromkeys((*(text for rate in rates for text in rate.values()), *mine)))
 
 
 def questions(scope: Scope, window: timedelta) -> Questions:
     """What is asked about a time back from now, of at least a second."""
     window = max(whole(window), SECOND)
     return Questions(
-        success_rate=rate_expressions(scope.select(SUCCESS_RATE), window, "min"),
-        error_rate=rate_expressions(scope.select(ERROR_RATE), window, "max"),
-        queue_depth=f"max({scope.select('denis:signal', signal='async_queue_depth')})",
-        latency_p99=f"max({scope.select('denis:signal', signal='materializer_latency_p99')})",
+        success_rate=_rate_expressions(scope, SUCCESS_RATE, window),
+        error_rate=_rate_expressions(scope, ERROR_RATE, window),
+        latency=_latency_expressions(scope, window) if scope.judges_latency else {},
+        queue_depth=_worst(scope, QUEUE_DEPTH),
+        latency_p99=_worst(scope, LATENCY),
         firing=FIRING,
         fired=f"present_over_time({FIRING}[{spell(window)}])",
     )
+
+
+def _rate_expressions(scope: Scope, signal: Signal, window: timedelta) -> Mapping[str, str]:
+    return rate_expressions(scope.select(signal.recorded), window, "min" if signal.worse == "less" else "max")
+
+
+def _latency_expressions(scope: Scope, window: timedelta) -> Mapping[str, str]:
+    # The p99 of several pods has no average. 0 is what a pod exports that has measured nothing.
+    slowest = f"max({scope.select('denis:signal', signal=LATENCY.name)} > 0)"
+    return rate_expressions(slowest, window, "max", computed=True)
+
+
+def _worst(scope: Scope, signal: Signal) -> str:
+    return f"{'min' if signal.worse == 'less' else 'max'}({scope.select('denis:signal', signal=signal.name)})"
 
 
 def gather(
@@ -106,17 +169,20 @@ def gather(
         alarm = _Alarm(pool, scope, prometheus, alertmanager)
         if isinstance(alarm.first, Unknown):
             # The others would only say the same, and a Prometheus that has too much to do gets no more.
-            answers: dict[str, Answer] = dict.fromkeys(asked.all, alarm.first)
+            answers: dict[str, Answer] = dict.fromkeys(asked.numbers, alarm.first)
+            fired: LabelSets = alarm.first
         else:
-            others = [expression for expression in asked.all if expression != asked.firing]
-            found = pool.map(lambda expression: _ask(prometheus, expression), others)
-            answers = {asked.firing: alarm.first, **dict(zip(others, found, strict=True))}
+            had_fired = pool.submit(_ask_labels, prometheus, asked.fired)
+            found = pool.map(lambda expression: _ask(prometheus, expression), asked.numbers)
+            answers = dict(zip(asked.numbers, found, strict=True))
+            fired = had_fired.result()
     return Evidence(
         window=window,
         success_rate=_rate(asked.success_rate, answers),
         error_rate=_rate(asked.error_rate, answers),
+        latency=_rate(asked.latency, answers, ratio=False) if asked.latency else unknown_rate("no phase asks for it"),
         firing=alarm.firing(),
-        fired=alarm.rollbacks(answers[asked.fired]),
+        fired=alarm.rollbacks(fired),
         queue_depth=_number(answers[asked.queue_depth], asked.queue_depth),
         latency_p99=_number(answers[asked.latency_p99], asked.latency_p99),
     )
@@ -142,9 +208,9 @@ class _Alarm:
         alertmanager: Alertmanager | None,
     ) -> None:
         self._scope = scope
-        self._muted = pool.submit(_firing_alerts, alertmanager) if alertmanager else None
+        self._muted = pool.submit(_answer, alertmanager.firing_alerts) if alertmanager else None
         self._counts = bool(prometheus or not alertmanager)
-        self.first = _ask(prometheus, FIRING)
+        self.first = _ask_labels(prometheus, FIRING)
         asked = None if isinstance(self.first, Unknown) else prometheus
         self._rules = pool.submit(_rules, asked, scope) if asked else None
 
@@ -154,44 +220,55 @@ class _Alarm:
         sources += [_matching(self._muted.result(), self._scope)] if self._muted else []
         return _either(sources)
 
-    def rollbacks(self, answer: Answer) -> Alerts:
+    def rollbacks(self, alerts: LabelSets) -> Alerts:
         """The alerts in an answer of Prometheus's that ask for a rollback; that there are none, a rule has to prove."""
-        alerts = answer if isinstance(answer, Unknown) else tuple(sample.labels for sample in answer)
         sources = [_matching(alerts, self._scope)]
         sources += [self._rules.result()] if self._rules else []
         return _either(sources)
 
 
+def _answer(ask: Callable[[], Found]) -> Found | Unknown:
+    """What is answered, or why nothing is."""
+    try:
+        return ask()
+    except NoAnswer as error:
+        return Unknown(why=str(error))
+
+
 def _ask(prometheus: Prometheus | None, expression: str) -> Answer:
-    if prometheus is None:
-        return Unknown(why="no Prometheus was asked; give --prometheus.url")
-    try:
-        return prometheus.query(expression)
-    except NoAnswer as error:
-        return Unknown(why=str(error))
+    return _answer(lambda: prometheus.query(expression)) if prometheus else Unknown(why=NOT_ASKED)
 
 
-def _firing_alerts(alertmanager: Alertmanager) -> Alerts:
-    try:
-        return alertmanager.firing_alerts()
-    except NoAnswer as error:
-        return Unknown(why=str(error))
+def _ask_labels(prometheus: Prometheus | None, expression: str) -> LabelSets:
+    return _answer(lambda: prometheus.label_sets(expression)) if prometheus else Unknown(why=NOT_ASKED)
 
 
 def _rules(prometheus: Prometheus, scope: Scope) -> Alerts:
     """No alert, or why none could fire."""
-    try:
-        rules = prometheus.alert_rules()
-    except NoAnswer as error:
-        return Unknown(why=str(error))
-    if scope.rollback_rules(rules):
+    rules = _answer(prometheus.alert_rules)
+    if isinstance(rules, Unknown):
+        return rules
+    if scope.act_rules(rules):
         return ()
     why = f"no rule of an alert that Prometheus has loaded takes {scope.target.name} back, so none can fire"
     return Unknown(why=f"{why}; give it rules/denis.rules.yaml")
 
 
-def _matching(alerts: Alerts, scope: Scope) -> Alerts:
-    return alerts if isinstance(alerts, Unknown) else tuple(filter(scope.asks_for_rollback, alerts))
+def _matching(alerts: LabelSets, scope: Scope) -> Alerts:
+    """The alerts that ask for a rollback. One that cannot be read costs nothing where it could not be one of them."""
+    if isinstance(alerts, Unknown):
+        return alerts
+    ours, doubt = [], ""
+    for labels in alerts:
+        if labels is not None and None not in labels.values():
+            known = known_labels(labels)
+            if scope.asks_for_act(known):
+                ours.append(known)
+        elif scope.may_ask_for_act(labels):
+            name = (labels or {}).get("alertname") or "without a name"
+            unread = ", ".join(name for name, value in (labels or {}).items() if value is None) or "none of its labels"
+            doubt = f"an alert {name[:100]} fires, and what it asks for cannot be read: {unread[:100]}"
+    return Unknown(why=doubt) if doubt and not ours else tuple(ours)
 
 
 def _either(sources: list[Alerts]) -> Alerts:
@@ -201,8 +278,8 @@ def _either(sources: list[Alerts]) -> Alerts:
     return unknown if unknown and not known else known
 
 
-def _rate(asked: Mapping[str, str], answers: Mapping[str, Answer]) -> Rate:
-    return Rate(**{name: _number(answers[expression], expression, ratio=True) for name, expression in asked.items()})
+def _rate(asked: Mapping[str, str], answers: Mapping[str, Answer], *, ratio: bool = True) -> Rate:
+    return Rate(**{name: _number(answers[expression], expression, ratio=ratio) for name, expression in asked.items()})
 
 
 def _number(answer: Answer, expression: str, *, ratio: bool = False) -> Value:
@@ -217,7 +294,7 @@ def _number(answer: Answer, expression: str, *, ratio: bool = False) -> Value:
     number = answer[0].value
     if not math.isfinite(number):
         return Unknown(why=f"{number} is the value of {expression}")
-    if ratio and not 0 <= number <= MAX_RATIO:
+    if ratio and not 0 <= number <= SUCCESS_RATE.most:
         return Unknown(why=f"{number:g} is no ratio, and the value of {expression}")
     # The average of equal numbers can differ from them in the last digit.
     return round(number, 9)

@@ -1,4 +1,4 @@
-"""Starts the real programs: Prometheus and Kubernetes once for all tests, the rest for each of them."""
+"""Starts the real programs: Prometheus and Kubernetes once for all tests here, the rest for each of them."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -13,16 +13,16 @@ from demo.denis import Denis
 from demo.shipped import Pace
 from demo.stack import Alertmanager, Deployments, Prometheus
 from demo.waiting import until
-from remediator.embedded import EmbeddedCluster
-from remediator.policy_file import parse_policy
+from remediator.config.loader import parse_policy
+from remediator.sandbox import EmbeddedCluster
 from tests.acceptance.crossing import Crossing
 from tests.acceptance.gate import Gate
 from tests.acceptance.incidents import Incident, canary, grant
 from tests.acceptance.stack import PACE, SECONDS, Stack, Watch, free_address
-from tests.components import component
 from tests.contract.workload import is_settled
-from tests.control_plane import ControlPlane
-from tests.service import SHIPPED, Service
+from tests.support.components import component
+from tests.support.control_plane import ControlPlane
+from tests.support.service import SHIPPED, Service
 
 GetWatch = Callable[[str], Watch]
 
@@ -46,9 +46,9 @@ def age() -> str:
     return "newest"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def get_watch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GetWatch]:
-    """Starts each Prometheus when it is first asked for."""
+    """Starts each Prometheus when it is first asked for; at this pace it is never idle, so it ends with these tests."""
     with ExitStack() as stack:
         watches: dict[str, Watch] = {}
 

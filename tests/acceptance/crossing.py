@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tests.loopback import Handler, LoopbackServer
+from tests.support.loopback import Handler, LoopbackServer
 
 
 class Moment(StrEnum):

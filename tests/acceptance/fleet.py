@@ -14,7 +14,7 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from demo.waiting import until
-from tests.replica import Replica
+from tests.support.replica import Replica
 
 SECONDS = 60.0
 """Far more than anything takes; a busy machine may need some of it."""

@@ -1,16 +1,17 @@
-"""A way to the API server that can be shut: closed, it refuses connections and has cut those that were open."""
+"""A way to a program that can be shut: closed, it refuses connections and has cut those that were open."""
 
 import contextlib
+import itertools
 import socket
 import threading
 
 
 class Gate:
-    """Passes connections to its address on to another one while it is open."""
+    """Passes connections to its address on to another one while it is open; to several in turn, as a Service does."""
 
-    def __init__(self, upstream: str) -> None:
-        host, _, port = upstream.rpartition(":")
-        self._upstream = host, int(port)
+    def __init__(self, *upstreams: str) -> None:
+        places = (upstream.rpartition(":") for upstream in upstreams)
+        self._turns = itertools.cycle([(host, int(port)) for host, _, port in places])
         self._connections: list[socket.socket] = []
         self._listener = self._listen(0)
         self._port = self._listener.getsockname()[1]
@@ -38,7 +39,7 @@ class Gate:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = listener.accept()
-                server = socket.create_connection(self._upstream)
+                server = socket.create_connection(next(self._turns))
                 self._connections += [client, server]
                 for source, sink in ((client, server), (server, client)):
                     threading.Thread(target=_pass_on, args=(source, sink), daemon=True).start()

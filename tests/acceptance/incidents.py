@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from demo.waiting import until
-from remediator.ledger import LEDGER
+from remediator.core.ledger import LEDGER
 from tests.contract.client import Client
 from tests.contract.workload import is_settled
-from tests.control_plane import ControlPlane
-from tests.service import SHIPPED
+from tests.support.control_plane import ControlPlane
+from tests.support.documents import dump_yaml, load_yaml
+from tests.support.service import SHIPPED
 
 ROLE = """
 apiVersion: rbac.authorization.k8s.io/v1
@@ -100,7 +99,7 @@ class Place:
         self.token = grant(control_plane, self.namespace)
         self.kubeconfig = control_plane.service_account_kubeconfig(self.namespace, "remediator")
         self.config = directory / "remediations.yaml"
-        self.config.write_text(yaml.safe_dump(policy(self.namespace, names)))
+        self.config.write_text(dump_yaml(policy(self.namespace, names)))
         for name in names:
             made = self._api.post(f"/apis/apps/v1/namespaces/{self.namespace}/deployments", canary(name))
             assert made.code == 201, made
@@ -120,13 +119,13 @@ def grant(control_plane: ControlPlane, namespace: str) -> str:
     wanted = {"namespace": namespace, "verb": "patch", "group": "apps", "resource": "deployments"}
     review = {"kind": "SelfSubjectAccessReview", "spec": {"resourceAttributes": wanted}}
     path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-    until("the account has its rights", lambda: account.post(path, review).body["status"]["allowed"], 10)
+    until("the account has its rights", lambda: account.post(path, review).body["status"]["allowed"], 60)
     return token
 
 
 def policy(namespace: str, names: Sequence[str]) -> Mapping[str, Any]:
     """The shipped policy, with a target and a remediation for each name."""
-    shipped = yaml.safe_load(SHIPPED.read_text())
+    shipped = load_yaml(SHIPPED.read_text())
     rollback, *_ = shipped["remediations"]
     return {
         "targets": {name: {"namespace": namespace, "deployment": name, "container": "denis"} for name in names},
@@ -139,7 +138,7 @@ def policy(namespace: str, names: Sequence[str]) -> Mapping[str, Any]:
 
 def canary(name: str) -> dict[str, Any]:
     """A Deployment as DENIS's, at 10 %."""
-    flags = yaml.safe_load(SHIPPED.read_text())["profiles"][10]
+    flags = load_yaml(SHIPPED.read_text())["profiles"][10]
     env = [{"name": key, "value": value} for key, value in {**flags, "LOG_LEVEL": "info"}.items()]
     containers = [{"name": "denis", "image": "denis:1", "env": env}]
     template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": containers}}

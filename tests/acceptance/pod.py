@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.control_plane.service_account import FOLDER, MountedAccount
-from tests.replica import Replica
+from tests.support.control_plane.service_account import FOLDER, MountedAccount
+from tests.support.replica import Replica
 
 # In a mount namespace of its own, so that nothing of this machine is touched: the folder, what is mounted on it, and
 # a command with its environment.

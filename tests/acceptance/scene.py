@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.acceptance.crossing import Crossing, Moment, Plan
 from tests.acceptance.fleet import SECONDS, Delivery, Fleet, Member, attempt, pair
 from tests.acceptance.incidents import Incident, Place
-from tests.control_plane import ControlPlane
+from tests.support.control_plane import ControlPlane
 
 REPLICAS = 3
 

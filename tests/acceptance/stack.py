@@ -13,7 +13,7 @@ from demo.shipped import Pace
 from demo.stack import Alertmanager, Deployments, Prometheus, Remediator
 from demo.timeline import moment
 from demo.waiting import until
-from remediator.embedded import EmbeddedCluster
+from remediator.sandbox import EmbeddedCluster
 from tests.acceptance.gate import Gate
 
 PACE = Pace(interval="500ms", hold="1s", group_wait="300ms", group_interval="500ms", repeat_interval="100ms")
@@ -42,7 +42,8 @@ class Watch:
 
     def alerts(self) -> dict[str, str]:
         """The states of the alerts that ask for a remediation, by name."""
-        alerts = (alert for alert in self.prometheus.alerts() if "remediation" in alert["labels"])
+        asking = ("rollback", "scale")
+        alerts = (alert for alert in self.prometheus.alerts() if alert["labels"].get("remediation") in asking)
         return {alert["labels"]["alertname"]: alert["state"] for alert in alerts}
 
 
@@ -72,12 +73,12 @@ class Stack:
         """The only one, or the first of a pair."""
         return self.alertmanagers[0]
 
-    def start_remediator(self) -> Remediator:
-        """Start it, or start it again: always at the same addresses, with the same files."""
+    def start_remediator(self, *flags: str) -> Remediator:
+        """Start it, or start it again: always at the same addresses, with the same files, and with more flags."""
         self.remediator = Remediator(
             self.directory,
             token_files=[self.accepted_tokens],
-            cluster=[f"--kubeconfig={self.directory / 'kubeconfig'}"],
+            cluster=[f"--kubeconfig={self.directory / 'kubeconfig'}", *flags],
             config=self.config,
             address=self.address,
             internal_address=self.watch.internal_address,

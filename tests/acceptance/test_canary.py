@@ -19,14 +19,17 @@ from demo.denis import Denis, Scenario
 from demo.process import Process
 from demo.stack import Alertmanager, Prometheus, Remediator
 from demo.waiting import until
-from remediator.embedded import EmbeddedCluster
+from remediator.sandbox import EmbeddedCluster
 from tests.acceptance.stack import HEALTHY, PACE, SECONDS
 from tests.canary.conftest import await_settled, embedded_place
 from tests.canary.place import Ended, Place, seed_denis
-from tests.components import component
-from tests.control_plane import ControlPlane
+from tests.support.components import component
+from tests.support.control_plane import ControlPlane
+from tests.support.documents import load_yaml
 
 HOLD = "4s"
+COMMAND_SECONDS = 0.5
+"""Between two tries of a command: each costs more than the reflex itself."""
 BAD = Scenario(canary_error_rate=0.9)
 
 
@@ -60,7 +63,7 @@ class Rehearsal:
             assert ended.code in (0, 3), ended.output
             return ended.output if ", written" in ended.output else None
 
-        return until("the canary is promoted", promote, SECONDS)
+        return until("the canary is promoted", promote, SECONDS, every=COMMAND_SECONDS)
 
     def history(self) -> list[tuple[int, int, bool]]:
         """What happened to the canary, oldest first: from, to, and whether it was the reflex."""
@@ -78,7 +81,7 @@ def rehearsal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rehear
         else:
             plane: ControlPlane = request.getfixturevalue("control_plane")
             place, api_url = _on_kubernetes(running, plane, tmp_path)
-        document = yaml.safe_load(place.config_file.read_text())
+        document = load_yaml(place.config_file.read_text())
         document["remediations"][0]["cooldown"] = "5s"
         document["phases"] = [{**phase, "hold": HOLD} for phase in document["phases"]]
         place.config_file.write_text(yaml.safe_dump(document, sort_keys=False))
@@ -109,7 +112,7 @@ def rehearsal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rehear
 
 def _on_kubernetes(running: ExitStack, plane: ControlPlane, directory: Path) -> tuple[Place, str]:
     """The place on the real control plane, and where the stand-in may read without credentials: kubectl proxy."""
-    assert plane.api.post("/api/v1/namespaces", {"metadata": {"name": "denis"}}).code == 201
+    plane.namespace_named("denis")
     running.callback(plane.delete_namespace, "denis")
     seed_denis(plane.api, "denis")
     place = Place(api=plane.api, kubeconfig=plane.kubeconfig, namespace="denis", directory=directory)
@@ -128,13 +131,18 @@ def _on_kubernetes(running: ExitStack, plane: ControlPlane, directory: Path) -> 
 def test_a_whole_canary(rehearsal: Rehearsal) -> None:
     """Each step is promoted when its time is served and its rates are good; a bad one goes back, and starts again."""
     place = rehearsal.place
-    assert rehearsal.canary("set", "1", "--reason=first look").code == 0
+    assert rehearsal.canary("set", "1", "--yes", "--reason=first look").code == 0
     early = rehearsal.canary("promote", "--yes")
     assert (early.code, "✗ time" in early.output) == (3, True)
     assert place.percentage() == "1"
     assert "denis: 1 % -> 10 %, written" in rehearsal.promoted()
 
-    until("both rates are known", lambda: rehearsal.status()["signals"]["errorRate"] is not None, SECONDS)
+    until(
+        "both rates are known",
+        lambda: rehearsal.status()["signals"]["errorRate"] is not None,
+        SECONDS,
+        every=COMMAND_SECONDS,
+    )
     rehearsal.denis.becomes(BAD)
     until("the reflex takes it back", lambda: place.percentage() == "0", SECONDS)
     refused = rehearsal.canary("set", "1")
@@ -143,7 +151,8 @@ def test_a_whole_canary(rehearsal: Rehearsal) -> None:
     assert "not started" in rehearsal.canary("promote").output
 
     rehearsal.denis.becomes(HEALTHY)
-    until("nothing stands against it", lambda: rehearsal.canary("set", "1", "--yes").code == 0, SECONDS)
+    again = lambda: rehearsal.canary("set", "1", "--yes").code == 0  # noqa: E731
+    until("nothing stands against it", again, SECONDS, every=COMMAND_SECONDS)
     assert "denis: 1 % -> 10 %, written" in rehearsal.promoted()
     assert "denis: 10 % -> 50 %, written" in rehearsal.promoted()
     assert place.flags()["RUNS_ENABLED"] == "true"

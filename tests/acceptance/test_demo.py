@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from demo.waiting import until
-from tests.components import component
+from tests.support.components import component
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 120
@@ -103,6 +103,7 @@ def test_the_story_with_prometheus_and_alertmanager(tmp_path: Path) -> None:
     hops = ["next evaluation", "pending .* for: 2m as shipped", "group_wait"]
     told = [*BEGINNING, *alerting, *ROLLBACK[:-1], *hops, ROLLBACK[-1], *REPEAT, *growing, *MORE_WORKERS]
     _in_order(told, text)
+    _queue_makes_sense(text)
 
 
 def test_the_story_without_them(tmp_path: Path) -> None:
@@ -113,6 +114,8 @@ def test_the_story_without_them(tmp_path: Path) -> None:
     beginning = ["Prometheus and Alertmanager not found", *BEGINNING, posts]
     _in_order([*beginning, *ROLLBACK, posts, *REPEAT, "over 500 jobs", posts, *MORE_WORKERS], text)
     assert "\x1b" not in text, "colour is for terminals"
+    _queue_makes_sense(text)
+    assert re.search(r"Converged, denis: .*; seen at this time", text)
 
 
 @pytest.mark.parametrize("moment", ["a story of half a minute", "the canary fails"])
@@ -147,9 +150,11 @@ def test_a_demo_that_stays_can_be_looked_at_until_it_is_interrupted(tmp_path: Pa
 def test_a_failure_is_explained(tmp_path: Path, failing: str) -> None:
     """A program that does not start: exit code 1, and its last words are shown."""
     for name in ("prometheus", "alertmanager"):
-        end = (
-            "exit 1" if name == failing else 'echo "msg=\\"Listening on\\" address=127.0.0.1:1" >&2; exec /bin/sleep 99'
+        running = (
+            'echo "msg=\\"Listening on\\" address=127.0.0.1:1" >&2\n'
+            'echo "msg=\\"Server is ready to receive web requests.\\"" >&2\nexec /bin/sleep 99'
         )
+        end = "exit 1" if name == failing else running
         said = f'#!/bin/sh\n[ "$1" = --version ] && echo version 9.9.9 && exit\necho "no space left" >&2\n{end}\n'
         (tmp_path / name).write_text(said)
         (tmp_path / name).chmod(0o755)
@@ -164,3 +169,13 @@ def _in_order(milestones: Sequence[str], text: str) -> None:
         found = re.compile(milestone).search(text, position)
         assert found, f"{milestone!r} is not told, or not in its place:\n{text}"
         position = found.end()
+
+
+def _queue_makes_sense(text: str) -> None:
+    """What has grown is more than it was, what shrinks is less, and a rate has two decimals at the most."""
+    first = int(re.findall(r"the queue is (\d+) jobs", text)[0])
+    for grown in re.findall(r"the queue has grown to (\d+) jobs", text):
+        assert int(grown) >= first
+    (shrunk,) = re.findall(r"the queue shrinks: (\d+) jobs", text)
+    assert int(shrunk) < first or "has grown" in text
+    assert re.findall(r"\d+\.\d{3,} %", text) == []

@@ -6,13 +6,13 @@ import pytest
 
 from demo.denis import Scenario
 from demo.waiting import until
-from remediator.embedded import EmbeddedCluster
 from remediator.monitoring.evidence import Evidence, Unknown
 from remediator.monitoring.prometheus import Prometheus
 from remediator.monitoring.signals import Scope, gather
+from remediator.sandbox import EmbeddedCluster
 from tests.acceptance.conftest import GetWatch
 from tests.acceptance.stack import SECONDS
-from tests.service import shipped_policy
+from tests.support.service import shipped_policy
 
 POLICY = shipped_policy()
 WINDOW = timedelta(seconds=5)

@@ -11,13 +11,16 @@ from tests.acceptance.crossing import HangUp, Moment
 from tests.acceptance.fleet import SECONDS, Delivery, pair
 from tests.acceptance.incidents import Incident
 from tests.acceptance.scene import Scene, scene
-from tests.control_plane import ControlPlane
+from tests.support.control_plane import ControlPlane
 
 NOTIFICATIONS = 240
-STORMS = 3
+STORMS = 2
 
 CUTS = list(itertools.product(("GET", "PATCH"), (Moment.SENT, Moment.DONE)))
 """Where an answer of the API server can get lost."""
+
+RESTARTS = [cut for cut in CUTS if cut[0] == "PATCH"]
+"""Where an API server that is killed may or may not have done what it was asked."""
 
 STORM_NAMES = [*(f"storm-{number}" for number in range(STORMS)), "storm-killed", "storm-restarted"]
 CUT_NAMES = [f"{trouble}-{method}-{moment}".lower() for trouble in ("lost", "restart") for method, moment in CUTS]
@@ -119,11 +122,11 @@ def test_a_lost_answer_is_survived(crossed: Scene, method: str, moment: Moment) 
     crossed.assert_cooldown(incident)
 
 
-@pytest.mark.parametrize(("method", "moment"), CUTS)
+@pytest.mark.parametrize(("method", "moment"), RESTARTS)
 def test_a_restart_of_the_api_server_is_survived(
     crossed: Scene, control_plane: ControlPlane, method: str, moment: Moment
 ) -> None:
-    """The API server is killed before a request, or before its answer is out: one act follows once it is back."""
+    """The API server is killed before a write, or before its answer is out: one act follows once it is back."""
     incident = crossed.place.incident(f"restart-{method}-{moment}".lower())
 
     def kill() -> None:

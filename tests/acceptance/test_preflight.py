@@ -1,4 +1,4 @@
-"""`remediator canary preflight` with every link real: Prometheus, Alertmanager and a running Remediator."""
+"""`remediator canary preflight` and `doctor`, every link real: Prometheus, Alertmanager and a running Remediator."""
 
 import json
 from typing import Any
@@ -10,20 +10,25 @@ from demo.waiting import until
 from tests.acceptance.conftest import Assemble
 from tests.acceptance.stack import SECONDS, Stack
 from tests.canary.test_verify import GAUGES
-from tests.commands import run
+from tests.support.commands import run
 
 
-def preflight(stack: Stack, *arguments: str) -> tuple[int, dict[str, Any]]:
-    """The exit code and the checks by name, with every link given."""
-    links = {
+def links(stack: Stack) -> list[str]:
+    """The flags that name everyone who can be asked."""
+    flags = {
         "--kubeconfig": stack.directory / "kubeconfig",
         "--prometheus.url": f"http://{stack.watch.prometheus.address}",
         "--alertmanager.url": f"http://{stack.alertmanager.address}",
         "--remediator.url": f"http://{stack.watch.internal_address}",
-        "--denis.url": f"http://{stack.denis.address}",
+        "--cluster": "",
     }
-    flags = [f"{flag}={value}" for flag, value in links.items()]
-    result = run("canary", "preflight", "-o", "json", *flags, *arguments, config=stack.config)
+    return [f"{flag}={value}" for flag, value in flags.items()]
+
+
+def preflight(stack: Stack, *arguments: str) -> tuple[int, dict[str, Any]]:
+    """The exit code and the checks by name, with every link given."""
+    denis = f"--denis.url=http://{stack.denis.address}"
+    result = run("canary", "preflight", "-o", "json", *links(stack), denis, *arguments, config=stack.config)
     answer = json.loads(result.stdout)
     return result.exit_code, {check["name"]: check for check in answer["checks"]}
 
@@ -32,20 +37,34 @@ def preflight(stack: Stack, *arguments: str) -> tuple[int, dict[str, Any]]:
 def test_the_whole_chain(assemble: Assemble) -> None:
     """With the shipped files every check is a tick; once the canary is being taken back, nobody is told to go on."""
     stack = assemble()
-    until("Prometheus has evaluated its rules", lambda: preflight(stack, "--require-all")[0] == 0, SECONDS)
-    code, checks = preflight(stack, "--require-all")
+    until("Prometheus has evaluated its rules", lambda: preflight(stack)[0] == 0, SECONDS)
+    _, checks = preflight(stack)
 
-    assert code == 0
+    # A newer Alertmanager hides the webhook's URL, no release is there, and no rules are in the file's folder.
+    not_known = {"dry run", "refusals", "rule text"}
+    assert {name for name, check in checks.items() if not check["passed"]} - {"webhook"} == not_known
     found = {name: check["found"] for name, check in checks.items()}
     assert found["step"] == "10 % -> 50 %"
     assert found["reflex"] == "a rollback alert would set 50 % -> 0 %"
     assert found["unit"] == "the rates are ratios, and no pod contradicts it"
-    assert found["DenisErrorRateHigh"] == "denis:error_rate:avg_ratio > 0.05, for 1s"
-    assert found["DenisMaterializerSuccessRateLow"] == "denis:materializer_success_rate:avg_ratio < 0.9, for 1s"
+    ours = 'and on (cluster, namespace, job) denis:signal{canary="denis/denis"}'
+    assert found["DenisErrorRateHigh"] == f"(denis:error_rate:avg_ratio {ours}) > 0.05, for 1s"
+    assert (
+        found["DenisMaterializerSuccessRateLow"] == f"(denis:materializer_success_rate:avg_ratio {ours}) < 0.9, for 1s"
+    )
     assert stack.alertmanager.address in found["alertmanagers"]
     assert found["route"].endswith("remediation=rollback, severity=critical goes to the webhook of receiver remediator")
     assert found["service"].endswith("has rollback, would act on it, and cools down for 30m")
     assert set(checks) >= {f"{kind}{name}" for name in GAUGES for kind in ("", "signal ")}
+
+    result = run("doctor", "-o", "json", *links(stack), config=stack.config)
+    chains = json.loads(result.stdout)["chains"]
+    assert [(chain["name"], chain["armed"]) for chain in chains[:2]] == [("rollback", None), ("scale-workers", None)]
+    assert result.exit_code == 0
+    # One Alertmanager that Prometheus names does not run.
+    states = {link["link"]: link["state"] for chain in chains for link in chain["links"] if link["state"] != "ok"}
+    unknown = {"alertmanagers": "!!", "people's alerts": "?", **dict.fromkeys(not_known, "?")}
+    assert unknown.items() <= states.items() <= {**unknown, "webhook": "?"}.items()
 
     stack.denis.becomes(Scenario(canary_error_rate=0.9, cause="elsewhere"))
     stack.decides("Applied", of="DenisErrorRateHigh")
@@ -54,3 +73,4 @@ def test_the_whole_chain(assemble: Assemble) -> None:
     assert {"reflex", "DenisErrorRateHigh"} <= {name for name, check in checks.items() if not check["passed"]}
     assert "would take the canary back" in checks["DenisErrorRateHigh"]["found"]
     assert "its last act cools down for another" in checks["reflex"]["found"]
+    assert checks["service"]["found"].endswith(f"and would act on it, but for this: {checks['reflex']['found']}")

@@ -10,8 +10,8 @@ from demo.waiting import until
 from tests.acceptance.crossing import Crossing, Moment, Plan
 from tests.acceptance.incidents import Incident, canary
 from tests.contract.client import APPLY
-from tests.control_plane import ControlPlane
-from tests.service import Clock, Service, alert, notification
+from tests.support.control_plane import ControlPlane
+from tests.support.service import Clock, Service, alert, notification
 
 SECONDS = 30.0
 
@@ -187,7 +187,7 @@ def test_a_paused_rollout_is_said(pair: Pair, denis: Incident) -> None:
     pair.await_verdicts("RolloutPaused")
     pair.kubectl("rollout", "resume", "deployment/denis")
     pair.await_verdicts("RolloutPaused", "Converged")
-    assert "no pod follows: kubectl rollout resume" in pair.event("RolloutPaused")
+    assert "the Deployment is paused (kubectl rollout pause), so no pod follows" in pair.event("RolloutPaused")
 
 
 def set_env(pair: Pair) -> None:
@@ -227,7 +227,7 @@ def test_whoever_takes_an_act_back_is_named(
     for replica in pair.replicas:
         (outcome,) = replica.handle(notification(alert()))
         assert outcome.reason == "CoolingDown"
-        assert "somebody has set 10 % since" in outcome.message
+        assert "someone has set 10 % since" in outcome.message
     assert len(denis.acts()) == acts
     entries = denis.deployment()["metadata"]["managedFields"]
     (wrote,) = {entry["time"] for entry in entries if entry["manager"] == manager}

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.browser.chromium import Chromium
-from tests.components import node_modules
+from tests.support.components import node_modules
 
 
 def axe() -> str:

@@ -14,7 +14,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 from demo.waiting import until
-from tests.components import component
+from tests.support.components import component
 
 T = TypeVar("T")
 

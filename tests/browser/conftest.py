@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from remediator.embedded import EmbeddedCluster
+from remediator.sandbox import EmbeddedCluster
 from tests.browser.chromium import Chromium, chromium
 from tests.browser.watched import Watched
 from tests.conftest import MakeService

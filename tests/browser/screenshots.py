@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from demo.waiting import until
-from remediator.embedded import EmbeddedCluster
-from remediator.embedded.kubeconfig import kubeconfig
-from remediator.reload import PolicyFile
+from remediator.config.watcher import PolicyFile
+from remediator.sandbox import EmbeddedCluster
+from remediator.sandbox.kubeconfig import kubeconfig
 from tests.browser.chromium import Chromium, chromium
-from tests.internal import Internal, Listening
-from tests.kubectl import patch_deployment
-from tests.service import NOON, SHIPPED, Clock, Service, alert
+from tests.support.internal import Internal, Listening
+from tests.support.kubectl import patch_deployment
+from tests.support.service import NOON, SHIPPED, Clock, Service, alert
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 PICTURES = {"wide": (1024, 800, 1, "light"), "narrow": (390, 844, 1.5, "light"), "dark": (390, 844, 1.5, "dark")}
@@ -81,7 +81,10 @@ def main() -> None:
         stack.callback(service.recorder.close, 5)
         incident(cluster)
         service.reasons(alert())
-        clock.move(minutes=4, seconds=9)
+        clock.move(minutes=3, seconds=31)
+        beat = {"recorded": f"{clock().timestamp() - 22.4:.3f}"}
+        service.reasons({**alert("heartbeat"), "annotations": beat})
+        clock.move(seconds=38)
         stack.enter_context(chdir(SHIPPED.parents[1]))
         internal = Internal(service, clock, PolicyFile(SHIPPED.relative_to(Path.cwd())))
         until("the pods follow", lambda: internal.target("denis")["rollout"]["complete"], 30)

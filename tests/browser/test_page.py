@@ -4,12 +4,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from remediator.page import render
+from remediator.web.page import render
 from tests.browser.chromium import Chromium
 from tests.browser.watched import Watched
-from tests.service import alert
-
-LATER = (datetime.now(UTC) + timedelta(minutes=20)).isoformat()
+from tests.support.service import alert
 
 
 def target(browser: Chromium, index: int) -> dict[str, str]:
@@ -18,11 +16,12 @@ def target(browser: Chromium, index: int) -> dict[str, str]:
     return dict(zip(browser.texts(f"{place} dt"), browser.texts(f"{place} dd"), strict=True))
 
 
-def test_the_three_answers_come_first(browser: Chromium, watched: Watched) -> None:
+def test_the_four_answers_come_first(browser: Chromium, watched: Watched) -> None:
     """Above everything else stand the questions of the night and their answers, in the title too."""
     browser.open(watched.url)
-    assert browser.texts("main .tiles h3") == ["Is the canary safe?", "Does the reflex work?", "Is anything withheld?"]
-    assert browser.texts("main .tiles .answer") == ["✓ 10 %, guarded", "✓ Working", "✓ Nothing"]
+    questions = ["Is the canary safe?", "Does the reflex work?", "Do alerts arrive?", "Is anything withheld?"]
+    assert browser.texts("main .tiles h3") == questions
+    assert browser.texts("main .tiles .answer") == ["✓ 10 %, guarded", "✓ Working", "✓ They arrive", "✓ Nothing"]
     assert browser.title == "10 %, guarded - Remediator eu-1"
     assert browser.run("return document.querySelector('main h2').textContent") == "Right now"
 
@@ -31,23 +30,52 @@ def test_it_shows_everything_that_is_known(browser: Chromium, watched: Watched) 
     """Percentage, workers, kill switch, pause, cooldowns, acts with their authors, configuration, and each alert."""
     service = watched.service
     assert service.reasons(alert()) == ["Applied"]
-    watched.annotate(pause={"reason": "load test", "author": "ada", "until": LATER})
+    later = (datetime.now(UTC) + timedelta(minutes=20)).isoformat()
+    watched.annotate(pause={"reason": "load test", "author": "ada", "until": later})
     watched.annotate("denis-workers", kill_switch={"reason": "jobs are lost", "author": "grace"})
     browser.open(watched.url)
 
     denis, workers = target(browser, 1), target(browser, 2)
     assert (denis["Canary"], denis["Kill switch"]) == ("0 % of traffic", "Off")
-    assert denis["Pause"].startswith("! Paused by ada: load test\nuntil ")
+    assert denis["Pause of the reflex"].startswith("! Paused by ada: load test\nuntil ")
     assert denis["Cooldowns"].startswith("SetPercentage until ")
     assert workers["Workers"] == "4 asked for, all up to date and available"
-    assert workers["Kill switch"] == "! On by grace: jobs are lost"
+    assert workers["Kill switch"].splitlines() == [
+        "! On by grace: jobs are lost",
+        "to end it: remediator kill-switch off --target=denis-workers",
+    ]
+    assert denis["Pause of the reflex"].endswith("to end it: remediator resume denis")
     (act,) = browser.texts("#target-1 .acts li")
-    assert act.splitlines()[1] == "10 % -> 0 % by rollback"
+    assert act.splitlines()[1].startswith("10 % -> 0 % by rollback: DenisErrorRateHigh 0.061, firing since ")
     assert [text.splitlines()[1] for text in browser.texts(".cards li")] == [
         "! Withheld: Paused",
         "! Withheld: KillSwitchOn",
     ]
     assert "remediations.yaml" in browser.text("section[aria-labelledby=configuration]")
+
+
+def test_it_says_what_came_and_what_was_refused(browser: Chromium, watched: Watched) -> None:
+    """While requests are refused or a file of credentials is bad it is not green, and says who, why and how often."""
+    browser.open(watched.url)
+    notifications = "section[aria-labelledby=notifications]"
+    assert "None since the start at" in browser.text(notifications)
+    assert browser.texts(f"{notifications} dd")[2] == "None within 15 min"
+
+    watched.service.notifications.took()
+    for client in ("10.0.3.4", "10.0.3.5", "10.0.3.4"):
+        watched.service.notifications.refused(401, "no valid credentials", client)
+    watched.service.notifications.refused(None, "TLS handshake failed", "<script>10.0.3.6\u202e")
+    watched.internal.credentials_problem = "/etc/remediator/auth/token: is empty"
+    browser.open(watched.url)
+    assert browser.texts("main .tiles .answer")[1] == "! Refusing requests"
+    message = browser.texts("main .tiles .message")[1]
+    assert "TLS handshake failed, 401 no valid credentials. The credentials could not be read again" in message
+    taken, heartbeat, refused = browser.texts(f"{notifications} dd")
+    assert "22.4 s on the way" in heartbeat
+    assert "s ago" in taken
+    assert "! 1: TLS handshake failed, from <script>10.0.3.6\\u202e, last " in refused
+    assert "! 3: 401 no valid credentials, from 10.0.3.4, 10.0.3.5, last " in refused
+    assert "token: is empty" in browser.text("section[aria-labelledby=configuration] .problem")
 
 
 def test_it_can_be_read_without_javascript(browser: Chromium, watched: Watched) -> None:
@@ -69,7 +97,8 @@ def test_every_time_is_there_as_a_moment_and_as_an_age(browser: Chromium, watche
     watched.internal.observer.look()
     browser.open(watched.url)
     moments = browser.run("return [...document.querySelectorAll('time')].map(time => [time.dateTime, time.innerText])")
-    assert len(moments) == 6  # the page, two looks, an act, its cooldown among the target's facts and in the forecast
+    # The page, the start, a heartbeat, two looks, an act, and the moments that follow from it.
+    assert len(moments) == 9
     for exact, shown in moments:
         assert shown.endswith(f"{datetime.fromisoformat(exact):%H:%M:%S} UTC")
     act = browser.text(".acts .when")
@@ -131,12 +160,21 @@ def test_a_phase_and_a_persons_reason_are_shown(watched: Watched) -> None:
     status: dict[str, Any] = watched.internal.status()
     canary = status["targets"][0]
     canary["phase"] |= {"counted": "18h12m", "hold": "1d", "until": "2026-11-24T15:00:00+00:00", "stopped": ""}
-    act = {"id": "1", "time": "2026-11-22T09:00:00+00:00", "effect": "SetPercentage", "from": 1, "to": 10, "by": "ada"}
-    canary["lastActs"] = [{**act, "reason": "the <first> day was quiet", "overrode": ["Paused"]}]
+    act: dict[str, Any] = {
+        "id": "1",
+        "time": "2026-11-22T09:00:00+00:00",
+        "effect": "SetPercentage",
+        "from": 1,
+        "to": 10,
+        "by": "ada",
+    }
+    act |= {"because": "error rate 8.3 % > 5 %", "reason": "the <first> day was quiet", "overrode": ["Paused"]}
+    canary["lastActs"] = [act]
     page = render(status)
     assert '18h12m of 1d<span class="line">' in page
     assert '<time datetime="2026-11-24T15:00:00+00:00">' in page
     assert "(<bdi>overrode Paused</bdi>)" in page
+    assert "<bdi>error rate 8.3 % &gt; 5 %</bdi>" in page
 
     canary["phase"] |= {"stopped": "paused by <ada>"}
     canary["differing"] = ["RUNS_ENABLED=<true>"]

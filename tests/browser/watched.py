@@ -7,15 +7,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from remediator.embedded import EmbeddedCluster
-from remediator.reload import PolicyFile
-from tests.internal import Internal, Listening
-from tests.kubectl import patch_deployment
-from tests.service import Service
+from remediator.config.watcher import PolicyFile
+from remediator.sandbox import EmbeddedCluster
+from tests.support.internal import Internal, Listening
+from tests.support.kubectl import patch_deployment
+from tests.support.service import Service, alert
 
 
 class Watched:
-    """A service on a cluster, which has looked at its targets once, and its page."""
+    """A service on a cluster, which has looked at its targets once and received a heartbeat, and its page."""
 
     def __init__(
         self, embedded: EmbeddedCluster, service: Service, config: Path, now: Callable[[], datetime], **settings: Any
@@ -24,6 +24,8 @@ class Watched:
         self._policy_file = PolicyFile(config)
         self._now = now
         self.service = service
+        recorded = {"recorded": f"{now().timestamp() - 22.4:.3f}"}
+        service.reasons({**alert("heartbeat"), "annotations": recorded})
         self.internal = Internal(service, now, self._policy_file, **settings)
         self.internal.observer.look()
         self.listener = Listening(self.internal)

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from remediator.ledger import Entry, Pause
+from remediator.core.field_owners import Write
+from remediator.core.ledger import Entry, Pause
+from remediator.core.rollout import Rollout
+from remediator.core.workload import Workload
 from remediator.monitoring.evidence import Evidence, Rate, Value
-from remediator.ownership import Write
-from remediator.rollout import Rollout
-from remediator.workload import Workload
-from tests.builders import HOUR, NOW, entry, workload
+from tests.support.builders import HOUR, NOW, entry, workload
 
 LONG = 1000 * HOUR
 
@@ -58,4 +58,5 @@ def healthy(window: timedelta, *, success_rate: Rate | None = None, error_rate: 
         fired=(),
         queue_depth=12.0,
         latency_p99=0.3,
+        latency=rate(0.3),
     )

@@ -8,12 +8,12 @@ from typing import Any
 from click.testing import CliRunner
 
 from remediator.cli import main
-from remediator.embedded import seed
-from remediator.ledger import LEDGER
-from remediator.policy import Policy
-from remediator.policy_file import parse_policy
+from remediator.config.loader import parse_policy
+from remediator.core.ledger import LEDGER
+from remediator.core.policy import Policy
+from remediator.sandbox import seed
 from tests.contract.client import STRATEGIC, Client
-from tests.service import SHIPPED
+from tests.support.service import SHIPPED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,12 +6,22 @@ from datetime import timedelta
 
 import pytest
 
-from remediator.canary.changes import difference, latch, pause, release, remembered_replicas, resume, set_percentage
-from remediator.ledger import KILL_SWITCH, PAUSE, Effect, KillSwitch, decode_kill_switch, decode_pause
-from remediator.ownership import Write
-from remediator.workload import Workload
-from tests.builders import HOUR, MINUTE, NOW, PROFILES, entry, workload
-from tests.builders import pause as a_pause
+from remediator.canary.changes import (
+    TooManyReplicas,
+    difference,
+    latch,
+    pause,
+    release,
+    remembered_replicas,
+    resume,
+    set_percentage,
+)
+from remediator.core.actions import Effect
+from remediator.core.field_owners import Write
+from remediator.core.ledger import KILL_SWITCH, PAUSE, KillSwitch, decode_kill_switch, decode_pause
+from remediator.core.workload import Workload
+from tests.support.builders import HOUR, MINUTE, NOW, PROFILES, entry, workload
+from tests.support.builders import pause as a_pause
 
 LATCHED = KillSwitch(reason="bad", author="ada", replicas=4)
 
@@ -20,7 +30,7 @@ def test_a_step_is_all_flags_or_nothing() -> None:
     """The profile is written whole; where it is there, nothing is."""
     change = set_percentage(workload(percentage=10), PROFILES[50], ("Paused",))
     assert change is not None
-    assert (change.before, change.after, change.write, change.overrode) == (10, 50, PROFILES[50], ("Paused",))
+    assert (change.before, change.after, change.flags, change.overrode) == (10, 50, PROFILES[50], ("Paused",))
     assert set_percentage(workload(percentage=50), PROFILES[50]) is None
     assert set_percentage(workload(percentage=50, flags={"RUNS_ENABLED": "false"}), PROFILES[50]) is not None
 
@@ -29,7 +39,7 @@ def test_latching_remembers_what_there_was() -> None:
     """The annotation has who, why, since when and how many; the record has the change."""
     change = latch(workload(replicas=7), "ada", "bad jobs", NOW)
     assert change is not None
-    assert (change.effect, change.before, change.after, change.write) == (Effect.KILL_SWITCH, 7, 0, 0)
+    assert (change.effect, change.before, change.after, change.replicas) == (Effect.KILL_SWITCH, 7, 0, 0)
     text = change.annotations[KILL_SWITCH]
     assert text is not None
     assert decode_kill_switch(text) == KillSwitch(reason="bad jobs", author="ada", since=NOW, replicas=7)
@@ -58,7 +68,7 @@ def test_release_returns_to_what_is_known(found: Workload, given: int | None, re
     """What the person says, else what there is, else what the switch or the last act remembers."""
     change = release(found, given, 20)
     assert change is not None
-    assert (change.before, change.after, change.write) == (found.replicas, replicas, replicas)
+    assert (change.before, change.after, change.replicas) == (found.replicas, replicas, replicas)
     assert change.annotations == ({KILL_SWITCH: None} if found.kill_switch else {})
 
 
@@ -73,11 +83,16 @@ def test_release_does_not_guess() -> None:
 def test_release_does_not_believe_more_than_is_ever_set() -> None:
     """A remembered number above the maximum was written by hand; a person has to say that they mean it."""
     switch = replace(LATCHED, replicas=5000)
-    with pytest.raises(ValueError, match="5000 replicas are remembered, and 20 is the most"):
+    with pytest.raises(TooManyReplicas, match="5000 replicas are remembered, and 20 is the most"):
         release(workload(replicas=0, kill_switch=switch), None, 20)
-    change = release(workload(replicas=0, kill_switch=switch), 40, 20)
+    with pytest.raises(TooManyReplicas, match="40 replicas are asked for, and 20 is the most"):
+        release(workload(replicas=0, kill_switch=switch), 40, 20)
+    change = release(workload(replicas=0, kill_switch=switch), 40, 20, override=True)
     assert change is not None
-    assert change.after == 40
+    assert (change.after, change.overrode) == (40, ("AtLimit",))
+    within = release(workload(replicas=0, kill_switch=switch), 20, 20, override=True)
+    assert within is not None
+    assert within.overrode == ()
 
 
 def test_a_pause_ends_by_itself() -> None:
@@ -87,7 +102,7 @@ def test_a_pause_ends_by_itself() -> None:
     assert text is not None
     held = decode_pause(text)
     assert (held.reason, held.author, held.until) == ("load test", "ada", NOW + 2 * HOUR)
-    assert (change.before, change.after, change.write) == (60, 7200, None)
+    assert (change.before, change.after, change.flags, change.replicas) == (60, 7200, {}, None)
 
 
 def test_resume_is_for_what_holds() -> None:
@@ -122,7 +137,7 @@ def test_what_was_changed_and_changed_back_is_a_difference() -> None:
 
 
 def test_a_difference_names_who_made_it() -> None:
-    """The newest record says who and why; without one the field manager does; without that it was somebody."""
+    """The newest record says who and why; without one the field manager does; without that it was someone."""
     recorded = replace(entry(MINUTE, before=10, after=50, operator="ada"), reason="looks good")
     assert (
         difference(workload(), workload(percentage=50, acts=(recorded,)))
@@ -132,5 +147,5 @@ def test_a_difference_names_who_made_it() -> None:
     assert difference(workload(), by_hand) == "kubectl-scale at 2026-11-23T11:59:00Z has meanwhile changed the replicas"
     both = replace(workload(replicas=9, pause=a_pause(MINUTE)), uid="another")
     assert difference(workload(), both) == (
-        "somebody has meanwhile changed the replicas and the pause and the Deployment, which was made anew"
+        "someone has meanwhile changed the replicas and the pause and the Deployment, which was created again"
     )

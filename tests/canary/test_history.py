@@ -5,16 +5,18 @@ from datetime import timedelta
 
 import pytest
 
+from remediator.canary.changes import remembered_replicas
 from remediator.canary.history import list_acts
-from remediator.ledger import Effect, Entry
-from remediator.ownership import Write
-from remediator.workload import Workload
-from tests.builders import HOUR, MINUTE, NOW, entry, workload
+from remediator.core.actions import Effect
+from remediator.core.field_owners import Write
+from remediator.core.ledger import Entry, encode_ledger
+from remediator.core.workload import Workload
+from tests.support.builders import HOUR, MINUTE, NOW, entry, workload
 
 
 def held(found: Workload) -> list[tuple[timedelta, str]]:
     """How long each act held and what ended it, the newest first."""
-    return [(act.held, act.ended_by) for act in list_acts({"denis": found}, NOW)]
+    return [(act.held, act.ended_by) for act in list_acts({"denis": found}, NOW) if not act.manager]
 
 
 def test_all_targets_are_one_list_the_newest_first() -> None:
@@ -59,7 +61,27 @@ def test_what_was_changed_by_hand_has_ended(act: Entry, found: Workload) -> None
         writers={"DENIS_MATERIALIZERS_PCT": write, "replicas": write},
     )
     assert held(changed) == [(59 * MINUTE, "kubectl-set")]
-    assert held(replace(changed, writers={})) == [(HOUR, "somebody")]
+    assert held(replace(changed, writers={})) == [(HOUR, "someone")]
+
+
+def test_what_was_changed_by_hand_is_an_act_too() -> None:
+    """The last change by hand has a row of its own: from where to where, when, and by which program."""
+    write = Write(manager="kubectl-set", time=NOW - 5 * MINUTE)
+    acts = (entry(HOUR, before=10, after=0),)
+    found = replace(workload(percentage=50, acts=acts), writers={"DENIS_MATERIALIZERS_PCT": write})
+    by_hand, rolled_back = list_acts({"denis": found}, NOW)
+    assert (by_hand.change, by_hand.by, by_hand.held) == ("0 % -> 50 %", "kubectl-set", 5 * MINUTE)
+    assert (by_hand.entry.time, by_hand.ended_by) == (NOW - 5 * MINUTE, "")
+    assert (by_hand.as_data()["manager"], by_hand.as_data()["operator"]) == ("kubectl-set", "")
+    assert rolled_back.ended_by == "kubectl-set"
+
+
+def test_a_change_by_hand_between_two_acts_is_said() -> None:
+    """Where the next act did not begin where the last one ended, someone was there in between."""
+    acts = (entry(3 * HOUR, before=10, after=0), entry(HOUR, before=50, after=0))
+    newest, oldest = list_acts({"denis": workload(percentage=0, acts=acts)}, NOW)
+    assert newest.ended_by == ""
+    assert oldest.ended_by == "a change by hand, then a-remediation"
 
 
 def test_a_pause_ends_by_itself_or_by_resume() -> None:
@@ -90,3 +112,28 @@ def test_data_has_everything() -> None:
         "endedBy": "",
         "id": act.id,
     }
+
+
+def test_data_says_which_alerts_caused_an_act() -> None:
+    """An act of a remediation has its alerts as the reason, and since when the newest of them fired."""
+    act = replace(
+        entry(HOUR), reason="DenisErrorRateHigh 0.0542", starts_at=NOW - HOUR - MINUTE, because="error rate 5.42 %"
+    )
+    (listed,) = list_acts({"denis": workload(percentage=0, acts=(act,))}, NOW)
+
+    assert listed.as_data()["reason"] == "DenisErrorRateHigh 0.0542"
+    assert listed.as_data()["because"] == "error rate 5.42 %"
+    assert listed.as_data()["startsAt"] == "2026-11-23T10:59:00+00:00"
+
+
+@pytest.mark.parametrize("name", ["Restart", "ScaleDown", "setpercentage", "Unknown"])
+def test_what_a_newer_version_did_is_taken_for_nothing_else(name: str) -> None:
+    """Its act keeps its name, has no unit, and neither ends other acts nor is ended by what is there."""
+    found = workload(acts=(entry(3 * HOUR, effect=Effect.SCALE, before=2, after=4), entry(HOUR, effect=name, after=1)))
+    newer, scaled = list_acts({"denis": found}, NOW)
+
+    assert (newer.as_data()["effect"], newer.ended_by, newer.held) == (name, "", HOUR)
+    assert newer.change == ("10 -> 1" if name == "Unknown" else f"{name} 10 -> 1")
+    assert (scaled.change, scaled.ended_by) == ("2 -> 4 replicas", "")
+    assert remembered_replicas(replace(found, replicas=0)) == 4
+    assert f'"effect":"{name}"' in encode_ledger(found.ledger)

@@ -1,31 +1,52 @@
-"""What stands against giving the canary more traffic."""
+"""For what a raise of the canary is refused."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
-from remediator.canary.obstacles import Alarm, alert_names, obstacles
-from remediator.ledger import KillSwitch
-from remediator.policy import Remediation
-from remediator.workload import Workload
-from tests.builders import HOUR, MINUTE, NOW, PROFILES, SECOND, entry, pause, rollback, workload
+from remediator.canary.checks import alert_names, refusals
+from remediator.core.ledger import KillSwitch
+from remediator.core.policy import Remediation
+from remediator.core.workload import Workload
+from remediator.monitoring.evidence import Alerts, Unknown
+from tests.support.builders import (
+    DENIS,
+    HOUR,
+    MINUTE,
+    NOW,
+    PROFILES,
+    SECOND,
+    entry,
+    pause,
+    policy,
+    rollback,
+    workload,
+)
 
 
 def words(
     canary: Workload,
     *workers: Workload,
-    alarm: Alarm | None = None,
+    alarm: Alerts | None = None,
     rollbacks: Sequence[Remediation] = (rollback(),),
 ) -> list[str]:
     """The words of what stands against raising to 50 %."""
-    found = obstacles(canary, workers or (workload(),), rollbacks, PROFILES[50], alarm, NOW)
-    return [obstacle.word for obstacle in found]
+    found = refusals(
+        canary,
+        workers or (workload(),),
+        DENIS,
+        replace(policy(), remediations=tuple(rollbacks)),
+        PROFILES[50],
+        alarm,
+        NOW,
+    )
+    return [check.word for check in found]
 
 
 def test_nothing_stands_against_a_healthy_canary() -> None:
     """Neither holds nor acts nor alerts."""
-    assert words(workload(), alarm=Alarm()) == []
+    assert words(workload(), alarm=()) == []
 
 
 def test_the_cooldown_stands_to_its_last_second() -> None:
@@ -39,7 +60,7 @@ def test_everything_is_named_at_once() -> None:
     """Who is refused learns all that stands in the way, not one thing after the other."""
     latched = replace(workload(), kill_switch=KillSwitch(reason="bad", author="ada"))
     found = words(
-        workload(acts=(entry(MINUTE),), pause=pause(MINUTE)), latched, alarm=Alarm(firing="DenisErrorRateHigh")
+        workload(acts=(entry(MINUTE),), pause=pause(MINUTE)), latched, alarm=({"alertname": "DenisErrorRateHigh"},)
     )
     assert found == ["Paused", "KillSwitchOn", "CoolingDown", "AlertFiring"]
 
@@ -57,7 +78,7 @@ def test_no_replicas_count_as_a_kill_switch(canary: Workload, workers: Workload)
 def test_what_cannot_be_told_stands_against_raising() -> None:
     """An unreadable record and unknown alerts are no reason to go on."""
     assert words(workload(problems=("cannot be read",))) == ["TargetInvalid"]
-    assert words(workload(), alarm=Alarm(unknown="Prometheus is down")) == ["AlertsUnknown"]
+    assert words(workload(), alarm=Unknown(why="Prometheus is down")) == ["AlertsUnknown"]
 
 
 SPENT = tuple(entry(ago * HOUR) for ago in (20, 12, 6))

@@ -4,12 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from remediator.ledger import PAUSE
+from remediator.core.ledger import PAUSE
 from tests.canary.place import Place
 from tests.canary.test_set import annotate
 from tests.conftest import MakeService
-from tests.faults import FaultyApi, First
-from tests.service import Clock, alert, notification
+from tests.support.faults import FaultyApi, First
+from tests.support.service import Clock, alert, notification
 
 
 def test_a_pause_holds_all_targets_and_ends_by_itself(place: Place) -> None:

@@ -1,21 +1,25 @@
 """How long the canary counts as being in its phase: what starts the clock, what stops it, and what it never counts."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from remediator.canary.phases import time_in_phase, window
-from remediator.ledger import Effect, Entry, Ledger, Pause
-from remediator.ownership import Write
-from remediator.policy import Policy
-from remediator.rollout import Rollout
-from remediator.workload import Workload
-from tests.builders import HOUR, MINUTE, NOW, SECOND, entry, pause
+from remediator.core.actions import Effect
+from remediator.core.durations import format_duration
+from remediator.core.field_owners import Write
+from remediator.core.ledger import Entry, Ledger, Pause
+from remediator.core.policy import Policy
+from remediator.core.rollout import Rollout
+from remediator.core.workload import Workload
 from tests.canary.canaries import LONG, canary, paused
-from tests.service import shipped_policy
+from tests.support.builders import HOUR, MINUTE, NOW, SECOND, entry, pause
+from tests.support.service import shipped_policy
 
 DAY = 24 * HOUR
 POLICY = shipped_policy()
@@ -166,7 +170,7 @@ STOPPED = {
     "a pod is not available": (canary(rollout=replace(FOLLOWS, available=3)), "3 available"),
     "old pods are left": (canary(rollout=replace(FOLLOWS, total=5, available=5)), "1 old ones left"),
     "the controller has not seen it": (canary(rollout=replace(FOLLOWS, seen=False)), "has not seen it yet"),
-    "the Deployment is paused": (canary(rollout=replace(FOLLOWS, paused=True)), "kubectl rollout resume"),
+    "the Deployment is paused": (canary(rollout=replace(FOLLOWS, paused=True)), "a rollback would reach no pod"),
     "there are no pods": (canary(replicas=0), "0 replicas"),
     "nothing tells since when": (canary(settled=None), "since when its pods follow"),
     "a flag is another": (canary(flags={"RUNS_ENABLED": "true"}), "the flags are 10 %, but RUNS_ENABLED=true"),
@@ -277,3 +281,24 @@ def test_policy_without_phases_still_tells_the_time() -> None:
 def test_scaling_acts_do_not_matter() -> None:
     """Only steps start the clock; other acts on the same Deployment do not."""
     assert counted(canary(settled=10 * HOUR, acts=(entry(HOUR, effect=Effect.SCALE, before=4, after=6),))) == 10 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("set_ago", "settled_ago", "paused_ago", "shown"),
+    [
+        (timedelta(hours=20, minutes=2), 20 * HOUR, 14 * HOUR, "was 18h, begins again at 10:05"),
+        (timedelta(hours=33), timedelta(hours=12, minutes=55), timedelta(hours=26, minutes=58), "12h55m; the verdict"),
+        (timedelta(hours=44, minutes=5), 24 * HOUR, timedelta(hours=38, minutes=3), "24h; every check passes"),
+    ],
+    ids=["Tuesday 10:02", "Tuesday 23:00", "Wednesday 10:05"],
+)
+def test_the_example_of_the_page_is_right(
+    set_ago: timedelta, settled_ago: timedelta, paused_ago: timedelta, shown: str
+) -> None:
+    """docs/phases.md counts as the program does: from when the pods follow, without the pause, again after an image."""
+    page = (Path(__file__).parents[2] / "docs" / "phases.md").read_text()
+    assert f"| {shown}" in page
+    stay = time_in_phase(canary(settled=settled_ago, acts=(step(set_ago), paused(paused_ago, 2 * HOUR))), POLICY, NOW)
+    said = re.match(r"(?:was )?([\dhm]+)", shown)
+    assert said
+    assert format_duration(stay.counted) in (said[1], {"24h": "1d"}.get(said[1]))

@@ -4,11 +4,11 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 
 import pytest
-import yaml
 
 from demo.waiting import until
 from tests.canary.place import Ended, Place
-from tests.stand_in import StandIn
+from tests.support.documents import dump_yaml, load_yaml
+from tests.support.stand_in import StandIn
 
 SECONDS = 20.0
 RULES = {
@@ -80,9 +80,9 @@ def prometheus(watched: Watched) -> Iterator[StandIn]:
 @pytest.fixture
 def ready(here: Place) -> Place:
     """A canary whose phase is over as soon as its pods follow for a second."""
-    document = yaml.safe_load(here.config_file.read_text())
+    document = load_yaml(here.config_file.read_text())
     document["phases"] = [{**phase, "hold": "1s"} for phase in document["phases"]]
-    here.config_file.write_text(yaml.safe_dump(document))
+    here.config_file.write_text(dump_yaml(document))
     return here
 
 
@@ -94,7 +94,7 @@ def promote(place: Place, prometheus: StandIn, *arguments: str) -> Ended:
         return bool(status["phase"]["leftSeconds"] == 0)
 
     until("the time is served", served, SECONDS)
-    return place.run("canary", "promote", "--no-wait", f"--prometheus.url={prometheus.url}", *arguments)
+    return place.run("canary", "promote", "--yes", "--no-wait", f"--prometheus.url={prometheus.url}", *arguments)
 
 
 @pytest.mark.parametrize("arguments", [(), ("--auto",)], ids=["person", "auto"])

@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from remediator.ledger import LEDGER, PAUSE
+from remediator.core.ledger import LEDGER, PAUSE
 from tests.canary.place import Place
 from tests.canary.test_set import annotate, in_an_hour
-from tests.faults import Answer, BlackHole, Fault, FaultyApi, First, HangUp, LoseAnswer
+from tests.support.faults import Answer, BlackHole, Fault, FaultyApi, First, HangUp, LoseAnswer
 
 
 def test_a_rollback_tells_when_it_was_written_and_followed(place: Place) -> None:
@@ -73,7 +73,7 @@ def test_whoever_was_first_does_not_stop_it(faulty: Place, api: FaultyApi) -> No
 
 def test_at_0_there_is_nothing_to_do(place: Place) -> None:
     """A canary that is at 0 % with all flags off is left alone."""
-    place.run("canary", "rollback", "--no-wait")
+    place.run("canary", "rollback")
     ended = place.run("canary", "rollback")
     assert (ended.code, ended.output.splitlines()[0]) == (0, "denis is at 0 % already; nothing to do")
     assert len(place.acts()) == 1
@@ -99,5 +99,5 @@ def test_a_second_one_still_waits_for_the_pods(here: Place) -> None:
     assert here.run("canary", "rollback", "--timeout=1s").code == 3
     again = here.run("canary", "rollback", "--timeout=1s")
     assert again.code == 3
-    assert "denis is at 0 % already; nothing to do" in again.output
-    assert "the pods do not all follow: the Deployment is paused" in again.output
+    assert "nothing to do" not in again.output
+    assert "0 % is written already, and the pods do not all follow yet: the Deployment is paused" in again.output

@@ -1,20 +1,22 @@
 """`remediator canary status`, `promote` and `history`: what people see, and what is withheld without evidence."""
 
 import json
+import re
+from datetime import UTC, datetime
 
 import pytest
-import yaml
 
-from remediator.ledger import LEDGER
+from remediator.core.ledger import LEDGER
 from tests.canary.conftest import await_settled
 from tests.canary.place import Place
 from tests.canary.test_set import annotate, recent
-from tests.control_plane import ControlPlane
+from tests.support.control_plane import ControlPlane
+from tests.support.documents import load_yaml
 
 COMMANDS = [
     ("canary", "status"),
     ("canary", "history"),
-    ("canary", "set", "50"),
+    ("canary", "set", "50", "--yes"),
     ("canary", "promote"),
     ("canary", "rollback"),
     ("kill-switch", "on"),
@@ -22,6 +24,8 @@ COMMANDS = [
     ("pause", "--for=1h", "--reason=x"),
     ("resume",),
 ]
+
+EMERGENCIES = (("canary", "rollback"), ("kill-switch", "on"))
 
 
 def lines(output: str) -> dict[str, str]:
@@ -32,7 +36,7 @@ def lines(output: str) -> dict[str, str]:
 
 def test_status_shows_the_canary_and_the_evidence(place: Place) -> None:
     """Percentage, phase, rollout, workers, holds, the reflex, the verdict, and a mark for each check."""
-    place.run("canary", "set", "50", "--reason=looks good")
+    place.run("canary", "set", "50", "--yes", "--reason=looks good")
     ended = place.run("canary", "status")
 
     shown = lines(ended.output)
@@ -49,6 +53,18 @@ def test_status_shows_the_canary_and_the_evidence(place: Place) -> None:
     assert "✓ flags" in ended.output
     assert "✗ time" in ended.output
     assert "? alerts" in ended.output
+
+
+def test_status_does_not_tick_a_reflex_that_only_observes(place: Place) -> None:
+    """In `observe` the check is a warning that says how to change that, for programs too."""
+    assert "✓ reflex" in place.run("canary", "status").output
+    place.config_file.write_text(place.config_file.read_text().replace("mode: act", "mode: observe"))
+    shown = place.run("canary", "status").output
+    assert "! reflex" in shown
+    assert "-> set mode: act for rollback in remediations.yaml" in shown
+    checks = json.loads(place.run("canary", "status", "-o", "json").stdout)["checks"]
+    (reflex,) = (check for check in checks if check["name"] == "reflex")
+    assert (reflex["passed"], reflex["warning"]) == (True, True)
 
 
 def test_a_change_by_hand_is_seen_for_what_it_is(place: Place) -> None:
@@ -74,12 +90,42 @@ def test_who_set_the_percentage_by_hand_is_named(place: Place) -> None:
 def test_yaml_and_json_say_the_same(here: Place) -> None:
     """Programs get the same data in both spellings, but for the time."""
     one = json.loads(here.run("canary", "status", "-o", "json").stdout)
-    other = yaml.safe_load(here.run("canary", "status", "-o", "yaml").stdout)
+    other = load_yaml(here.run("canary", "status", "-o", "yaml").stdout)
     changing = ("time", "phase", "checks", "signals")
     assert {key: value for key, value in one.items() if key not in changing} == {
         key: value for key, value in other.items() if key not in changing
     }
     assert one["verdict"] == "hold"
+
+
+def test_programs_get_numbers_and_reasons(here: Place) -> None:
+    """The rollout is numbers, and what the reflex would do is a reason and a message: no prose has to be parsed."""
+    data = json.loads(here.run("canary", "status", "-o", "json").stdout)
+    assert data["rollout"] == {
+        "replicas": 3,
+        "updated": 3,
+        "available": 3,
+        "old": 0,
+        "message": "3 of 3 pods updated, 3 available",
+    }
+    assert data["reflex"]["rollback"] == {"reason": "Applied", "message": "would set 10 % -> 0 %", "until": None}
+    here.run("pause", "denis", "--for=2h", "--reason=load test")
+    paused = json.loads(here.run("canary", "status", "-o", "json").stdout)["reflex"]["rollback"]
+    assert (paused["reason"], "load test" in paused["message"]) == ("Paused", True)
+    assert paused["until"].startswith("20")
+
+
+@pytest.mark.parametrize("percentage", ["25", "5", "99", "2"])
+def test_a_percentage_that_is_no_step_has_a_remedy_that_works(here: Place, percentage: str) -> None:
+    """What is advised is what `check` and `set` accept: a step, and never a phase that no profile has."""
+    here.set_flags(DENIS_MATERIALIZERS_PCT=percentage)
+    await_settled(here)
+    shown = here.run("canary", "status").output
+    assert "to phases" not in shown
+    advised = set(re.findall(r"remediator canary (set \d+|rollback)\b", shown))
+    assert advised
+    for command in advised:
+        assert here.run("canary", *command.split(), "--dry-run").code == 0
 
 
 def test_holds_are_shown_with_reason_and_author(here: Place) -> None:
@@ -125,11 +171,9 @@ def test_promote_by_itself_needs_a_prometheus(here: Place) -> None:
 
 def test_set_asks_whom_it_is_given(here: Place) -> None:
     """Whether a rollback alert fires is part of the decision where somebody can be asked, and unknown is no yes."""
-    ended = here.run("canary", "set", "50", "--prometheus.url=http://127.0.0.1:1")
+    ended = here.run("canary", "set", "50", "--yes", "--prometheus.url=http://127.0.0.1:1")
     assert ended.code == 3
-    assert (
-        "AlertsUnknown: whether a rollback alert fires cannot be told: Prometheus at http://127.0.0.1:1" in ended.output
-    )
+    assert "AlertsUnknown: Prometheus at http://127.0.0.1:1" in ended.output
 
 
 def test_history_is_one_list(place: Place) -> None:
@@ -151,6 +195,17 @@ def test_history_is_one_list(place: Place) -> None:
     ]
     assert listed[2]["remediation"] == "rollback"
     assert len(json.loads(place.run("canary", "history", "--limit=1", "-o", "json").stdout)) == 1
+
+
+def test_history_says_which_alerts_caused_an_act(place: Place) -> None:
+    """The REASON of an act of the reflex is its alerts with their values, and since when they fired."""
+    cause = {"reason": "DenisErrorRateHigh 0.0542", "starts_at": datetime(2026, 11, 23, 3, 12, 4, tzinfo=UTC)}
+    annotate(place, "denis", LEDGER, recent(**cause))
+    assert "DenisErrorRateHigh 0.0542, firing since 2026-11-23 03:12:04Z" in place.run("canary", "history").stdout
+
+    annotate(place, "denis", LEDGER, recent(**cause, because="error rate 5.42 % > 5 %, confirmed 4 s before"))
+    shown = place.run("canary", "history").stdout
+    assert "0.0542; error rate 5.42 % > 5 %, confirmed 4 s before, firing since 2026-11-23 03:12:04Z" in shown
 
 
 def test_a_corrupt_history_is_told(here: Place) -> None:
@@ -179,7 +234,7 @@ def test_without_a_cluster_it_is_said_what_to_do(here: Place, command: tuple[str
     assert "give --kubeconfig=F, or set KUBECONFIG" in missing.output
     wrong = here.run(*command, "--context=nowhere")
     assert wrong.code == 2
-    assert "Expected object with name nowhere" in wrong.output
+    assert "the kubeconfig has no context 'nowhere'" in wrong.output
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -198,12 +253,12 @@ def test_a_container_that_is_not_there_is_told(here: Place, command: tuple[str, 
     here.config_file.write_text(here.config_file.read_text().replace("container: denis", "container: sined"))
     ended = here.run(*command)
     assert ended.code == 1
-    assert "it has no containers named sined; mend it, or targets.denis of the file" in ended.output
+    assert "it has no containers named sined; fix it, or targets.denis of the file" in ended.output
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("command", [one for one in COMMANDS if one not in EMERGENCIES], ids=" ".join)
 def test_a_bad_file_is_told(here: Place, command: tuple[str, ...]) -> None:
-    """A file of remediations that is invalid stops every command with file and line."""
+    """A file of remediations that is invalid stops every command but the emergencies, with file and line."""
     here.config_file.write_text(here.config_file.read_text().replace("set_percentage: 0", "set_percentage: 50"))
     ended = here.run(*command)
     assert ended.code == 2
@@ -219,4 +274,7 @@ def test_the_target_has_to_be_clear(here: Place) -> None:
     assert unclear.code == 2
     assert "the file does not say which target is the canary (denis, other); give --target" in unclear.output
     assert here.run("canary", "rollback", "--target=denis", "--no-wait").code == 0
-    assert "'denis-workers' is not a canary" in here.run("canary", "rollback", "--target=denis-workers").output
+    assert (
+        "'denis-workers' is no canary of the file; it has: denis, other"
+        in here.run("canary", "rollback", "--target=denis-workers").output
+    )

@@ -1,10 +1,15 @@
 """The canary's commands before a person: what they ask on a terminal, and what they say when Ctrl-C ends them."""
 
+import fcntl
+import itertools
 import os
 import pty
+import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +18,7 @@ import pytest
 
 from demo.waiting import until
 from tests.canary.place import Place
-from tests.faults import BlackHole, FaultyApi, Then
+from tests.support.faults import BlackHole, FaultyApi, Then
 
 SECONDS = 20.0
 CTRL_C = 130
@@ -22,13 +27,18 @@ CTRL_C = 130
 class Terminal:
     """A command in a terminal of its own."""
 
-    def __init__(self, place: Place, *arguments: str) -> None:
+    def __init__(self, place: Place, *arguments: str, columns: int = 200, **variables: str) -> None:
         self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
         self._seen = ""
         # Whoever started the tests may ignore SIGINT, and children inherit that.
         command = ["env", "--default-signal=INT", str(Path(sys.executable).with_name("remediator")), *arguments]
         command += [f"--kubeconfig={place.kubeconfig}", f"--config.file={place.config_file}"]
-        environment = {**os.environ, "TERM": "xterm"}
+        environment = {
+            **{name: value for name, value in os.environ.items() if name != "COLUMNS"},
+            "TERM": "xterm",
+            **variables,
+        }
         self.process = subprocess.Popen(
             command, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True
         )
@@ -68,9 +78,9 @@ class Terminal:
 
 
 @contextmanager
-def terminal(place: Place, *arguments: str) -> Iterator[Terminal]:
+def terminal(place: Place, *arguments: str, columns: int = 200, **variables: str) -> Iterator[Terminal]:
     """A command in a terminal, gone afterwards."""
-    opened = Terminal(place, *arguments)
+    opened = Terminal(place, *arguments, columns=columns, **variables)
     try:
         yield opened
     finally:
@@ -82,6 +92,7 @@ def test_raising_is_asked_for(here: Place, answer: str, code: int, percentage: s
     """A person says yes before the canary gets more traffic; anything else writes nothing."""
     with terminal(here, "canary", "set", "50", "--no-wait") as opened:
         opened.shows("Raise denis from 10 % to 50 %? [y/N]:")
+        assert "denis: 10 % -> 50 %: verdict hold: " in opened.text().partition("[y/N]")[0]
         opened.type(answer)
         assert opened.ends() == code
     assert here.percentage() == percentage
@@ -152,3 +163,83 @@ def test_ctrl_c_after_the_write_says_that_it_holds(faulty: Place, api: FaultyApi
         opened.append(shown)
         assert shown.ends() == CTRL_C
     assert (faulty.percentage(), len(faulty.acts())) == ("0", 1)
+
+
+def shown(place: Place, *arguments: str, columns: int, **variables: str) -> str:
+    """All that a command shows in a terminal of this width."""
+    with terminal(place, *arguments, columns=columns, **variables) as opened:
+        opened.ends()
+        return opened.text().replace("\r\n", "\n")
+
+
+def plain(text: str) -> str:
+    """A text without colours."""
+    return re.sub("\x1b\\[[0-9;]*m", "", text)
+
+
+QUESTIONS = [
+    ("canary", "status"),
+    ("canary", "history"),
+    ("canary", "preflight", "50"),
+    ("explain", "--label=alertname=DenisErrorRateHigh", "--label=remediation=rollback"),
+    ("explain", "--label=remediation=rolback"),
+]
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=" ".join)
+def test_no_line_is_wider_than_the_terminal(here: Place, question: tuple[str, ...]) -> None:
+    """In a narrow terminal, lines end between words and go on under their column: nothing is lost, no word is cut."""
+    here.run("canary", "set", "1", "--reason=latency of the checkout is higher than it was before the last release")
+    text = plain(shown(here, *question, columns=40))
+    here_words = here.run(*question).output.split()
+    assert max(map(len, text.splitlines())) <= max(40, max(map(len, here_words)) + 22)
+    for word in here_words:
+        if not re.search(r"\d", word) and not word.isupper():
+            assert word in text, word
+
+
+def test_a_long_text_goes_on_under_its_column(here: Place) -> None:
+    """The second line of a check begins where the first one's text does."""
+    lines = plain(shown(here, "canary", "preflight", "50", columns=60)).splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("✓ reflex") or "✓ record" in line)
+    column = len(re.match(r"\S \S+(?: \S+)?\s+", lines[first]).group())  # type: ignore[union-attr]
+    assert lines[first + 1].startswith(" " * column)
+    assert not lines[first + 1].startswith(" " * (column + 1))
+
+
+def test_history_in_a_narrow_terminal_is_a_block_for_each_act(here: Place) -> None:
+    """Columns that have no room become lines with names."""
+    here.run("canary", "set", "1", "--no-wait", "--reason=latency of the checkout is higher than before")
+    lines = plain(shown(here, "canary", "history", columns=60)).splitlines()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", lines[0])
+    assert "  target  denis" in lines
+    assert "  change  10 % -> 1 %" in lines
+    assert "  reason  latency of the checkout is higher than before" in lines
+
+
+@pytest.mark.parametrize("question", [*QUESTIONS[:3], ("canary", "set", "1")], ids=" ".join)
+def test_who_wants_no_colour_gets_none(here: Place, question: tuple[str, ...]) -> None:
+    """NO_COLOR keeps every code away from every command."""
+    assert "\x1b" not in shown(here, *question, columns=100, NO_COLOR="1")
+
+
+@pytest.mark.parametrize(("name", "value"), [("TERM", "dumb"), ("NO_COLOR", "yes")])
+def test_a_wish_for_no_colour_has_many_forms(here: Place, name: str, value: str) -> None:
+    """A terminal that knows no codes gets none either, and any text in NO_COLOR is a wish."""
+    assert "\x1b" not in shown(here, "canary", "status", columns=100, **{name: value})
+
+
+def test_a_terminal_has_colours(here: Place) -> None:
+    """Without a wish, marks are coloured; an empty NO_COLOR is none."""
+    assert "\x1b[" in shown(here, "canary", "status", columns=100)
+    assert "\x1b[" in shown(here, "canary", "status", columns=100, NO_COLOR="")
+
+
+def test_waiting_into_a_pipe_prints_changes_alone(here: Place) -> None:
+    """A log gets a line when something has changed, and none because time has passed."""
+    here.patch("denis", {"spec": {"minReadySeconds": 300}})
+    ended = here.run("canary", "set", "1", "--timeout=4s")
+    assert ended.code == 3
+    progress = [line.split(": ", 1)[1] for line in ended.output.splitlines() if re.match(r"\d+s: ", line)]
+    assert progress
+    assert all(one != other for one, other in itertools.pairwise(progress))

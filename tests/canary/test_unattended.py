@@ -3,14 +3,14 @@
 import pytest
 
 from remediator.canary.changes import set_percentage
-from remediator.canary.steering import Steering
-from remediator.cli.site import FIELD_MANAGER
-from remediator.cluster import Cluster
-from remediator.connection import Connection
-from remediator.ledger import PAUSE
-from tests.builders import PROFILES
+from remediator.canary.operator import Steering
+from remediator.cli.patience import FIELD_MANAGER
+from remediator.core.ledger import PAUSE
+from remediator.kube.connection import Connection
+from remediator.kube.targets import Cluster
 from tests.canary.place import Place
 from tests.canary.test_set import annotate
+from tests.support.builders import PROFILES
 
 
 @pytest.mark.parametrize("unattended", [True, False])

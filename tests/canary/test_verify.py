@@ -13,22 +13,22 @@ import pytest
 
 from demo.denis import Denis
 from demo.waiting import until
-from remediator.api_errors import ClusterError, NotFound, Unavailable
 from remediator.canary.pods import MAX_METRICS_BYTES, Pods
-from remediator.connection import Connection
-from remediator.embedded import EmbeddedCluster
-from remediator.embedded.kubeconfig import kubeconfig
-from remediator.policy import Target
+from remediator.core.policy import Target
+from remediator.kube.connection import Connection
+from remediator.kube.errors import ClusterError, NotFound, Unavailable
+from remediator.sandbox import EmbeddedCluster
+from remediator.sandbox.kubeconfig import kubeconfig
 from tests.acceptance.incidents import canary
-from tests.builders import DENIS
-from tests.commands import run
-from tests.control_plane import ControlPlane
-from tests.faults import Answer, FaultyApi, HangUp
-from tests.kubectl import patch_deployment
-from tests.loopback import Handler
 from tests.monitoring.wire import JSON, Wire, answer
-from tests.service import SHIPPED
-from tests.stand_in import StandIn
+from tests.support.builders import DENIS
+from tests.support.commands import run
+from tests.support.control_plane import ControlPlane
+from tests.support.faults import Answer, FaultyApi, HangUp
+from tests.support.kubectl import patch_deployment
+from tests.support.loopback import Handler
+from tests.support.service import SHIPPED
+from tests.support.stand_in import StandIn
 
 HEALTHY = "materializer_success_rate 0.99\nerror_rate 0.01\nasync_queue_depth 3\nmaterializer_latency_p99 0.2\n"
 ALL = ["flags", "rollout", "template", "pods", "metrics"]
@@ -95,7 +95,8 @@ def test_a_canary_as_it_should_be(embedded: EmbeddedCluster, tmp_path: Path) -> 
         result = run("canary", "verify", "--kubeconfig", kubeconfig, "--denis.url", f"http://{exporter.address}")
 
     assert result.exit_code == 0
-    lines = result.output.splitlines()
+    *lines, empty, last = result.output.splitlines()
+    assert (empty, last) == ("", f"{len(lines)} passed")
     assert [line.split()[:2] for line in lines] == [["✓", name] for name in [*ALL, *GAUGES]]
     assert "✓ flags                      the Deployment has all 4 flags of 10 %" in lines
     assert "✓ pods                       every pod carries the flags of 10 % (3)" in lines
@@ -222,7 +223,7 @@ def test_one_pod_of_many_is_bad(verify: Verify, api: ProxyingApi) -> None:
     code, checks = verify("--denis.via-pods")
 
     assert code == 3
-    assert checks["metrics"]["found"] == f"{mute[0]}: get: 503: error trying to reach service"
+    assert checks["metrics"]["found"] == f"{mute[0]}: the pod answered 503: error trying to reach service"
     assert checks["error_rate"]["found"] == f"{bad[0]}: -1 is negative"
     assert checks["async_queue_depth"]["passed"]
 
@@ -244,7 +245,7 @@ def test_a_pod_that_never_ends(tmp_path: Path, status: bytes) -> None:
         path.write_text(kubeconfig(wire.url))
         with pytest.raises(Unavailable, match="the pod gave no complete answer in time"):
             Pods(Connection(path)).metrics(DENIS, "denis-1", 8084, timeout=0.5)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 8
 
 
 def test_a_pod_that_fails_at_length(verify: Verify, api: ProxyingApi) -> None:
@@ -259,7 +260,7 @@ def test_a_pod_that_leads_elsewhere(tmp_path: Path) -> None:
     head = JSON.replace(b"200 OK", b"302 Found") + b"Location: /api/v1/secrets\r\n"
     with Wire(answer(b"", head=head)) as wire:
         path.write_text(kubeconfig(wire.url))
-        with pytest.raises(ClusterError, match="get: 302: Found"):
+        with pytest.raises(ClusterError, match="answered 302: Found"):
             Pods(Connection(path)).metrics(DENIS, "denis-1", 8084)
     assert len(wire.requests) == 1
 
@@ -292,7 +293,7 @@ def test_without_a_ready_pod(embedded: EmbeddedCluster, verify: Verify) -> None:
         (("--denis.url", "ftp://denis"), "'ftp://denis' is not the URL of DENIS"),
         (("--denis.unit", "permille"), "is not one of 'ratio', 'percent'"),
         (("--denis.port", "70000"), "70000 is not in the range"),
-        (("--target", "nobody"), "'nobody' is not a canary among the file's targets (denis, denis-workers)"),
+        (("--target", "nobody"), "'nobody' is no canary of the file; it has: denis"),
         (("--context", "staging"), "staging"),
     ],
 )
@@ -306,7 +307,7 @@ def test_wrong_usage_is_2(verify: Verify, arguments: tuple[str, ...], problem: s
 
 @pytest.mark.parametrize(
     ("fault", "problem"),
-    [(Answer(status=403, message="no"), "get: 403: no"), (HangUp(), "get: no connection to the API server")],
+    [(Answer(status=403, message="no"), "answered 403: no"), (HangUp(), "no answer from ")],
     ids=["forbidden", "gone"],
 )
 def test_without_the_deployment_nothing_is_verified(verify: Verify, api: ProxyingApi, fault: Any, problem: str) -> None:
@@ -374,7 +375,7 @@ def test_on_a_real_control_plane(control_plane: ControlPlane, namespace: str, de
         where = ("--kubeconfig", kubeconfig, "--denis.url", denis.url, "-o", "json")
         return run("canary", "verify", *where, *arguments, config=config)
 
-    until("the account has its rights", lambda: verify().exit_code != 1, 10)
+    until("the account has its rights", lambda: verify().exit_code != 1, 60)
     assert verify().exit_code == 0, verify().output
     control_plane.kubectl("set", "env", "deployment/denis", "-n", namespace, "DENIS_MATERIALIZERS_PCT=1")
     control_plane.await_rollout("denis", namespace)
@@ -413,3 +414,12 @@ def test_a_pod_that_is_not_there(control_plane: ControlPlane, namespace: str) ->
     gone = Target(name="denis", namespace=namespace, deployment="denis", container="denis")
     with pytest.raises(NotFound, match=r'pods "denis-gone" not found'):
         Pods(Connection(control_plane.kubeconfig)).metrics(gone, "denis-gone", 8084)
+
+
+def test_a_cluster_without_a_way_to_its_pods_is_named(embedded: EmbeddedCluster) -> None:
+    """The embedded cluster has no pods/proxy: that is said, and what was just tried is not advised again."""
+    found = run("canary", "verify", "10", "--denis.via-pods", "-o", "json", f"--kubeconfig={embedded.kubeconfig}")
+    (metrics,) = [check for check in json.loads(found.output)["checks"] if check["name"] == "metrics"]
+    assert "no pods/proxy, as that of `remediator serve --embedded`" in metrics["found"]
+    assert "--denis.via-pods" not in metrics["remedy"]
+    assert "kubectl -n denis port-forward deployment/denis 8084" in metrics["remedy"]

@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tests.chart.helm import CHART
+from tests.support.documents import load_yaml
 
 FILES = sorted([*CHART.glob("ci/*-values.yaml"), *CHART.glob("examples/values-*.yaml")])
-CASES: dict[str, dict[str, Any]] = {path.stem: yaml.safe_load(path.read_text()) for path in FILES}
+CASES: dict[str, dict[str, Any]] = {path.stem: load_yaml(path.read_text()) for path in FILES}
 OPERATOR_KINDS = frozenset({"ServiceMonitor", "PrometheusRule", "AlertmanagerConfig"})
 """Kinds of the Prometheus Operator, which Kubernetes itself has no schema for."""
 
@@ -20,4 +19,4 @@ def case(name: str) -> dict[str, Any]:
 
 def shipped(name: str) -> Any:
     """A file of rules/, parsed."""
-    return yaml.safe_load((Path(CHART).parents[1] / "rules" / name).read_text())
+    return load_yaml((Path(CHART).parents[1] / "rules" / name).read_text())

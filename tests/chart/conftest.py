@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders import PROFILES
 from tests.chart.deployments import denis
 from tests.chart.helm import Helm, Helm3, Helm4
 from tests.chart.installation import ACCOUNTS, PROMOTER, RELEASE, SERVICE, Installation, Release, values_for
-from tests.control_plane import ControlPlane
+from tests.support.builders import PROFILES
+from tests.support.control_plane import ControlPlane
 
 ONLY_RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 HELMS: tuple[type[Helm3] | type[Helm4], ...] = (Helm3, Helm4)

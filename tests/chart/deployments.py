@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
-from remediator.ledger import KILL_SWITCH, LEDGER, PAUSE, Effect, Entry
-from remediator.policy import Target
-from remediator.workload import Workload, read_workload, write_patch
+from remediator.core.actions import Effect
+from remediator.core.ledger import KILL_SWITCH, LEDGER, PAUSE, Entry
+from remediator.core.policy import Target
+from remediator.core.workload import Workload, flags_patch, read_workload, write_patch
 from tests.contract.client import STRATEGIC, Answer, Client, Object
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -81,7 +82,8 @@ class Site:
             after=change if isinstance(change, int) else int(change[PERCENTAGE]),
             **by,
         )
-        return write_patch(workload, self.target, change, workload.ledger.with_entries((entry,)))
+        spec = {"replicas": change} if isinstance(change, int) else flags_patch(workload, self.target, change)
+        return write_patch(workload, spec, workload.ledger.with_entries((entry,)))
 
     def send(self, body: Any, kind: str = STRATEGIC, *, path: str = "", **query: str) -> Answer:
         """Send a patch as the service does."""

@@ -1,4 +1,4 @@
-"""Helm 4 as a program: one action as JSON on standard input, its result as JSON on standard output.
+"""Helm 4 as a program: an action in each line of standard input, its result in a line of standard output, as JSON.
 
 Runs in a virtual environment of its own, where Helm's Go SDK is behind the module `helm_python`.
 """
@@ -9,17 +9,13 @@ from typing import Any
 
 import helm_python  # type: ignore[import-not-found]
 
-ERROR = 3
-"""helm_python's severity of a lint message that fails; with strict, 2 (a warning) fails too."""
-
 
 def run(action: str, chart: str, options: dict[str, Any]) -> Any:
     """The result of one action. Raises HelmError."""
     match action:
         case "lint":
             report = helm_python.lint(chart, strict=True, namespace="denis", **options)
-            messages = [message["error"] for message in report["messages"] if message["severity"] >= ERROR - 1]
-            return [*messages, *report["errors"]]
+            return [*(message["error"] for message in report["messages"]), *report["errors"]]
         case "render":
             return helm_python.Chart.load(chart).render(**options)
         case "package":
@@ -38,14 +34,14 @@ def act(action: str, chart: str, options: dict[str, Any]) -> Any:
 
 
 def main() -> None:
-    """Exit code 0 with the result, or 1 with the error's text."""
-    order = json.load(sys.stdin)
-    try:
-        result = run(order["action"], order["chart"], order["options"])
-    except helm_python.HelmError as error:
-        json.dump(str(error), sys.stdout)
-        sys.exit(1)
-    json.dump(result, sys.stdout)
+    """Answer with `result`, or with the text of the `error`, until nothing more is asked."""
+    for line in sys.stdin:
+        order = json.loads(line)
+        try:
+            answer = {"result": run(order["action"], order["chart"], order["options"])}
+        except helm_python.HelmError as error:
+            answer = {"error": str(error)}
+        print(json.dumps(answer), flush=True)  # noqa: T201 - that is the answer
 
 
 if __name__ == "__main__":

@@ -1,18 +1,20 @@
 """The chart on the real API server with DENIS beside it, as each of its service accounts sees it."""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from demo.waiting import until
-from remediator.policy import Target
+from remediator.core.policy import Target
 from tests.chart.deployments import Site
 from tests.contract.client import Answer, Client, Object
-from tests.control_plane import ControlPlane
+from tests.support.control_plane import ControlPlane
 
 SECONDS = 30.0
 RELEASE = "remediator"
+REVISION = "deployment.kubernetes.io/revision"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,20 +51,24 @@ class Installation:
 
     def site(self, deployment: str, client: Client | None = None) -> Site:
         """A target, as the service account or somebody else sees it."""
-        flagged = deployment == "denis"
+        flagged = not deployment.endswith("workers")
         target = Target(
             name=deployment, namespace=self.namespace, deployment=deployment, container="denis" if flagged else ""
         )
         return Site(client or self.account, target, self.who.manager)
 
     def reset(self, deployment: str, manifest: Object) -> None:
-        """The Deployment anew, without a trace of what was there."""
+        """The Deployment without a trace of what was done to it: what is still as this made it stays."""
         site = self.site(deployment, self.plane.api)
-        if site.client.get(site.path).code == 200:
+        found = site.client.get(site.path)
+        if found.code == 200 and _made.get(site.path) == (manifest, _without_status(found.body)):
+            return
+        if found.code == 200:
             site.client.delete(site.path, {"propagationPolicy": "Background"})
         until(f"{deployment} is gone", lambda: site.client.get(site.path).code == 404, SECONDS)
         made = site.client.post(site.path.rpartition("/")[0], manifest, fieldManager="deployer")
         assert made.code == 201, made
+        _made[site.path] = (copy.deepcopy(manifest), _without_status(made.body))
 
     def await_policy(self) -> None:
         """Wait until a write that no rule allows is refused by the policy of this account."""
@@ -72,6 +78,19 @@ class Installation:
             return is_refused_by_policy(site.send({"metadata": {"labels": {"tried": "yes"}}}, dryRun="All"))
 
         until(f"the policy of {self.who.name} is in force", is_in_force, SECONDS)
+
+
+_made: dict[str, tuple[Object, Object]] = {}
+"""By path, the manifest of each Deployment and what the API server made of it. A namespace is never used twice."""
+
+
+def _without_status(found: Object) -> Object:
+    """What people and programs write, and who did; not what the controllers add to a Deployment by themselves."""
+    metadata = found["metadata"]
+    annotations = {key: text for key, text in metadata["annotations"].items() if key != REVISION}
+    managers = {entry["manager"] for entry in metadata["managedFields"]} - {"kube-controller-manager"}
+    more = {key: metadata.get(key) for key in ("uid", "labels", "ownerReferences", "finalizers", "deletionTimestamp")}
+    return {"spec": found["spec"], "annotations": annotations, "managers": managers, **more}
 
 
 Release = Mapping[Account, Installation]

@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from demo.waiting import until
 from tests.contract.client import Client
-from tests.control_plane import ControlPlane
-from tests.control_plane.container import local_port
+from tests.support.control_plane import ControlPlane
+from tests.support.control_plane.container import local_port
+from tests.support.documents import dump_yaml
 
 GROUP = "monitoring.coreos.com"
 KINDS = {"ServiceMonitor": "v1", "PrometheusRule": "v1", "AlertmanagerConfig": "v1alpha1"}
@@ -46,7 +45,7 @@ def define_kinds(plane: ControlPlane) -> None:
 
 def rule_file(plane: ControlPlane, namespace: str, name: str) -> str:
     """The PrometheusRule as a file of rules."""
-    return yaml.safe_dump({"groups": _spec(plane, "PrometheusRule", namespace, name)["groups"]})
+    return dump_yaml({"groups": _spec(plane, "PrometheusRule", namespace, name)["groups"]})
 
 
 def scrape_job(plane: ControlPlane, namespace: str, name: str, token_file: Path) -> Object:
@@ -79,10 +78,13 @@ def scrape_job(plane: ControlPlane, namespace: str, name: str, token_file: Path)
     }
 
 
-def route(plane: ControlPlane, namespace: str, name: str, *, service: str, address: str) -> str:
-    """The AlertmanagerConfig in Alertmanager's configuration, restricted to its own namespace; people get nothing.
+def route(
+    plane: ControlPlane, namespace: str, name: str, *, service: str, address: str, restricted: bool = True
+) -> str:
+    """The AlertmanagerConfig in Alertmanager's configuration; people get nothing.
 
-    Fails where its webhook is not this Service; with it, the address takes the Service's place.
+    Restricted to its own namespace, as the operator does by default, or not, as its matcher strategy `None` does. Fails
+    where its webhook is not this Service; with it, the address takes the Service's place.
     """
     spec = _spec(plane, "AlertmanagerConfig", namespace, name)
     (receiver,) = spec["receivers"]
@@ -92,13 +94,19 @@ def route(plane: ControlPlane, namespace: str, name: str, *, service: str, addre
     data = plane.get("secret", secret["name"], namespace)["data"]
     webhook["httpConfig"]["authorization"]["credentials"] = base64.b64decode(data[secret["key"]]).decode()
     webhook["url"] = f"http://{address}/webhook"
-    matchers = [f'{one["name"]}{one["matchType"]}"{one["value"]}"' for one in spec["route"].pop("matchers")]
-    child = {**_snake(spec["route"]), "matchers": [f'namespace="{namespace}"', *matchers]}
+    child = _route(spec["route"])
+    child["matchers"] = [f'namespace="{namespace}"', *child["matchers"]] if restricted else child["matchers"]
     configuration = {
         "route": {"receiver": "people", "routes": [child]},
         "receivers": [{"name": "people"}, _snake(receiver)],
     }
     return json.dumps(configuration)
+
+
+def _route(route: Object) -> Object:
+    """A route as Alertmanager's own file has it; the operator's has each matcher in three parts."""
+    matchers = [f'{one["name"]}{one["matchType"]}"{one["value"]}"' for one in route.pop("matchers")]
+    return {**_snake(route), "matchers": matchers, "routes": [_route(child) for child in route.pop("routes", [])]}
 
 
 def _spec(plane: ControlPlane, kind: str, namespace: str, name: str) -> Object:

@@ -8,9 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import yaml
-
 from tests.chart.helm import CHART
+from tests.support.documents import load_yaml
 
 README = CHART / "README.md"
 START, END = "<!-- values: made by `make chart-docs` -->", "<!-- end of values -->"
@@ -44,8 +43,8 @@ def default(values: Any, path: str) -> Any:
 def table() -> str:
     """The table as Markdown."""
     text = (CHART / "values.yaml").read_text()
-    values = yaml.safe_load(text)
-    rows = ["| key | default | means |", "|---|---|---|"]
+    values = load_yaml(text)
+    rows = ["| key | default | means |", "| --- | --- | --- |"]
     for path, description in documented(text):
         spelled = json.dumps(default(values, path), ensure_ascii=False)
         cells = (cell.replace("|", "\\|") for cell in (f"`{path}`", f"`{spelled}`", description))

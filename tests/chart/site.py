@@ -18,16 +18,16 @@ from demo.process import Process
 from demo.stack import Alertmanager, Deployments, Prometheus, metric
 from demo.waiting import until
 from tests.acceptance.stack import free_address
-from tests.builders import PROFILES
 from tests.chart import monitoring
 from tests.chart.deployments import denis
 from tests.chart.helm import Helm, changed
-from tests.components import component
 from tests.contract.client import STRATEGIC, Client
-from tests.control_plane import ControlPlane
-from tests.control_plane.container import Container
-from tests.control_plane.node import Node
-from tests.control_plane.service import Service
+from tests.support.builders import PROFILES
+from tests.support.components import component
+from tests.support.control_plane import ControlPlane
+from tests.support.control_plane.container import Container
+from tests.support.control_plane.node import Node
+from tests.support.control_plane.service import Service
 
 RELEASE = "remediator"
 CLUSTER = "eu-1"
@@ -108,7 +108,8 @@ class Site:
 
         until("every notification is answered", agree, SECONDS)
         assert self.alertmanager.metric("alertmanager_notifications_failed_total", **of_webhook) == 0
-        assert {outcome["reason"] for outcome in self.outcomes()} <= {"Applied", "CoolingDown", "NotFiring"}
+        reasons = {outcome["reason"] for outcome in self.outcomes()}
+        assert reasons <= {"Applied", "CoolingDown", "NotFiring", "Heartbeat"}
 
     def last_words(self) -> str:
         """The ends of all logs, for whoever has to find out why a test failed."""

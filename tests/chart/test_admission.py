@@ -7,15 +7,19 @@ to refuse. A refusal is 403 and leaves the object as it was; a dry run of the sa
 import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from demo.waiting import until
-from remediator.ledger import KILL_SWITCH, LEDGER, MAX_ENTRIES, PAUSE, Effect, Entry, Ledger, encode_ledger
-from remediator.policy_file import parse_policy
-from tests.builders import PROFILES
+from remediator.config.loader import parse_policy
+from remediator.core.actions import Effect
+from remediator.core.ledger import KILL_SWITCH, LEDGER, MAX_ENTRIES, PAUSE, Entry, Ledger, encode_ledger
+from remediator.monitoring.prometheus import Prometheus
+from remediator.monitoring.rule_states import ask
+from remediator.reflex.confirmations import Confirmations
 from tests.chart.deployments import (
     ILLEGAL_ON_CANARY,
     ILLEGAL_REPLICAS,
@@ -24,7 +28,7 @@ from tests.chart.deployments import (
     denis,
     without_record,
 )
-from tests.chart.helm import Helm3
+from tests.chart.helm import Helm3, of_kind
 from tests.chart.installation import (
     ACCOUNTS,
     PROMOTER,
@@ -35,10 +39,13 @@ from tests.chart.installation import (
     Installation,
     Release,
     is_refused_by_policy,
+    values_for,
 )
 from tests.contract.client import APPLY, JSON_PATCH, MERGE, Answer, Object
-from tests.control_plane import ControlPlane
-from tests.service import NOON, Service, alert, notification
+from tests.support.builders import PROFILES
+from tests.support.control_plane import ControlPlane
+from tests.support.ruling_prometheus import RulingPrometheus
+from tests.support.service import NOON, Service, alert, notification
 
 
 @pytest.fixture(params=ACCOUNTS, ids=lambda who: who.name)
@@ -189,7 +196,8 @@ def test_rollback_with_the_largest_ledger(installation: Installation) -> None:
     """Fingerprints of any length, and acts of people with as much to say as there is room for, stop no rollback."""
     loud = "\"'ä\\" * 10_000
     said: dict[str, Any] = {"operator": loud, "reason": loud, "overrode": (loud,) * 20}
-    made: dict[str, Any] = {"remediation": "r" * 63, "fingerprints": (loud,) * 20}
+    made: dict[str, Any] = {"remediation": "r" * 63, "fingerprints": (loud,) * 20, "reason": loud, "starts_at": NOON}
+    made["because"] = loud
     kinds = ((Effect.PAUSE, said), (Effect.SCALE, made), (Effect.SET_PERCENTAGE, made))
     acts = tuple(
         Entry(
@@ -207,7 +215,9 @@ def test_rollback_with_the_largest_ledger(installation: Installation) -> None:
     text = installation.plane.get("configmap", RELEASE, installation.namespace)["data"]["remediations.yaml"]
     service = Service(installation.kubeconfig, policy=parse_policy(text, "remediations.yaml"))
     try:
-        (outcome,) = service.handle(notification({**alert(), "fingerprint": "f" * 40_000}))
+        (outcome,) = service.handle(
+            notification({**alert(namespace=installation.namespace), "fingerprint": "f" * 40_000})
+        )
         assert outcome.reason == "Applied", outcome.message
     finally:
         service.recorder.close(SECONDS)
@@ -230,16 +240,31 @@ def test_an_event_about_a_target_is_allowed(installation: Installation) -> None:
 
 @pytest.mark.parametrize(("dry_run", "reason"), [(True, "DryRun"), (False, "Applied")], ids=["dry run", "for real"])
 def test_the_service_itself_acts_under_the_policy(installation: Installation, dry_run: bool, reason: str) -> None:
-    """The service, with the configuration and the token of the release, rolls back, scales, and writes its Events."""
+    """The service, with the configuration and the token of the release, rolls back, scales, and writes its Events.
+
+    What Prometheus said of the alerts stands in the record, which the policy lets through.
+    """
     for name in ("denis", "denis-workers"):
         installation.reset(name, denis(PROFILES[50], name))
     text = installation.plane.get("configmap", RELEASE, installation.namespace)["data"]["remediations.yaml"]
-    service = Service(installation.kubeconfig, policy=parse_policy(text, "remediations.yaml"), dry_run=dry_run)
-    try:
-        outcomes = service.handle(notification(alert("rollback"), alert("scale")))
-        assert [outcome.reason for outcome in outcomes] == [reason, reason], [outcome.message for outcome in outcomes]
-    finally:
-        service.recorder.close(SECONDS)
+    with RulingPrometheus() as prometheus:
+        prometheus.fires("DenisErrorRateHigh", 0.083, namespace=installation.namespace)
+        prometheus.fires("DenisQueueDepthHigh", 812, namespace=installation.namespace)
+        service = Service(
+            installation.kubeconfig,
+            policy=parse_policy(text, "remediations.yaml"),
+            dry_run=dry_run,
+            confirmations=Confirmations(partial(ask, [Prometheus(prometheus.url)]), wanted=lambda: True),
+        )
+        try:
+            alerts = [alert(asked, namespace=installation.namespace) for asked in ("rollback", "scale")]
+            outcomes = service.handle(notification(*alerts))
+            told = [outcome.message for outcome in outcomes]
+            assert [outcome.reason for outcome in outcomes] == [reason, reason], told
+        finally:
+            service.recorder.close(SECONDS)
+    entries = installation.site("denis").read().ledger.entries
+    assert [entry.because[:10] for entry in entries] == ([] if dry_run else ["error rate"])
     assert installation.site("denis").read().percentage() == (50 if dry_run else 0)
     assert installation.site("denis-workers").read().replicas == (4 if dry_run else 6)
     created = service.value("remediator_kubernetes_requests_total", verb="create", code="201")
@@ -500,9 +525,48 @@ def test_the_policy_follows_the_values(
 
 def test_policy_has_no_remark_of_the_type_checker(installation: Installation, tmp_path: Path) -> None:
     """The API server's own check of the expressions finds nothing."""
-    kind = "validatingadmissionpolicies"
-    listed = json.loads(installation.plane.kubectl("get", kind, "--output=json"))["items"]
+    listed = installation.plane.objects("validatingadmissionpolicies")
     policies = [one for one in listed if one["metadata"]["name"].startswith(installation.namespace)]
     assert len(policies) == len(ACCOUNTS)
     for policy in policies:
         assert not policy.get("status", {}).get("typeChecking", {}).get("expressionWarnings")
+
+
+WHOLE = {
+    "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
+    "ValidatingAdmissionPolicyBinding": "validatingadmissionpolicybindings",
+    "ClusterRole": "clusterroles",
+    "Role": "roles",
+    "RoleBinding": "rolebindings",
+    "NetworkPolicy": "networkpolicies",
+    "PodDisruptionBudget": "poddisruptionbudgets",
+}
+"""Kinds that the chart writes whole: what keeps the service in its bounds must never look like drift."""
+SERVER_OWNED = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "uid")
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_the_api_server_adds_no_default(
+    control_plane: ControlPlane, helm3_on_cluster: Helm3, make_namespace: Callable[[], str], kind: str
+) -> None:
+    """What comes back from the API server has no field that the manifest lacks, so no GitOps tool sees a difference."""
+    namespace = make_namespace()
+    subjects = [{"kind": "Group", "name": "sre", "apiGroup": "rbac.authorization.k8s.io"}]
+    values = values_for(
+        namespace,
+        networkPolicy={"enabled": True},
+        operator={"create": True, "subjects": subjects, "serviceAccount": {"create": True}},
+    )
+    rendered = of_kind(helm3_on_cluster.render(values, namespace=namespace), kind)
+    assert rendered
+    for manifest in rendered:
+        metadata = manifest["metadata"]
+        place = ["--namespace", namespace] if "namespace" in metadata else []
+        applied = control_plane.kubectl(
+            "create", "--dry-run=server", "--output=json", "--filename=-", *place, stdin=json.dumps(manifest)
+        )
+        answer = json.loads(applied)
+        answer.pop("status", None)
+        for key in SERVER_OWNED:
+            answer["metadata"].pop(key, None)
+        assert answer == manifest

@@ -34,6 +34,26 @@ def promotion(**keys: Any) -> dict[str, Any]:
     return {"promotion": {"enabled": True, "prometheusUrl": "http://prometheus:9090", **keys}}
 
 
+def further(without: str = "", **keys: Any) -> dict[str, Any]:
+    """Values with a target and a remediation of one's own, something of it, and without one of its keys."""
+    whole = {
+        "matchers": ['remediation="rollback-api"'],
+        "target": "api",
+        "set_percentage": 0,
+        "cooldown": "30m",
+        "budget": {"acts": 3, "window": "24h"},
+        **keys,
+    }
+    targets = {"api": {"namespace": "api", "deployment": "denis-api", "container": "denis"}}
+    return {"targets": targets, "remediations": {"other": {key: whole[key] for key in whole if key != without}}}
+
+
+def group(**keys: Any) -> dict[str, Any]:
+    """Values with a group of rules of one's own, and something of it."""
+    rule = {"alert": "A", "expr": "vector(1)", "labels": {"remediation": "rollback"}}
+    return {"rules": {"extraGroups": [{"name": "own", "rules": [rule], **keys}]}}
+
+
 SCHEMA: dict[str, tuple[dict[str, Any], str]] = {
     # What is wrong: the values, and what the message names.
     "no replicas": ({"replicaCount": 0}, "replicaCount"),
@@ -69,12 +89,44 @@ SCHEMA: dict[str, tuple[dict[str, Any], str]] = {
     "phase with an error rate in percent": (phase(max_error_rate=5), "max_error_rate"),
     "phase with an error rate of 1": (phase(max_error_rate=1), "max_error_rate"),
     "phase with an error rate in small print": (phase(max_error_rate=0.00001), "max_error_rate"),
+    "phase with a latency in milliseconds": (phase(max_latency_p99=500), "max_latency_p99"),
     "phase with an unknown key": (phase(wait="1h"), "wait"),
     "schedule that is none": (promotion(schedule="hourly"), "schedule"),
+    "time zone by its offset": (promotion(timeZone="+01:00"), "timeZone"),
+    "time zone of each machine": (promotion(timeZone="Local"), "timeZone"),
     "Prometheus without a scheme": (promotion(prometheusUrl="prometheus:9090"), "prometheusUrl"),
     "Alertmanager by another scheme": (promotion(alertmanagerUrl="tcp://alertmanager:9093"), "alertmanagerUrl"),
+    "settings by a path": (promotion(httpConfig={"existingSecret": "x", "key": "../http.yaml"}), "key"),
+    "settings without a Secret's name": (promotion(httpConfig={"secret": "x"}), "secret"),
     "unknown key of the promotion": (promotion(url="http://prometheus"), "url"),
-    "unknown remediation": ({"remediations": {"other": {"mode": "act"}}}, "other"),
+    "remediation of one's own without matchers": (further(without="matchers"), "matchers"),
+    "with matchers that are none": (further(matchers=["remediation"]), "matchers"),
+    "with an empty list of matchers": (further(matchers=[]), "matchers"),
+    "with two matchers in one": (further(matchers=['a="b", c="d"']), "matchers"),
+    "with a matcher without quotes": (further(matchers=["a=b"]), "matchers"),
+    "without a target": (further(without="target"), "target"),
+    "without a cooldown": (further(without="cooldown"), "cooldown"),
+    "without a budget": (further(without="budget"), "budget"),
+    "that raises the percentage": (further(set_percentage=10), "set_percentage"),
+    "that scales without a maximum": (further(scale={"step": 1}), "max"),
+    "with an unknown key of its own": (further(targets="api"), "targets"),
+    "with a name over 63 characters": (
+        {**further(), "remediations": {"r" * 64: further()["remediations"]["other"]}},
+        "r" * 64,
+    ),
+    "with a name in words": ({**further(), "remediations": {"my own": further()["remediations"]["other"]}}, "my own"),
+    "target of one's own without a Deployment": ({"targets": {"api": {"namespace": "api"}}}, "deployment"),
+    "with a Deployment's name over 63": ({"targets": {"api": {"namespace": "a", "deployment": "d" * 64}}}, "api"),
+    "named in capitals": ({"targets": {"API": {"namespace": "api", "deployment": "api"}}}, "API"),
+    "named over 63 characters": ({"targets": {"t" * 64: {"namespace": "a", "deployment": "a"}}}, "t" * 64),
+    "with an unknown key": ({"targets": {"api": {"namespace": "a", "deployment": "a", "kind": "x"}}}, "kind"),
+    "no canary": ({"targets": {"denis": None}}, "denis"),
+    "no remediation": ({"remediations": {"rollback": None, "scale-workers": None}}, "remediations"),
+    "group of rules without a name": (group(name=""), "name"),
+    "group without rules": (group(rules=[]), "rules"),
+    "rule that neither alerts nor records": (group(rules=[{"expr": "vector(1)"}]), "rules"),
+    "rule without an expression": (group(rules=[{"alert": "A"}]), "expr"),
+    "rule with an unknown key": (group(rules=[{"alert": "A", "expr": "vector(1)", "fro": "2m"}]), "fro"),
     "step of 0": (scale(step=0), "step"),
     "no maximum": (scale(max=0), "max"),
     "target without a container": ({"targets": {"denis": {"container": ""}}}, "container"),
@@ -100,6 +152,69 @@ SCHEMA: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "a target that is not there": (
+        further(target="apj"),
+        'remediations.other.target: "apj" is not one of targets (api, denis, denis-workers)',
+    ),
+    "a target that was taken away": (
+        {"targets": {"denis-workers": None}},
+        'remediations.scale-workers.target: "denis-workers" is not one of targets (denis)',
+    ),
+    "a percentage without a container": (
+        further(target="denis-workers"),
+        "remediations.other.set_percentage: needs targets.denis-workers.container",
+    ),
+    "both effects": (further(scale={"step": 1, "max": 2}), "remediations.other: needs exactly one of"),
+    "no effect": (further(without="set_percentage"), "remediations.other: needs exactly one of"),
+    "a maximum of one's own below the minimum": (
+        further(without="set_percentage", scale={"step": 1, "min": 3, "max": 2}),
+        "remediations.other.scale: max 2 is below min 3",
+    ),
+    "a budget within the cooldown": (
+        rollback(cooldown="25h"),
+        "remediations.rollback.budget.window: 24h is shorter than the cooldown 25h",
+    ),
+    "a budget of one's own within the cooldown": (
+        further(budget={"acts": 3, "window": "29m59s"}),
+        "remediations.other.budget.window: 29m59s is shorter than the cooldown 30m",
+    ),
+    "matchers that match everything": (
+        further(matchers=['remediation=~".*"', 'team!="x"']),
+        "remediations.other.matchers: match alerts without any label too",
+    ),
+    "matchers of the rollback that match everything": (
+        rollback(matchers=['remediation!="scale"']),
+        "remediations.rollback.matchers: match alerts without any label too",
+    ),
+    "a regular expression that is none": (
+        further(matchers=['remediation=~"(rollback"']),
+        'remediations.other.matchers: remediation=~"(rollback" is not a regular expression',
+    ),
+    "alerts that another one answers": (
+        further(target="denis", matchers=['severity="critical"', 'remediation="rollback"']),
+        "remediations.other.matchers: remediations.rollback comes first and answers all these alerts",
+    ),
+    "a Deployment twice": (
+        {"targets": {"again": {"namespace": "denis", "deployment": "denis"}}},
+        "targets.denis: is the Deployment denis/denis of targets.again already",
+    ),
+    "a group of the chart's name": (group(name="denis"), "rules.extraGroups[0].name: denis is the name of another"),
+    "alerts that are about another namespace": (
+        {"rules": {"alertLabels": {"namespace": "other"}}},
+        'rules.alertLabels.namespace: is "other", but targets.denis.namespace is "denis"',
+    ),
+    "rules that look elsewhere": (
+        {"rules": {"selector": 'job="denis", namespace="other"'}},
+        "rules.selector: leaves out the namespace denis of targets.denis",
+    ),
+    "rules that look everywhere else": (
+        {"rules": {"selector": 'namespace!~"denis|x",job="denis"'}},
+        "rules.selector: leaves out the namespace denis of targets.denis",
+    ),
+    "promotion without the remediation that takes it back": (
+        {**promotion(), "remediations": {"rollback": None}},
+        "promotion.enabled: remediations.rollback.mode is observe, or the remediation gone",
+    ),
     "nameless cluster": ({"cluster": {"required": True}}, "cluster.name: is empty, but cluster.required is true"),
     "label of another cluster": (
         {"cluster": {"name": "eu-1"}, "rules": {"alertLabels": {"cluster": "eu-2"}}},
@@ -209,6 +324,7 @@ WARNINGS: dict[str, tuple[dict[str, Any], str]] = {
     "dry run": ({"dryRun": True}, "dryRun is true"),
     "promoted without a person": (promotion(), "promotion.enabled is true: the canary is raised without a person"),
     "observing": (rollback(mode="observe"), "remediations.rollback.mode is observe"),
+    "no alert for a remediation": (further(), "no alert of these rules leads to remediations.other"),
     "repeats too late": (
         {"alertmanagerConfig": {"enabled": True, "repeatInterval": "1h"}},
         "alertmanagerConfig.repeatInterval is more than half of remediations.rollback.cooldown",
@@ -237,6 +353,6 @@ def test_notes_warn_of_an_unsafe_value(helm4: Helm4, values: dict[str, Any], war
 
 def test_generated_tokens_are_long_and_differ(helm3: Helm3) -> None:
     """Two installations never have the same token."""
-    tokens = {str(of_kind(helm3.render({}), "Secret")[0]["data"]["token"]) for _ in range(3)}
+    tokens = {str(of_kind(helm3.render_again({}), "Secret")[0]["data"]["token"]) for _ in range(3)}
     assert len(tokens) == 3
     assert all(len(token) == 64 for token in tokens)

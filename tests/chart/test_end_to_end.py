@@ -11,9 +11,9 @@ from demo.waiting import until
 from tests.chart.helm import Helm3, Helm4
 from tests.chart.site import RELEASE, SECONDS, Site, site
 from tests.contract.client import STRATEGIC
-from tests.control_plane import ControlPlane
-from tests.control_plane.container import Container
-from tests.isolation import need_isolation
+from tests.support.control_plane import ControlPlane
+from tests.support.control_plane.container import Container
+from tests.support.isolation import need_isolation
 
 BAD_CANARY = Scenario(success_rate=0.5, canary_error_rate=0.97)
 BUSY = Scenario(inflow=1000.0)

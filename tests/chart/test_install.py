@@ -4,21 +4,20 @@ kwok plays the kubelet: Pods become ready without a container that runs.
 """
 
 import base64
-import itertools
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from demo.waiting import until
 from tests.chart.cases import CASES, OPERATOR_KINDS, case
 from tests.chart.deployments import RESTRICTED
 from tests.chart.helm import Helm, Helm3, Helm4, Object, Refused, changed, only
 from tests.contract.client import Client
-from tests.control_plane import ControlPlane
+from tests.support.control_plane import ControlPlane
+from tests.support.documents import load_yaml
 
 RELEASE = "remediator"
 SECONDS = 30.0
@@ -38,15 +37,14 @@ def beside(namespace: str, values: dict[str, Any] | None = None) -> dict[str, An
 
 def found(plane: ControlPlane, kinds: str, namespace: str) -> set[str]:
     """What there is of these kinds in a namespace, but for what Kubernetes puts there by itself."""
-    items = json.loads(plane.kubectl("get", kinds, "--namespace", namespace, "--output=json"))["items"]
-    return {f"{item['kind']}/{item['metadata']['name']}" for item in items} - NOT_OURS
+    return {f"{item['kind']}/{item['metadata']['name']}" for item in plane.objects(kinds, namespace)} - NOT_OURS
 
 
 def of_cluster(plane: ControlPlane, namespace: str) -> set[str]:
     """Cluster-scoped objects of the releases in a namespace."""
-    names = (plane.kubectl("get", kind, "--output=name").splitlines() for kind in CLUSTER_SCOPED)
+    names = {(item["kind"], item["metadata"]["name"]) for item in plane.objects(",".join(CLUSTER_SCOPED))}
     beginning = f"{namespace}-"[:54]  # what is left of a long name
-    return {name for name in itertools.chain(*names) if name.partition("/")[2].startswith(beginning)}
+    return {f"{kind}/{name}" for kind, name in names if name.startswith(beginning)}
 
 
 def token(plane: ControlPlane, namespace: str, key: str = "token") -> str:
@@ -56,7 +54,7 @@ def token(plane: ControlPlane, namespace: str, key: str = "token") -> str:
 
 def remediations(plane: ControlPlane, namespace: str) -> dict[str, Any]:
     """The remediations in the ConfigMap, by name."""
-    policy = yaml.safe_load(plane.get("configmap", RELEASE, namespace)["data"]["remediations.yaml"])
+    policy = load_yaml(plane.get("configmap", RELEASE, namespace)["data"]["remediations.yaml"])
     return {one["name"]: one for one in policy["remediations"]}
 
 
@@ -257,14 +255,13 @@ def test_api_server_accepts_every_case(
     helm3: Helm3, control_plane: ControlPlane, make_namespace: Callable[[], str], values: dict[str, Any]
 ) -> None:
     """A dry run on the server, with strict fields and without a warning, of all that Kubernetes itself knows."""
-    namespace = make_namespace()
-    here = changed(beside(namespace, values), dashboard={"namespace": namespace})  # another might not be there
-    objects = helm3.render(here, namespace=namespace)
-    known: Object = {
-        "apiVersion": "v1",
-        "kind": "List",
-        "items": [one for one in objects if one["kind"] not in OPERATOR_KINDS],
-    }
+    # This control plane has IPv4 alone.
+    here = changed(values, service={"ipFamilies": ["IPv4"]}) if "service" in values else values
+    objects = helm3.render(here, namespace=make_namespace())
+    items = [one for one in objects if one["kind"] not in OPERATOR_KINDS]
+    for place in {one["metadata"]["namespace"] for one in items if "namespace" in one["metadata"]}:
+        control_plane.api.post("/api/v1/namespaces", {"metadata": {"name": place}})
+    known: Object = {"apiVersion": "v1", "kind": "List", "items": items}
     control_plane.kubectl(
         "create", "--dry-run=server", "--validate=strict", "--warnings-as-errors", "-f", "-", stdin=json.dumps(known)
     )

@@ -1,6 +1,5 @@
 """The objects for the Prometheus Operator, judged by the schemas of its own kinds, in each case that has any."""
 
-import copy
 import json
 import subprocess
 from collections.abc import Callable
@@ -11,7 +10,7 @@ import pytest
 
 from tests.chart.cases import CASES, OPERATOR_KINDS, case
 from tests.chart.helm import Helm3, Object, only
-from tests.components import node_modules
+from tests.support.components import node_modules
 
 VALIDATE = Path(__file__).parent / "operator_schemas" / "validate.mjs"
 Validate = Callable[[list[Object]], list[str]]
@@ -46,34 +45,38 @@ def test_objects_satisfy_the_schemas_of_the_operator(helm3: Helm3, validate: Val
 
 def test_free_values_reach_the_schemas(helm3: Helm3, validate: Validate) -> None:
     """What the chart passes on as it is, is judged too: TLS settings and relabelings, good and bad."""
-    tls = {"tls": {"existingSecret": "s"}, "alertmanagerConfig": {"enabled": True}}
     ca: dict[str, Any] = {"ca": {"configMap": {"name": "ca", "key": "ca.crt"}}}
-    for settings, problems in [(ca, []), ({**ca, "caFile": "/ca.crt"}, [".tlsConfig.caFile: unknown"])]:
-        values = {**tls, "alertmanagerConfig": {"enabled": True, "tlsConfig": settings}}
-        found = validate(rendered(helm3, values))
-        assert [one.rpartition("httpConfig")[2] for one in found] == problems
+
+    def sent_over(settings: dict[str, Any]) -> list[Object]:
+        config = {"enabled": True, "tlsConfig": settings}
+        return rendered(helm3, {"tls": {"existingSecret": "s"}, "alertmanagerConfig": config})
+
     monitor = {"serviceMonitor": {"enabled": True, "relabelings": [{"action": "raze"}]}}
-    assert validate(rendered(helm3, monitor)) == ["ServiceMonitor.spec.endpoints.0.relabelings.0.action: enum"]
+    found = validate([*sent_over(ca), *sent_over({**ca, "caFile": "/ca.crt"}), *rendered(helm3, monitor)])
+    assert [one.rpartition("httpConfig")[2] for one in found] == [
+        ".tlsConfig.caFile: unknown",
+        "ServiceMonitor.spec.endpoints.0.relabelings.0.action: enum",
+    ]
 
 
-@pytest.mark.parametrize(
-    ("kind", "place", "value", "problem"),
-    [
-        ("PrometheusRule", ["spec", "groups", 0, "rules", 0, "expression"], "up", "unknown"),
-        ("PrometheusRule", ["spec", "groups", 0, "rules", 0, "for"], "2 minutes", "pattern"),
-        ("ServiceMonitor", ["spec", "endpoints", 0, "interval"], 15, "type"),
-        ("ServiceMonitor", ["spec", "selectors"], {}, "unknown"),
-        ("AlertmanagerConfig", ["spec", "route", "repeat_interval"], "5m", "unknown"),
-        ("AlertmanagerConfig", ["spec", "receivers", 0, "webhookConfigs", 0, "maxAlerts"], -1, "minimum"),
-    ],
-)
-def test_a_mistake_is_found(
-    helm3: Helm3, validate: Validate, kind: str, place: list[str | int], value: Any, problem: str
-) -> None:
+MISTAKES: list[tuple[str, list[str | int], Any, str]] = [
+    ("PrometheusRule", ["spec", "groups", 0, "rules", 0, "expression"], "up", "unknown"),
+    ("PrometheusRule", ["spec", "groups", 0, "rules", 0, "for"], "2 minutes", "pattern"),
+    ("ServiceMonitor", ["spec", "endpoints", 0, "interval"], 15, "type"),
+    ("ServiceMonitor", ["spec", "selectors"], {}, "unknown"),
+    ("AlertmanagerConfig", ["spec", "route", "repeat_interval"], "5m", "unknown"),
+    ("AlertmanagerConfig", ["spec", "receivers", 0, "webhookConfigs", 0, "maxAlerts"], -1, "minimum"),
+]
+
+
+def test_a_mistake_is_found(helm3: Helm3, validate: Validate) -> None:
     """The judge itself finds a wrong key, type, duration and number, and nothing else."""
-    one = copy.deepcopy(only(rendered(helm3, case("operator-stack-values")), kind))
-    inner: Any = one
-    for key in place[:-1]:
-        inner = inner[key]
-    inner[place[-1]] = value
-    assert validate([one]) == [f"{'.'.join(map(str, [kind, *place]))}: {problem}"]
+    mistaken = []
+    for kind, place, value, _ in MISTAKES:
+        mistaken.append(only(rendered(helm3, case("operator-stack-values")), kind))
+        inner: Any = mistaken[-1]
+        for key in place[:-1]:
+            inner = inner[key]
+        inner[place[-1]] = value
+    expected = [f"{'.'.join(map(str, [kind, *place]))}: {problem}" for kind, place, _, problem in MISTAKES]
+    assert validate(mistaken) == expected

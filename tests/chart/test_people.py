@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from remediator.ledger import KILL_SWITCH, PAUSE
-from tests.builders import PROFILES
+from remediator.core.ledger import KILL_SWITCH, PAUSE
 from tests.canary.place import Place
 from tests.chart.deployments import denis
 from tests.chart.installation import RELEASE, Installation
 from tests.contract.client import Client
 from tests.contract.workload import is_settled
+from tests.support.builders import PROFILES
 
 
 @pytest.fixture

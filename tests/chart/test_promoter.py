@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from remediator.ledger import KILL_SWITCH, LEDGER, Effect, Entry, Ledger, decode_ledger, encode_ledger
-from tests.builders import PROFILES
+from remediator.core.actions import Effect
+from remediator.core.ledger import KILL_SWITCH, LEDGER, Entry, Ledger, decode_ledger, encode_ledger
 from tests.chart.deployments import container, denis, without_record
 from tests.chart.installation import Installation, is_refused_by_policy
 from tests.chart.test_admission import create_event
+from tests.support.builders import PROFILES
 
 STEPS = [(1, 10), (10, 50), (50, 100)]
 

@@ -3,6 +3,7 @@
 Only the phases are shorter, and DENIS is a healthy stand-in.
 """
 
+import base64
 import os
 import subprocess
 import sys
@@ -19,20 +20,25 @@ from demo import shipped
 from demo.denis import Denis
 from demo.stack import Prometheus
 from demo.waiting import until
-from remediator.ledger import LEDGER, PAUSE, Pause, encode_pause
+from remediator.core.ledger import LEDGER, PAUSE, Pause, encode_pause
 from tests.acceptance.crossing import Crossing
 from tests.acceptance.stack import PACE
-from tests.builders import PROFILES
 from tests.chart.cases import case
 from tests.chart.deployments import denis
 from tests.chart.helm import Helm, Helm3, Object, only
 from tests.chart.installation import PROMOTER, RELEASE, SECONDS, Installation, values_for
 from tests.chart.test_install import of_cluster
-from tests.components import component
 from tests.contract.workload import is_settled
-from tests.control_plane import ControlPlane
+from tests.monitoring.test_http_config import BCRYPT, SECRET
+from tests.support.builders import PROFILES
+from tests.support.components import component
+from tests.support.control_plane import ControlPlane
+from tests.support.documents import dump_yaml
 
 MOUNT = "/etc/remediator/config"
+HTTP_MOUNT = "/etc/remediator/http"
+ACCESS = "monitoring-access"
+"""The Secret with the way to Prometheus, and its token."""
 PHASES = [{"percentage": 10, "hold": "4s", "min_success_rate": 0.9, "max_error_rate": 0.05}]
 NOWHERE = "http://127.0.0.1:9"
 
@@ -64,7 +70,15 @@ class Promotion:
         (container,) = pod(plane.get("cronjob", PROMOTER.name, namespace))["containers"]
         files = plane.get("configmap", RELEASE, namespace)["data"]
         (self.directory / "remediations.yaml").write_text(files["remediations.yaml"])
-        arguments = [argument.replace(MOUNT, str(self.directory)) for argument in container["args"]]
+        # What kubelet does with the Secret that the Pod mounts.
+        (volume,) = (one for one in pod(plane.get("cronjob", PROMOTER.name, namespace))["volumes"] if "secret" in one)
+        for key, value in plane.get("secret", volume["secret"]["secretName"], namespace)["data"].items():
+            (self.directory / "http").mkdir(exist_ok=True)
+            (self.directory / "http" / key).write_bytes(base64.b64decode(value))
+        places = {MOUNT: str(self.directory), HTTP_MOUNT: str(self.directory / "http")}
+        arguments = container["args"]
+        for mount, place in places.items():
+            arguments = [argument.replace(mount, place) for argument in arguments]
         environment = {variable["name"]: variable["value"] for variable in container.get("env", [])}
         return subprocess.run(
             [Path(sys.executable).with_name("remediator"), *arguments, f"--kubeconfig={self.promoter.kubeconfig}"],
@@ -99,7 +113,7 @@ def pod(cron_job: Object) -> Object:
 def promotion(
     control_plane: ControlPlane, helm3_on_cluster: Helm3, make_namespace: Callable[[], str], tmp_path: Path
 ) -> Iterator[Promotion]:
-    """DENIS at 10 %, watched by Prometheus, and the chart with a promoter beside it."""
+    """DENIS at 10 %, watched by a Prometheus that wants a password, and the chart with a promoter beside it."""
     namespace = make_namespace()
     values = values_for(namespace, phases=PHASES, rules={"interval": PACE.interval})
     with ExitStack() as running:
@@ -108,8 +122,17 @@ def promotion(
         files["prometheus.json"] = files["prometheus.json"].replace('"denis"}', f'"{namespace}"}}')
         files["denis.rules.yaml"] = only(helm3_on_cluster.render(values), "ConfigMap")["data"]["denis.rules.yaml"]
         program = component("prometheus-newest", "prometheus")
-        prometheus = running.enter_context(Prometheus(program, tmp_path, files)).ready()
-        values["promotion"]["prometheusUrl"] = f"http://{prometheus.address}"
+        files["web.yaml"] = dump_yaml({"basic_auth_users": {"ada": BCRYPT}})
+        flags = ["--web.config.file=web.yaml"]
+        prometheus = running.enter_context(Prometheus(program, tmp_path, files, flags=flags)).ready()
+        values["promotion"] |= {
+            "prometheusUrl": f"http://{prometheus.address}",
+            "httpConfig": {"existingSecret": ACCESS, "key": "http.yaml"},
+        }
+        access = {"basic_auth": {"username": "ada", "password_file": "password"}}
+        data = {"http.yaml": dump_yaml(access), "password": SECRET}
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": ACCESS}, "stringData": data}
+        assert control_plane.api.post(f"/api/v1/namespaces/{namespace}/secrets", secret).code == 201
         helm3_on_cluster.install(RELEASE, namespace, values, wait=False)
         promoter = Installation.seen_by(PROMOTER, control_plane, namespace)
         for name in ("denis", "denis-workers"):
@@ -168,8 +191,8 @@ def test_the_promoter_comes_and_goes_with_its_value(
 
     def promoters() -> int:
         kinds = "cronjobs,roles,rolebindings,serviceaccounts,networkpolicies"
-        found = control_plane.kubectl("get", kinds, "--output=name", f"--namespace={namespace}").splitlines()
-        return sum(name.endswith("-promoter") for name in (*found, *of_cluster(control_plane, namespace)))
+        names = [one["metadata"]["name"] for one in control_plane.objects(kinds, namespace)]
+        return sum(name.endswith("-promoter") for name in (*names, *of_cluster(control_plane, namespace)))
 
     cluster_helm.install(RELEASE, namespace, values_for(namespace, **case("promotion-values")), wait=False)
     assert promoters() == 7

@@ -11,14 +11,15 @@ from typing import Any
 
 import click
 import pytest
-import yaml
 
 from remediator.cli.canary.promote import promote
+from remediator.cli.doctor import doctor
 from remediator.cli.serve import serve
 from tests.chart import readme
 from tests.chart.cases import CASES, OPERATOR_KINDS, case
 from tests.chart.helm import CHART, ROOT, Helm, Helm3, Helm4, Object, changed, of_kind, only, walk
-from tests.components import component
+from tests.support.components import component
+from tests.support.documents import load_yaml
 
 VALIDATE = Path(__file__).parent / "kubernetes_validate_driver.py"
 POLICY = Path("/etc/remediator/config/remediations.yaml")
@@ -37,7 +38,7 @@ def without_random_tokens(objects: list[Object]) -> list[Object]:
 
 @each_case
 def test_lint_finds_nothing(helm: Helm, values: dict[str, Any]) -> None:
-    """`helm lint --strict` has no remark."""
+    """`helm lint --strict` has no remark, not even one for information."""
     assert helm.lint(values) == []
 
 
@@ -51,7 +52,7 @@ def test_both_helms_render_the_same(tmp_path: Path, values: dict[str, Any]) -> N
 @each_case
 def test_rendering_is_repeatable(helm3: Helm3, values: dict[str, Any]) -> None:
     """Nothing but the token differs from one rendering to the next, so GitOps tools see no drift."""
-    first, second = (without_random_tokens(helm3.render(values)) for _ in range(2))
+    first, second = (without_random_tokens(helm3.render_again(values)) for _ in range(2))
     assert first == second
 
 
@@ -113,9 +114,10 @@ def test_labels_of_ones_own_cannot_break_the_selectors(helm: Helm) -> None:
 
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> list[Object]:
-    """The objects of all cases that Kubernetes itself knows."""
+    """The objects of all cases that Kubernetes itself knows, each once."""
     helm = Helm3(tmp_path_factory.mktemp("rendered"))
-    return [one for values in CASES.values() for one in helm.render(values) if one["kind"] not in OPERATOR_KINDS]
+    objects = (one for values in CASES.values() for one in helm.render(values) if one["kind"] not in OPERATOR_KINDS)
+    return list({json.dumps(one, sort_keys=True): one for one in objects}.values())
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -146,6 +148,8 @@ def test_the_service_accepts_its_arguments(helm3: Helm3, tmp_path: Path, values:
     parsed = parse(serve, arguments, tmp_path)
     files = [parsed["config_file"], *parsed["token_files"], *parsed["basic_auth_files"]]
     files += filter(None, (parsed["tls_cert_file"], parsed["tls_key_file"], parsed["tls_client_ca_file"]))
+    files += filter(None, (parsed["prometheus_http_config_file"],))
+    assert list(parsed["prometheus_url"]) == values.get("evidence", {}).get("prometheusUrls", [])
     mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
     assert {str(path.parent) for path in files} <= mounts
     authenticates = parsed["token_files"] or parsed["basic_auth_files"] or parsed["tls_client_ca_file"]
@@ -157,6 +161,8 @@ def test_the_command_accepts_the_promoters_arguments(helm3: Helm3, tmp_path: Pat
     """`remediator canary promote` knows each argument of the CronJob, and reads the file that the service reads."""
     for job in of_kind(helm3.render(values), "CronJob"):
         (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+        if container["name"] == "doctor":
+            continue
         group, command, *arguments = container["args"]
         assert (group, command) == ("canary", "promote")
         parsed = parse(promote, arguments, tmp_path)
@@ -164,7 +170,29 @@ def test_the_command_accepts_the_promoters_arguments(helm3: Helm3, tmp_path: Pat
         assert parsed["prometheus_url"] == values["promotion"]["prometheusUrl"]
         assert parsed["alertmanager_url"] == values["promotion"].get("alertmanagerUrl")
         assert parsed["cluster"] == values.get("cluster", {}).get("name", "")
-        assert str(parsed["config_file"].parent) in {mount["mountPath"] for mount in container["volumeMounts"]}
+        mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+        assert str(parsed["config_file"].parent) in mounts
+        secret = values["promotion"].get("httpConfig", {}).get("existingSecret")
+        if settings := parsed["http_config_file"]:
+            volumes = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["volumes"]
+            secrets = {volume["name"]: volume["secret"]["secretName"] for volume in volumes if "secret" in volume}
+            assert secrets[mounts[str(settings.parent)]] == secret
+        assert (settings.name if settings else None) == values["promotion"].get("httpConfig", {}).get("key")
+
+
+def test_the_command_accepts_the_doctors_arguments(helm3: Helm3, tmp_path: Path) -> None:
+    """`remediator doctor` knows each argument of the CronJob, which asks the Service and everyone that is named."""
+    values = case("doctor-values")
+    objects = helm3.render(values)
+    (container,) = only(objects, "CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    command, *arguments = container["args"]
+    parsed = parse(doctor, arguments, tmp_path)
+    port = next(one["port"] for one in only(objects, "Service")["spec"]["ports"] if one["name"] == "internal")
+    assert (command, parsed["cluster"], parsed["probe"]) == ("doctor", "eu-1", False)
+    assert parsed["remediator_url"] == (f"http://remediator:{port}",)
+    assert parsed["prometheus_url"] == values["doctor"]["prometheusUrl"]
+    assert list(parsed["alertmanager_url"]) == values["doctor"]["alertmanagerUrls"]
+    assert POLICY.parent in {Path(mount["mountPath"]) for mount in container["volumeMounts"]}
 
 
 def test_a_dry_run_promotes_nothing(helm3: Helm3) -> None:
@@ -172,6 +200,14 @@ def test_a_dry_run_promotes_nothing(helm3: Helm3) -> None:
     objects = helm3.render({**case("promotion-values"), "dryRun": True})
     (container,) = only(objects, "CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     assert "--dry-run" in container["args"]
+
+
+def test_the_promoter_looks_in_the_time_zone_that_is_given(helm3: Helm3) -> None:
+    """Without one, the CronJob names none, and the controller manager's counts."""
+    given = only(helm3.render(case("promotion-values")), "CronJob")["spec"]
+    assert (given["schedule"], given["timeZone"]) == ("7,37 9-16 * * 1-5", "Europe/Berlin")
+    values = {"promotion": {"enabled": True, "prometheusUrl": "http://prometheus:9090"}}
+    assert "timeZone" not in only(helm3.render(values), "CronJob")["spec"]
 
 
 def test_the_promoters_pods_are_like_the_services(helm3: Helm3) -> None:
@@ -196,13 +232,25 @@ def test_the_promoters_pods_are_like_the_services(helm3: Helm3) -> None:
 
 def test_stopping_leaves_time_for_what_is_in_flight(helm3: Helm3) -> None:
     """preStop, gunicorn's grace of 20 s and a margin of 5 s fit into the grace period."""
-    from remediator.arbiter import GRACE_SECONDS
+    from remediator.web.gunicorn_arbiter import GRACE_SECONDS
 
     spec = only(helm3.render({}), "Deployment")["spec"]["template"]["spec"]
     (container,) = spec["containers"]
     program, seconds = container["lifecycle"]["preStop"]["exec"]["command"]
     assert program == "sleep"
     assert spec["terminationGracePeriodSeconds"] >= int(seconds) + GRACE_SECONDS + 5
+
+
+def test_the_relay_reads_its_url_from_a_secret(helm3: Helm3, tmp_path: Path) -> None:
+    """The flag names a file of the Secret's mount, and is not there without one."""
+    spec = only(helm3.render({"heartbeat": {"relay": {"existingSecret": "relay", "key": "hc"}}}), "Deployment")["spec"]
+    (container,) = spec["template"]["spec"]["containers"]
+    file = parse(serve, container["args"][1:], tmp_path)["relay_url_file"]
+    mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in spec["template"]["spec"]["volumes"]}
+    assert (file.name, volumes[mounts[str(file.parent)]]["secret"]["secretName"]) == ("hc", "relay")
+    (container,) = only(helm3.render({}), "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert not parse(serve, container["args"][1:], tmp_path)["relay_url_file"]
 
 
 def test_probes_ask_the_internal_port(helm3: Helm3, tmp_path: Path) -> None:
@@ -214,14 +262,69 @@ def test_probes_ask_the_internal_port(helm3: Helm3, tmp_path: Path) -> None:
     assert ports == {"webhook": 8080, "internal": 9090}
     parsed = parse(serve, container["args"][1:], tmp_path)
     listening = {"webhook": parsed["listen_address"], "internal": parsed["internal_listen_address"]}
-    assert listening == {name: f"0.0.0.0:{port}" for name, port in ports.items()}
+    assert listening == {name: f":{port}" for name, port in ports.items()}
+
+
+def test_no_address_of_one_family_is_pinned(helm3: Helm3) -> None:
+    """The Pods listen on every address of both families, and the Service has the families of the values, if any."""
+    objects = helm3.render(case("ipv6-values"))
+    (container,) = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    listening = [argument.partition("=")[2] for argument in container["args"] if "listen-address" in argument]
+    assert listening == [":8080", ":9090"]
+    service = only(objects, "Service")["spec"]
+    assert (service["ipFamilyPolicy"], service["ipFamilies"]) == ("SingleStack", ["IPv6"])
+    assert not {"ipFamilyPolicy", "ipFamilies"} & set(only(helm3.render({}), "Service")["spec"])
+
+
+def test_openshift_chooses_the_ids(helm: Helm) -> None:
+    """Without the three ids, which OpenShift sets itself, the rest of the Pod's security stays as it is."""
+    values = changed(case("openshift-values"), promotion=case("promotion-values")["promotion"])
+    objects = helm.render(values)
+    for template in (
+        only(objects, "Deployment")["spec"]["template"],
+        only(objects, "CronJob")["spec"]["jobTemplate"]["spec"]["template"],
+    ):
+        assert template["spec"]["securityContext"] == {
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        }
+
+
+def test_the_disk_of_a_pod_is_bounded_above_its_logs(helm3: Helm3) -> None:
+    """The limit is above the 50 MiB of logs that the kubelet keeps by default, for the logs count, too."""
+    promotion = {"enabled": True, "prometheusUrl": "http://prometheus:9090"}
+    objects = helm3.render({"promotion": promotion})
+    (container,) = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    (promoter,) = only(objects, "CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    for resources in (container["resources"], promoter["resources"]):
+        assert resources["requests"]["ephemeral-storage"] == "16Mi"
+        assert int(resources["limits"]["ephemeral-storage"].removesuffix("Mi")) >= 2 * 50
+
+
+def test_artifact_hub_is_told_the_truth() -> None:
+    """Images, changes and links in Chart.yaml are well-formed, and name this version and files that are there."""
+    chart = load_yaml((CHART / "Chart.yaml").read_text())
+    hub = {key.removeprefix("artifacthub.io/"): value for key, value in chart["annotations"].items()}
+    repository = load_yaml((CHART / "values.yaml").read_text())["image"]["repository"]
+    (image,) = load_yaml(hub["images"])
+    assert image["image"] == f"{repository}:{chart['appVersion']}"
+    changes = load_yaml(hub["changes"])
+    assert {change["kind"] for change in changes} <= {"added", "changed", "deprecated", "removed", "fixed", "security"}
+    links = [link["url"] for link in load_yaml(hub["links"])]
+    raw = chart["home"].replace("github.com", "raw.githubusercontent.com")
+    assert chart["icon"].startswith(f"{raw}/main/")
+    for url in (chart["icon"], *(link for link in links if "/main/" in link)):
+        assert (ROOT / url.partition("/main/")[2]).exists(), url
 
 
 def test_network_policy_names_ports_of_the_pod(helm3: Helm3) -> None:
     """The policy opens the container's ports whatever the Service calls them, DNS, and the API server's port."""
     policy = only(helm3.render(case("network-values")), "NetworkPolicy")["spec"]
     assert [rule["ports"][0]["port"] for rule in policy["ingress"]] == ["webhook", "internal"]
-    dns, api, own = policy["egress"]
+    prometheus, dns, api, own = policy["egress"]
+    assert prometheus == {
+        "to": [{"namespaceSelector": {}, "podSelector": {"matchLabels": {"app.kubernetes.io/name": "prometheus"}}}]
+    }
     assert {(port["port"], port["protocol"]) for port in dns["ports"]} == {(53, "UDP"), (53, "TCP")}
     assert [port["port"] for port in api["ports"]] == [6443]
     assert api["to"] == [{"ipBlock": {"cidr": "192.0.2.10/32"}}]
@@ -269,10 +372,17 @@ def test_packaged_chart_renders_the_same(helm: Helm, tmp_path: Path) -> None:
 
 def test_shipped_files_are_those_of_rules() -> None:
     """A chart can only read what is below its folder, so it has copies; `make chart-docs` renews them."""
+    shipped = {path.name: path for path in (ROOT / "rules").rglob("*.yaml") if "tests" not in path.parts}
     names = {path.name for path in (CHART / "files").iterdir() if path.is_file()}
-    assert names == {"alertmanager.yaml", "denis.rules.yaml", "remediations.yaml", "remediator.rules.yaml"}
+    assert names == {
+        "alertmanager.yaml",
+        "denis-queue-stuck.rules.yaml",
+        "denis.rules.yaml",
+        "remediations.yaml",
+        "remediator.rules.yaml",
+    }
     for name in names:
-        assert (CHART / "files" / name).read_bytes() == (ROOT / "rules" / name).read_bytes()
+        assert (CHART / "files" / name).read_bytes() == shipped[name].read_bytes()
 
 
 def test_readme_has_the_current_table_of_values() -> None:
@@ -285,16 +395,16 @@ def test_every_value_is_described() -> None:
     """Each key of values.yaml has a description of its own or belongs to one."""
     text = (CHART / "values.yaml").read_text()
     described = {path for path, _ in readme.documented(text)}
-    for path, value in walk(yaml.safe_load(text)):
+    for path, value in walk(load_yaml(text)):
         key = re.sub(r"\.\d+(?=\.|$).*", "", path.removeprefix("."))
         parents = {".".join(key.split(".")[:length]) for length in range(1, key.count(".") + 2)}
         assert isinstance(value, dict) or key == "" or described & parents, path
 
 
 def test_every_value_is_in_the_schema() -> None:
-    """Below the root, each mapping of values.yaml is closed in the schema, or says that it is open."""
+    """Below the root, each mapping of values.yaml is closed in the schema, or says what else may be in it."""
     schema = json.loads((CHART / "values.schema.json").read_text())
-    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    values = load_yaml((CHART / "values.yaml").read_text())
     assert schema["additionalProperties"] is False
     assert set(schema["properties"]) == {*values, "enabled"}
     for path, value in walk(values):
@@ -305,7 +415,7 @@ def test_every_value_is_in_the_schema() -> None:
             if node == {"type": "object"}:
                 break
         if isinstance(value, dict) and path and node.get("properties") and path != ".global":
-            assert node["additionalProperties"] is False, path
+            assert node["additionalProperties"] is False or node["additionalProperties"]["required"], path
 
 
 def test_a_string_in_quotes_survives(helm: Helm) -> None:
@@ -325,7 +435,7 @@ def test_chart_as_a_part_of_another(helm3: Helm3) -> None:
 
 def test_image_by_digest_or_tag_or_version(helm3: Helm3) -> None:
     """The digest wins over the tag, and the tag over the chart's appVersion."""
-    version = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
+    version = load_yaml((CHART / "Chart.yaml").read_text())["appVersion"]
     digest = f"sha256:{'0' * 64}"
     images: dict[str, Any] = {f":{version}": {}, ":2": {"tag": "2"}, f"@{digest}": {"tag": "2", "digest": digest}}
     for ending, image in images.items():

@@ -1,4 +1,4 @@
-"""What the chart's Role grants is what cluster.py asks for, and only where a remediation acts."""
+"""What the chart's Role grants is what kube/targets.py asks for, and only where a remediation acts."""
 
 import re
 from pathlib import Path
@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from remediator.cluster import FIELD_MANAGER, Cluster, Event
-from remediator.connection import Connection
-from remediator.embedded import EmbeddedCluster
-from remediator.embedded.kubeconfig import kubeconfig
-from tests.builders import DENIS, NOW
+from remediator.kube.connection import Connection
+from remediator.kube.targets import FIELD_MANAGER, Cluster, Event
+from remediator.sandbox import EmbeddedCluster
+from remediator.sandbox.kubeconfig import kubeconfig
 from tests.chart.cases import CASES, case
 from tests.chart.helm import ROOT, Helm3, Object, changed, of_kind, only
+from tests.support.builders import DENIS, NOW
 
 Right = tuple[str, str, str]
 
@@ -30,7 +30,7 @@ EVENT = Event(
 
 @pytest.fixture
 def asked_for(embedded: EmbeddedCluster, tmp_path: Path) -> set[Right]:
-    """Group, resource and verb of every request that cluster.py can send, as an API server takes them."""
+    """Group, resource and verb of every request that kube/targets.py can send, as an API server takes them."""
     (path := tmp_path / "kubeconfig").write_text(kubeconfig(embedded.url))
     cluster = Cluster(Connection(path))
     cluster.read(DENIS, autoscalers=True)
@@ -39,7 +39,7 @@ def asked_for(embedded: EmbeddedCluster, tmp_path: Path) -> set[Right]:
     rights = {right(verb, path) for verb, path, _ in embedded.requests}
     # Nothing that it can do is left out above: each of its methods, and each place where it makes a request.
     assert {name for name in vars(Cluster) if not name.startswith("_")} == {"read", "apply", "emit_event"}
-    assert (ROOT / "remediator" / "cluster.py").read_text().count("Request(") == len(rights)
+    assert (ROOT / "remediator" / "kube" / "targets.py").read_text().count("Request(") == len(rights)
     return rights
 
 
@@ -66,7 +66,7 @@ def named(rules: list[Object]) -> set[tuple[str, ...]]:
     return {(verb, *rule.get("resourceNames", [])) for rule in rules for verb in rule["verbs"]}
 
 
-def promoter(objects: list[Object]) -> str:
+def cron_account(objects: list[Object]) -> str:
     """The service account of the CronJob's Pods."""
     template = only(objects, "CronJob")["spec"]["jobTemplate"]["spec"]["template"]
     return str(template["spec"]["serviceAccountName"])
@@ -76,7 +76,7 @@ def test_the_promoter_shares_no_right_with_the_service(helm3: Helm3) -> None:
     """It has an account and a Role of its own in each namespace: the canary to patch, the workers only to see."""
     values = changed(case("tuned-rules-values"), remediations={"rollback": {"mode": "act"}})
     objects = helm3.render(changed(values, promotion=case("promotion-values")["promotion"]))
-    assert promoter(objects) != only(objects, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"]
+    assert cron_account(objects) != only(objects, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"]
     roles = [role for role in of_kind(objects, "Role") if role["metadata"]["name"].endswith("-promoter")]
     rights = {role["metadata"]["namespace"]: named(role["rules"]) for role in roles}
     assert rights == {"canary": {("get", "denis-web"), ("patch", "denis-web")}, "queue": {("get", "denis-jobs")}}
@@ -84,6 +84,17 @@ def test_the_promoter_shares_no_right_with_the_service(helm3: Helm3) -> None:
         ("apps", "deployments", "get"),
         ("apps", "deployments", "patch"),
     }
+
+
+def test_the_doctor_only_reads_and_people_impersonate_one_account(helm3: Helm3) -> None:
+    """The CronJob's account can see the targets; the right to impersonate is people's, and for the service alone."""
+    objects = helm3.render(case("doctor-values"))
+    roles = {role["metadata"]["name"]: role["rules"] for role in of_kind(objects, "Role")}
+    assert {verb for rule in roles["remediator-doctor"] for verb in rule["verbs"]} == {"get", "list"}
+    account = only(objects, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"]
+    assert named(roles["remediator-operator-impersonate"]) == {("impersonate", account)}
+    bindings = {one["metadata"]["name"]: one["subjects"] for one in of_kind(objects, "RoleBinding")}
+    assert bindings["remediator-operator-impersonate"] == case("doctor-values")["operator"]["subjects"]
 
 
 @pytest.mark.parametrize("right", [("", "pods/proxy", "get"), ("", "pods/portforward", "create")], ids=" ".join)
@@ -134,8 +145,11 @@ def test_nothing_is_granted_on_the_whole_cluster(helm3: Helm3, values: dict[str,
     account = only(objects, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"]
     for binding in of_kind(objects, "RoleBinding"):
         if binding["roleRef"]["kind"] == "Role":
-            owner = promoter(objects) if binding["roleRef"]["name"].endswith("-promoter") else account
-            assert [subject["name"] for subject in binding["subjects"]] == [owner]
+            own = binding["roleRef"]["name"].endswith(("-promoter", "-doctor"))
+            owners = [cron_account(objects) if own else account]
+            if binding["roleRef"]["name"].endswith("-impersonate"):
+                owners = [subject["name"] for subject in values["operator"]["subjects"]]
+            assert [subject["name"] for subject in binding["subjects"]] == owners
 
 
 def test_only_the_pods_get_a_token(helm3: Helm3) -> None:

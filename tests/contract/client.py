@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
 
-import yaml
+from tests.support.documents import load_yaml
 
 Object = dict[str, Any]
 
@@ -25,7 +25,6 @@ STRATEGIC = "application/strategic-merge-patch+json"
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY = "application/apply-patch+yaml"
-TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 SECONDS = 20
 
 
@@ -87,7 +86,7 @@ class Client:
     @classmethod
     def from_kubeconfig(cls, path: Path) -> Self:
         """A client for the current context of a kubeconfig."""
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        config = load_yaml(path.read_text(encoding="utf-8"))
         context = _named(config["contexts"], config["current-context"])["context"]
         cluster = _named(config["clusters"], context["cluster"])["cluster"]
         user = _named(config["users"], context["user"])["user"]

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from remediator.embedded import EmbeddedCluster
+from remediator.sandbox import EmbeddedCluster
 from tests.contract.client import Client
 from tests.contract.workload import Workload, manifest
-from tests.control_plane import ControlPlane
+from tests.support.control_plane import ControlPlane
 
 OTHER = os.environ.get("REMEDIATOR_CONTRACT_KUBECONFIG", "")
 

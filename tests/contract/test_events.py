@@ -62,7 +62,6 @@ def test_a_legacy_event_needs_little(denis: Workload, api: Client, core: str) ->
         ({"action": ""}, "action"),
         ({"reportingInstance": ""}, "reportingInstance"),
         ({"reportingComponent": ""}, "reportingComponent"),
-        ({"reportingComponent": "not qualified"}, "reportingComponent"),
         ({"message": "x" * 1025}, "message"),
     ],
 )
@@ -98,7 +97,6 @@ def test_the_time_of_an_event_has_six_digits(denis: Workload, api: Client, core:
         ({"action": ""}, "action"),
         ({"type": "Alarm"}, "type"),
         ({"reportingController": "", "type": "Warning"}, "reportingController"),
-        ({"deprecatedCount": 1}, "count"),
     ],
 )
 def test_the_new_group_is_strict(denis: Workload, api: Client, namespace: str, fields: Object, field: str) -> None:

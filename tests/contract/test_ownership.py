@@ -105,6 +105,25 @@ def test_replicas_through_scale_name_the_subresource(denis: Workload) -> None:
     assert "f:replicas" not in entry_of(after, "contract")["fieldsV1"]["f:spec"]
 
 
+def test_the_last_to_set_the_replicas_owns_them_alone(denis: Workload) -> None:
+    """The reflex's patch takes them from `kubectl scale`, and the next scaling from the reflex."""
+
+    def owners() -> list[tuple[str, str]]:
+        entries = denis.get().body["metadata"]["managedFields"]
+        owning = [one for one in entries if "f:replicas" in one["fieldsV1"].get("f:spec", {})]
+        return [(one["manager"], one.get("subresource", "")) for one in owning]
+
+    def scale(replicas: int) -> None:
+        denis.api.patch(f"{denis.path}/scale", {"spec": {"replicas": replicas}}, MERGE, fieldManager="kubectl")
+
+    scale(2)
+    assert owners() == [("kubectl", "scale")]
+    denis.patch({"spec": {"replicas": 4}}, fieldManager="remediator")
+    assert owners() == [("remediator", "")]
+    scale(8)
+    assert owners() == [("kubectl", "scale")]
+
+
 def test_without_a_name_the_manager_is_the_user_agent(denis: Workload) -> None:
     """The part of the User-Agent before the slash."""
     assert entry_of(denis.get().body, "contract")["operation"] == "Update"

@@ -1,6 +1,6 @@
 """Patches: what each type does to containers and their environment."""
 
-from tests.contract.client import APPLY, JSON_PATCH, MERGE, Client
+from tests.contract.client import MERGE, Client
 from tests.contract.workload import (
     FLAG,
     Workload,
@@ -90,13 +90,12 @@ def test_a_value_in_place_of_value_from_is_written(denis: Workload) -> None:
 
 
 def test_only_the_first_of_two_equal_names_is_changed(api: Client, namespace: str) -> None:
-    """A name that occurs twice is changed once, in the wrong place; creating it warns."""
+    """A name that occurs twice is changed once, in the wrong place."""
     workload = Workload(api=api, namespace=namespace)
     twice = manifest()
     env_of(twice).append({"name": FLAG, "value": "the one that counts"})
     made = api.post(workload.deployments, twice)
     assert made.code == 201
-    assert any(f'hides previous definition of \\"{FLAG}\\"' in warning for warning in made.warnings)
     values = [item.get("value") for item in env_of(workload.patch(flag("0")).body) if item["name"] == FLAG]
     assert values == ["0", "the one that counts"]
 
@@ -124,22 +123,6 @@ def test_a_directive_orders_the_entries(denis: Workload) -> None:
     assert names_of(denis.patch(body).body) == ["OTHER", FLAG, "EMPTY", "POD"]
 
 
-def test_a_json_patch_is_all_or_nothing(denis: Workload) -> None:
-    """One operation that cannot be done undoes the others."""
-    good = {"op": "replace", "path": "/spec/replicas", "value": 3}
-    bad = {"op": "add", "path": "/metadata/nowhere/deep", "value": "x"}
-    refused = denis.patch([good, bad], JSON_PATCH)
-    assert (refused.code, refused.reason) == (422, "Invalid")
-    assert denis.get().body["spec"]["replicas"] == 0
-
-
-def test_a_json_patch_escapes_slashes(denis: Workload) -> None:
-    """`~1` is a slash in a key."""
-    path = "/metadata/annotations/remediator.denis.run~1ledger"
-    after = denis.patch([{"op": "add", "path": path, "value": "[]"}], JSON_PATCH).body
-    assert after["metadata"]["annotations"]["remediator.denis.run/ledger"] == "[]"
-
-
 def test_a_patch_of_nothing_that_exists_is_not_found(denis: Workload) -> None:
     """Patches never create."""
     refused = denis.api.patch(f"{denis.deployments}/nobody", flag("0"))
@@ -152,13 +135,6 @@ def test_plain_json_is_no_patch(denis: Workload) -> None:
     """The type of a patch has to be said."""
     refused = denis.patch(flag("0"), "application/json")
     assert (refused.code, refused.reason) == (415, "UnsupportedMediaType")
-
-
-def test_a_server_side_apply_needs_a_manager(denis: Workload) -> None:
-    """Without `fieldManager` it is refused before anything else."""
-    refused = denis.patch({"apiVersion": "apps/v1", "kind": "Deployment"}, APPLY)
-    assert refused.code == 422
-    assert refused.causes == [("fieldManager", "FieldValueRequired")]
 
 
 def test_a_patch_that_is_no_json_is_a_bad_request(denis: Workload) -> None:

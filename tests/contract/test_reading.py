@@ -1,8 +1,8 @@
-"""Reading: objects, lists, selectors, watches, tables, and what is not there."""
+"""Reading: objects, lists, selectors, watches, and what is not there."""
 
 import pytest
 
-from tests.contract.client import TABLE, Client
+from tests.contract.client import Client
 from tests.contract.workload import Workload, annotation, manifest
 
 
@@ -78,9 +78,9 @@ def test_a_list_can_be_narrowed(denis: Workload, api: Client, query: dict[str, s
     assert int(found.version) > 0
 
 
-@pytest.mark.parametrize("query", [{"fieldSelector": "spec.nonsense=1"}, {"labelSelector": "a==="}, {"limit": "many"}])
+@pytest.mark.parametrize("query", [{"fieldSelector": "spec.nonsense=1"}, {"labelSelector": "a==="}])
 def test_a_malformed_question_is_a_bad_request(denis: Workload, query: dict[str, str]) -> None:
-    """Selectors and limits are checked."""
+    """Selectors are checked."""
     assert denis.api.get(denis.deployments, **query).code == 400
 
 
@@ -110,23 +110,6 @@ def test_a_watch_ends_in_time(denis: Workload) -> None:
     """`timeoutSeconds` is kept."""
     start = denis.settled().version
     assert list(denis.api.watch(denis.deployments, resourceVersion=start, timeoutSeconds="1")) == []
-
-
-def test_a_version_from_the_future_is_waited_for_in_vain(denis: Workload, api: Client) -> None:
-    """A read that must be newer than everything is 504, not an old object."""
-    refused = api.get(denis.path, resourceVersion="99999999")
-    assert (refused.code, refused.reason) == (504, "Timeout")
-
-
-def test_a_table_has_the_columns_that_kubectl_shows(denis: Workload) -> None:
-    """Server-side printing, with the metadata of each row's object."""
-    table = denis.api.get(denis.deployments, accept=TABLE).body
-    assert table["kind"] == "Table"
-    names = [column["name"] for column in table["columnDefinitions"]]
-    assert names[:5] == ["Name", "Ready", "Up-to-date", "Available", "Age"]
-    row = table["rows"][0]
-    assert row["cells"][:4] == ["denis", "0/0", 0, 0]
-    assert row["object"]["kind"] == "PartialObjectMetadata"
 
 
 def test_autoscalers_can_be_listed(api: Client, namespace: str) -> None:

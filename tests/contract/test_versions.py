@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.client import JSON_PATCH, MERGE, STRATEGIC, Answer, Client
+from tests.contract.client import MERGE, STRATEGIC, Answer, Client
 from tests.contract.workload import Workload, annotation, env_of, flag, manifest, value_of
 
 
@@ -37,26 +37,6 @@ def test_a_patch_with_a_stale_version_is_a_conflict(denis: Workload, kind: str) 
     )
     assert refused.body["details"] == {"name": "denis", "group": "apps", "kind": "deployments"}
     assert "second" not in denis.get().body["metadata"]["annotations"]
-
-
-def test_a_json_patch_can_carry_the_version(denis: Workload) -> None:
-    """Replacing the version by the current one holds, by a stale one is a conflict."""
-    current = denis.get().version
-
-    def patch(version: str) -> Answer:
-        replace = {"op": "replace", "path": "/metadata/resourceVersion", "value": version}
-        label = {"op": "add", "path": "/metadata/labels/acted", "value": version}
-        return denis.patch([replace, label], JSON_PATCH)
-
-    assert patch(current).code == 200
-    assert patch(current).code == 409
-
-
-def test_a_json_patch_test_that_fails_is_invalid(denis: Workload) -> None:
-    """A false `test` is 422, not 409: the client cannot tell it from a malformed patch."""
-    operation = {"op": "test", "path": "/metadata/resourceVersion", "value": "1"}
-    refused = denis.patch([operation], JSON_PATCH)
-    assert (refused.code, refused.reason) == (422, "Invalid")
 
 
 @pytest.mark.parametrize("version", ["", None, "0"])

@@ -13,10 +13,10 @@ from demo import shipped
 from demo.denis import Denis, Scenario
 from demo.stack import Alertmanager, Deployments, Prometheus, Remediator
 from demo.waiting import until
-from remediator.embedded import EmbeddedCluster
+from remediator.sandbox import EmbeddedCluster
 from tests.acceptance.stack import HEALTHY, PACE, SECONDS
-from tests.components import component
 from tests.dashboard.watched import Story, Watched
+from tests.support.components import component
 
 BAD = Scenario(success_rate=0.7, canary_error_rate=0.8, inflow=360.0)
 """The canary fails, and the queue grows faster than 6 workers empty it."""

@@ -10,6 +10,7 @@ import type {
 } from './node_modules/@grafana/schema/dist/types/raw/dashboard/x/types.gen';
 import type * as stat from './node_modules/@grafana/schema/dist/types/raw/composable/stat/panelcfg/x/types.gen';
 import type * as stateTimeline from './node_modules/@grafana/schema/dist/types/raw/composable/statetimeline/panelcfg/x/types.gen';
+import type * as table from './node_modules/@grafana/schema/dist/types/raw/composable/table/panelcfg/x/types.gen';
 import type * as timeSeries from './node_modules/@grafana/schema/dist/types/raw/composable/timeseries/panelcfg/x/types.gen';
 
 interface Target {
@@ -19,6 +20,7 @@ interface Target {
   legendFormat: string;
   range: boolean;
   instant: boolean;
+  format?: 'table';
 }
 
 interface Link {
@@ -57,6 +59,7 @@ type Shape = Omit<Dashboard, 'panels' | 'annotations'> & {
   panels: Array<
     | (Omit<RowPanel, 'type'> & { type: 'row' })
     | Of<'stat', stat.Options, never>
+    | Of<'table', table.Options, table.FieldConfig>
     | Of<'timeseries', timeSeries.Options, timeSeries.FieldConfig>
     | Of<'state-timeline', stateTimeline.Options, stateTimeline.FieldConfig>
   >;

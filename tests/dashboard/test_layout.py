@@ -4,16 +4,16 @@ import itertools
 import re
 
 import pytest
-import yaml
 from prometheus_client import CollectorRegistry
 
-from remediator.metrics import Metrics
-from remediator.reasons import Reason
+from remediator.core.reasons import Reason
+from remediator.reflex.metrics import Metrics
 from tests.chart.helm import walk
 from tests.dashboard.dashboard import PATH, QUERIES, ROOT, Json, Query, annotations, dashboard, panel, panels
+from tests.support.documents import load_yaml
 
 UNITS = {"percent", "percentunit", "short", "s", "reqps", "dateTimeFromNow"}
-KINDS = {"stat", "timeseries", "state-timeline"}
+KINDS = {"stat", "table", "timeseries", "state-timeline"}
 THRESHOLDS = {
     "Success rate": "DenisMaterializerSuccessRateLow",
     "Error rate": "DenisErrorRateHigh",
@@ -117,7 +117,7 @@ def test_an_annotation_says_the_same_to_every_grafana() -> None:
 @pytest.mark.parametrize(("title", "alertname"), THRESHOLDS.items())
 def test_thresholds_are_those_of_the_alerts(title: str, alertname: str) -> None:
     """The line is where the shipped alert fires, it is drawn, and the red side is the bad one."""
-    groups = yaml.safe_load((ROOT / "rules" / "denis.rules.yaml").read_text())["groups"]
+    groups = load_yaml((ROOT / "rules" / "denis.rules.yaml").read_text())["groups"]
     (expr,) = (rule["expr"] for group in groups for rule in group["rules"] if rule.get("alert") == alertname)
     comparison, number = expr.split()[-2:]
     defaults = panel(title)["fieldConfig"]["defaults"]

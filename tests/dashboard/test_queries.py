@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.components import component
 from tests.dashboard.conftest import EFFECTS
 from tests.dashboard.dashboard import QUERIES, Query, annotations, dashboard
 from tests.dashboard.watched import Watched
+from tests.support.components import component
 
 VIEWS = ("chosen by name", "all clusters", "no label cluster")
 each_query = pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.place)

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.components import node_modules
 from tests.dashboard.dashboard import Json, dashboard
+from tests.support.components import node_modules
 
 HERE = Path(__file__).parent
 OPTIONS = [

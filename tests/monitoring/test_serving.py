@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remediator.monitoring.serving import check_service
-from tests.builders import rollback
+from remediator.monitoring.remediator_api import check_service
+from tests.support.builders import rollback
 
 STATUS: dict[str, Any] = {
     "status": "success",
@@ -42,6 +42,50 @@ def test_a_service_that_would_act() -> None:
     assert (check.passed, check.found) == (
         True,
         "Remediator 0.1.0 has rollback, would act on it, and cools down for 30m",
+    )
+
+
+@pytest.mark.parametrize(("accepted", "passed"), [(True, True), (None, True), (False, False)])
+def test_a_service_whose_act_is_refused(accepted: bool | None, passed: bool) -> None:
+    """What the API server said of its last dry run counts; where that is not known, nothing is concluded."""
+    status = copy.deepcopy(STATUS)
+    actable = {"accepted": accepted, "problem": "patch: forbidden"}
+    status["data"]["config"]["remediations"][0]["actable"] = actable
+    check = check_service(status, rollback(), "eu-1")
+    assert (check.passed, "patch: forbidden" in check.found) == (passed, not passed)
+
+
+@pytest.mark.parametrize(
+    ("now", "passed", "found"),
+    [
+        (
+            {"reason": "Applied", "message": "10 % -> 0 %"},
+            True,
+            "has rollback, would act on it, and cools down for 30m",
+        ),
+        ({"reason": "AlreadySafe", "message": "at 0 %"}, True, "would act on it, and cools down"),
+        (
+            {"reason": "CoolingDown", "message": "another 29m"},
+            False,
+            "would act on it, but for CoolingDown: another 29m",
+        ),
+        ({"reason": "Paused", "message": "by ada"}, False, "would act on it, but for Paused: by ada"),
+        ({"reason": "NewerReason", "message": None}, False, "would act on it, but for NewerReason: None"),
+        (None, True, "would act on it, and cools down"),
+    ],
+)
+def test_a_service_that_would_withhold_it_now(now: Any, passed: bool, found: str) -> None:
+    """What the service says it would do this moment is no tick where it would not act, as in a cooldown."""
+    status = copy.deepcopy(STATUS)
+    status["data"]["config"]["remediations"][0]["now"] = now
+    check = check_service(status, rollback(), "eu-1")
+
+    assert check.passed is passed
+    assert found in check.found
+    told = check_service(status, rollback(), "eu-1", "it cools down for another 29m")
+    assert (told.passed, told.found.partition(", and ")[2]) == (
+        True,
+        "would act on it, but for this: it cools down for another 29m",
     )
 
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from remediator.checks import Check
+from remediator.core.checks import Check
 from remediator.monitoring.prometheus import Prometheus
+from remediator.monitoring.questions import alert_labels, check_alertmanagers, check_rules, check_signals
 from remediator.monitoring.signals import Scope
-from remediator.monitoring.watching import check_alertmanagers, check_rules, check_signals
-from tests.builders import DENIS, policy
 from tests.monitoring.watching_prometheus import ALERTS, WatchingPrometheus, rule
+from tests.support.builders import DENIS, policy
 
 SCOPE = Scope(policy=policy(), target=DENIS)
 
@@ -69,6 +69,43 @@ def test_signals_that_would_keep_an_alert_quiet(
     assert [check.found for check in signals(prometheus).values() if check.passed is False] == [found]
 
 
+RATIOS, PERCENTAGES = (f"the rates are {unit}, and no pod contradicts it" for unit in ("ratios", "percentages"))
+NO_UNIT = "denis:hundred_percent is not 1 or 100, so no rate can be read"
+
+
+@pytest.mark.parametrize(
+    ("units", "found"),
+    [
+        ({"denis/denis": 1, "denis-staging/denis": 100}, RATIOS),
+        ({"denis-staging/denis": 100, "denis/denis": 1}, RATIOS),
+        ({"denis-staging/denis": 1, "denis/denis": 100}, PERCENTAGES),
+        ({"denis-staging/denis": 1, "denis-test/denis": 1, "denis/denis": 100}, PERCENTAGES),
+        ({"denis/denis": 1, "denis/other": 100}, RATIOS),
+        ({"denis/denis": 1, "denis-staging/denis": 7}, RATIOS),
+        ({"denis/denis": 7, "denis-staging/denis": 1}, NO_UNIT),
+        ({"denis-staging/denis": 1, "denis-test/denis": 1}, NO_UNIT),
+    ],
+    ids=[
+        "ours-first",
+        "ours-last",
+        "other-unit",
+        "three",
+        "same-namespace",
+        "theirs-is-odd",
+        "ours-is-odd",
+        "ours-is-missing",
+    ],
+)
+def test_the_unit_is_that_of_our_own_release(
+    prometheus: WatchingPrometheus, units: dict[str, float], found: str
+) -> None:
+    """Of the units of several releases the canary's own one counts, and none of the others stands in for it."""
+    prometheus.units = units
+    check = signals(prometheus)["unit"]
+
+    assert (check.passed, check.found) == (found != NO_UNIT, found)
+
+
 @pytest.mark.parametrize(("age", "passed"), [(119.0, True), (120.0, False), (-3.0, True)])
 def test_signals_that_are_old(prometheus: WatchingPrometheus, age: float, passed: object) -> None:
     """Two minutes after its last sample a signal is not fresh any more; a clock that is ahead does no harm."""
@@ -94,7 +131,18 @@ def test_rules_as_they_should_be(prometheus: WatchingPrometheus) -> None:
 
     assert {name: (check.passed, check.found) for name, check in rules(prometheus, ALERTS).items()} == {
         "DenisErrorRateHigh": (True, "denis:error_rate:avg_ratio > 0.05, for 2m"),
-        "DenisMaterializerSuccessRateLow": (True, "x < 0.9, for 2m"),
+        **dict.fromkeys(ALERTS[1:], (True, "x < 0.9, for 2m")),
+    }
+
+
+def test_rules_of_another_release(prometheus: WatchingPrometheus) -> None:
+    """Where rules name canaries, those that name another are not ours, whatever their state."""
+    ours, theirs = (f'x{{canary="{namespace}/denis"}} > 1' for namespace in ("denis", "denis-staging"))
+    prometheus.rules = [rule(ALERTS[0], theirs, state="firing"), rule(ALERTS[0], ours), rule(ALERTS[1], "x < 0.9")]
+
+    assert {name: (check.passed, check.found) for name, check in rules(prometheus, ALERTS[:2]).items()} == {
+        ALERTS[0]: (True, f"{ours}, for 2m"),
+        ALERTS[1]: (True, "x < 0.9, for 2m"),
     }
 
 
@@ -129,7 +177,34 @@ def test_without_any_rule(prometheus: WatchingPrometheus) -> None:
 def test_whom_prometheus_tells(prometheus: WatchingPrometheus) -> None:
     """Alerts that no Alertmanager gets are posted to nobody; credentials in an address are not shown."""
     prometheus.alertmanagers = ["http://u:s3cret@alertmanager:9093/api/v2/alerts"]
-    told = check_alertmanagers(Prometheus(prometheus.url).alertmanagers())
-    assert (told.passed, told.found) == (True, "Prometheus tells alertmanager:9093/api/v2/alerts")
+    told = check_alertmanagers(Prometheus(prometheus.url))
+    assert (told.passed, told.found) == (True, "Prometheus sends to alertmanager:9093/api/v2/alerts")
 
-    assert check_alertmanagers(()).found == "Prometheus knows no Alertmanager"
+    empty: list[list[str] | None] = [[], None]
+    for none in empty:
+        prometheus.alertmanagers = none
+        assert check_alertmanagers(Prometheus(prometheus.url)).found == "Prometheus knows no Alertmanager"
+
+
+def test_the_labels_of_an_alert(prometheus: WatchingPrometheus) -> None:
+    """An alert has its rule's labels and those of the series it compares; what nobody says is not known."""
+    prometheus.rules = [rule(ALERTS[0], 'denis:error_rate:avg_ratio{x="y"} > 0.05', labels={"team": "{{ $labels.x }}"})]
+    prometheus.rules.append(rule(ALERTS[1], "max(error_rate) > 1", labels={"severity": "critical"}))
+    client = Prometheus(prometheus.url)
+    compared, computed = alert_labels(client, SCOPE, client.alert_rules())
+    prometheus.values["error_rate"] = []
+    gone, _ = alert_labels(client, SCOPE, client.alert_rules())
+
+    series = {"job": "denis", "namespace": "denis", "instance": "denis-0"}
+    assert compared == {"alertname": ALERTS[0], **series, "team": None}
+    assert computed == {"alertname": ALERTS[1], "job": None, "namespace": "denis", "severity": "critical"}
+    assert gone == {"alertname": ALERTS[0], "job": None, "namespace": "denis", "team": None}
+
+
+def test_a_prometheus_that_does_not_say_whom_it_tells(prometheus: WatchingPrometheus) -> None:
+    """Mimir and VictoriaMetrics have no such path: not known, and the other checks are made."""
+    prometheus.answers["/api/v1/alertmanagers"] = (404, b"")
+    told = check_alertmanagers(Prometheus(prometheus.url))
+
+    assert told.passed is None
+    assert "asked for its Alertmanagers: 404" in told.found

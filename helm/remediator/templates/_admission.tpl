@@ -5,13 +5,14 @@
   manager     its field manager
   meaning     in words, what it may write on its targets together with a new record in the ledger
   targets     the Deployments that it may change, as namespace/name
+  known       the Deployments that it may create Events about
   containers  by target, its container whose flags may be set
   steps       by target, a list of {from, to}: which flags may become which; an empty `from` stands for any flags
   step        the steps in words
   raises      whether a step may give the canary more traffic: then each write is a step, the kill switch
               stops it, and what the reflex has recorded stays as it is
   scales      the ways in which replicas may grow, as CEL
-  events      whether it may create Events about its targets */}}
+  events      whether it may create Events at all */}}
 {{- define "remediator.admissionPolicy" -}}
 {{- $account := printf "system:serviceaccount:%s:%s" .context.Release.Namespace .account }}
 {{- $labels := include "remediator.labels" .context | nindent 4 }}
@@ -26,12 +27,17 @@ metadata:
     {{- $labels }}
 spec:
   failurePolicy: Fail
+  # The API server fills in what is left out here, and a GitOps tool would take that for drift. So nothing is left out.
   matchConstraints:
+    matchPolicy: Equivalent
+    namespaceSelector: {}
+    objectSelector: {}
     resourceRules:
     - apiGroups: ["*"]
       apiVersions: ["*"]
       operations: ["*"]
       resources: ["*/*"]
+      scope: "*"
   matchConditions:
   - name: only-this-service-account
     expression: request.userInfo.username == '{{ $account }}'
@@ -107,7 +113,7 @@ spec:
       !variables.event || (has(object.regarding) && has(object.regarding.kind) && object.regarding.kind == 'Deployment'
       && has(object.regarding.namespace) && has(object.regarding.name)
       && object.regarding.namespace == request.namespace
-      && (object.regarding.namespace + '/' + object.regarding.name) in {{ toJson .targets }})
+      && (object.regarding.namespace + '/' + object.regarding.name) in {{ toJson .known }})
   {{- else }}
   - message: this service account may only change its targets
     reason: Forbidden

@@ -50,9 +50,18 @@
   {{- if .enabled -}}
     {{- if not .prometheusUrl }}{{ fail "promotion.prometheusUrl: is needed with promotion.enabled, for nothing is promoted in the dark: the URL of the Prometheus that evaluates the rules, as in http://prometheus-operated.monitoring.svc:9090" }}{{ end -}}
     {{- if not (include "remediator.steps" $ | fromYaml).steps }}{{ fail "promotion.enabled: phases names no step with one after it, so nothing would ever be promoted" }}{{ end -}}
-    {{- if ne $values.remediations.rollback.mode "act" }}{{ fail "promotion.enabled: remediations.rollback.mode is observe, so nothing would take back what is raised without a person; set it to act" }}{{ end -}}
+    {{- if ne (dig "rollback" "mode" "gone" $values.remediations) "act" }}{{ fail "promotion.enabled: remediations.rollback.mode is observe, or the remediation gone, so nothing would take back what is raised without a person; set it to act" }}{{ end -}}
     {{- if eq (include "remediator.serviceAccountName" $) (include "remediator.promoterName" $) }}{{ fail "serviceAccount.name: is the name of the promoter's service account; choose another" }}{{ end -}}
   {{- end -}}
+{{- end -}}
+{{- /* Matchers of one's own on the namespace say themselves which alerts they want. */ -}}
+{{- $asked := regexMatch "\"namespace[=!]" (concat (dig "rollback" "matchers" list $values.remediations) (dig "scale-workers" "matchers" list $values.remediations) | toJson) -}}
+{{- with $values.rules.alertLabels.namespace -}}
+  {{- if and (not $asked) (ne . $values.targets.denis.namespace) }}{{ fail (printf "rules.alertLabels.namespace: is %q, but targets.denis.namespace is %q: no alert of the rules would be answered" . $values.targets.denis.namespace) }}{{ end -}}
+{{- end -}}
+{{- range regexFindAll "(^|, ?)namespace(=~|!~|!=|=)\"[^\"]*\"" $values.rules.selector -1 -}}
+  {{- $namespace := $values.targets.denis.namespace -}}
+  {{- if not (or $asked (include "remediator.matches" (list (regexReplaceAll "^, ?" . "") $namespace))) }}{{ fail (printf "rules.selector: leaves out the namespace %s of targets.denis, so no alert of the rules would be answered: change one of them" $namespace) }}{{ end -}}
 {{- end -}}
 {{- include "remediator.checkCluster" . -}}
 {{- end -}}

@@ -15,7 +15,8 @@ the alert's runbook; an alert without a graph is an error, for a line in the wro
   {{- end -}}
 {{- end -}}
 {{- range keys .Values.rules.alerts -}}
-  {{- if not (has . $found) }}{{ fail (printf "%s: no graph of %s" $file .) }}{{ end -}}
+  {{- /* An alert that can be switched off shares the graph of the one that cannot. */}}
+  {{- if not (or (has . $found) (hasKey (get $.Values.rules.alerts .) "enabled")) }}{{ fail (printf "%s: no graph of %s" $file .) }}{{ end -}}
 {{- end -}}
 {{- toPrettyJson $dashboard -}}
 {{- end -}}

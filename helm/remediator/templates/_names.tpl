@@ -36,6 +36,15 @@ keeps `a-b` in `c` and `b` in `c-a` apart, and what was cut off. */}}
 {{- printf "%s-promoter" (include "remediator.fullname" . | trunc 43 | trimSuffix "-") -}}
 {{- end -}}
 
+{{- define "remediator.doctorName" -}}
+{{- printf "%s-doctor" (include "remediator.fullname" . | trunc 43 | trimSuffix "-") -}}
+{{- end -}}
+
+{{- define "remediator.doctorLabels" -}}
+app.kubernetes.io/name: {{ include "remediator.name" . | trunc 54 | trimSuffix "-" }}-doctor
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
 {{/* The name of the promoter's rights in a namespace: (list context namespace). */}}
 {{- define "remediator.promoterNameIn" -}}
 {{- $context := index . 0 -}}

@@ -2,19 +2,27 @@
 
 import click
 
-from remediator.cli.canary.history import history
-from remediator.cli.canary.preflight import preflight
-from remediator.cli.canary.promote import promote
-from remediator.cli.canary.rollback import rollback
-from remediator.cli.canary.set import set_command
-from remediator.cli.canary.status import status
-from remediator.cli.canary.verify import verify
+from remediator.cli.lazy_group import Lazy, LazyGroup
+
+COMMANDS = {
+    "history": Lazy(place="remediator.cli.canary.history:history", summary="Show what was done, by whom and why."),
+    "preflight": Lazy(
+        place="remediator.cli.canary.preflight:preflight", summary="Check what must be true before raising."
+    ),
+    "promote": Lazy(
+        place="remediator.cli.canary.promote:promote", summary="Take the next step, if the verdict is promote."
+    ),
+    "rollback": Lazy(place="remediator.cli.canary.rollback:rollback", summary="Take the canary to 0 %, now."),
+    "set": Lazy(
+        place="remediator.cli.canary.set:set_command", summary="Give the canary 0, 1, 10, 50 or 100 % of the traffic."
+    ),
+    "status": Lazy(
+        place="remediator.cli.canary.status:status", summary="Show where the canary is, and whether it may go on."
+    ),
+    "verify": Lazy(place="remediator.cli.canary.verify:verify", summary="Check that the canary runs as it is set."),
+}
 
 
-@click.group()
+@click.group(cls=LazyGroup, lazy=COMMANDS)
 def canary() -> None:
     """Set, watch, promote and roll back the canary."""
-
-
-for command in (history, preflight, promote, rollback, set_command, status, verify):
-    canary.add_command(command)

@@ -1,27 +1,25 @@
-"""How `set`, `rollback` and `promote` set the percentage: look, ask, write once, wait, and tell what is true."""
+"""How `set` and `promote` set the percentage: look, ask, write once, wait, and say what is true."""
 
-import difflib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 import click
 
 from remediator.canary.changes import Change, set_percentage
-from remediator.canary.obstacles import Alarm, Obstacle, obstacles
-from remediator.canary.setting import raises, read_setting
-from remediator.cli.errors import Withheld
+from remediator.canary.checks import refusals
+from remediator.canary.flags import differing, raises, read_setting
+from remediator.cli.canary.answers import show_dry_run, spell_nothing_to_do
+from remediator.cli.exits import Withheld
 from remediator.cli.interruption import interruptible
-from remediator.cli.output import printable, say
+from remediator.cli.output import say
 from remediator.cli.progress import follow
-from remediator.cli.site import Site
-from remediator.ledger import spell_change
-from remediator.policy import Target
-from remediator.workload import Workload
-
-EMERGENCY_SECONDS = 60.0
-"""How long an emergency is tried again while the API server does not answer."""
+from remediator.cli.session import Site
+from remediator.core.checks import Check
+from remediator.core.policy import Target
+from remediator.core.workload import Workload
+from remediator.monitoring.evidence import Alerts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,17 +33,26 @@ class Order:
     yes: bool = False
     wait: bool = True
     timeout: timedelta = timedelta(minutes=10)
-    emergency: bool = False
-    """Do not ask, do not look for obstacles, and try for longer."""
     unattended: bool = False
     """Nobody is there: leave what people have set."""
 
 
-Ask = Callable[[], Alarm | None]
-"""Whether an alert fires that would take the canary back; asked only where it matters."""
+Ask = Callable[[], Alerts | None]
+"""The alerts that fire and would take the canary back, None where nobody is asked; called only where it matters."""
+
+Cautions = Callable[[], Sequence[str]]
+"""What speaks for waiting with a raise, in short; asked only where the canary is raised."""
 
 
-def change(site: Site, target: Target, order: Order, ask: Ask, judged: Workload | None = None) -> None:
+def change(
+    site: Site,
+    target: Target,
+    order: Order,
+    ask: Ask,
+    *,
+    judged: Workload | None = None,
+    cautions: Cautions = tuple,
+) -> None:
     """Set the percentage. Raises Withheld, Failed.
 
     `judged` is the canary that the order was given for, where that was before; a change since then stops it.
@@ -54,112 +61,87 @@ def change(site: Site, target: Target, order: Order, ask: Ask, judged: Workload 
     if profile is None:
         known = ", ".join(map(str, sorted(site.policy.profiles)))
         raise click.UsageError(f"the file has no profile for {order.percentage} %; it has {known}")
-    _Setting(site, target, order, profile, ask).run(judged)
+    _Setting(site, target, order, profile, ask, cautions).run(judged)
 
 
 class _Setting:
     """One order on its way."""
 
-    def __init__(self, site: Site, target: Target, order: Order, profile: Mapping[str, str], ask: Ask) -> None:
+    def __init__(
+        self, site: Site, target: Target, order: Order, profile: Mapping[str, str], ask: Ask, cautions: Cautions
+    ) -> None:
+        self._cautions = cautions
         self._site, self._target, self._order, self._profile, self._ask = site, target, order, profile, ask
-        within = 1.0 if order.emergency else 3.0
-        self._steering = site.steering(target, within=within, unattended=order.unattended)
+        self._steering = site.steering(target, unattended=order.unattended)
         self._accepted: tuple[str, ...] = ()
-        """The words of the obstacles that the person passes over."""
+        """The words of the checks that the person overrides."""
 
     def run(self, judged: Workload | None) -> None:
         """From the look to the last pod."""
         order = self._order
-        if order.emergency:
-            self._write(None)
-            return
         seen = judged or self._steering.read()
         if raises(seen, self._profile):
             against = self._against(seen, alarm=self._ask())
             if against and not order.override:
                 raise Withheld(self._spell_refusal(seen, against))
-            self._accepted = tuple(obstacle.word for obstacle in against)
-            if not (order.yes or order.dry_run) and sys.stdin is not None and sys.stdin.isatty():
+            self._accepted = tuple(check.word for check in against)
+            if cautions := "; ".join(self._cautions()):
+                say(f"{self._target.name}: {self._spell_raise(seen)}: {cautions}", err=True)
+            if not (order.yes or order.dry_run):
                 self._confirm(seen, against)
         self._write(seen)
 
-    def _against(self, canary: Workload, alarm: Alarm | None) -> tuple[Obstacle, ...]:
+    def _against(self, canary: Workload, alarm: Alerts | None) -> tuple[Check, ...]:
         site, now = self._site, self._site.connection.now()
-        rollbacks = site.policy.rollbacks(self._target)
-        return obstacles(canary, site.read_workers(), rollbacks, self._profile, alarm, now)
+        return refusals(canary, site.read_workers(), self._target, site.policy, self._profile, alarm, now)
 
-    def _confirm(self, seen: Workload, against: tuple[Obstacle, ...]) -> None:
-        for obstacle in against:
-            say(f"overriding {obstacle.word}: {obstacle.message}", err=True)
+    def _spell_raise(self, canary: Workload) -> str:
+        return f"{read_setting(canary, self._site.policy.profiles)} -> {self._order.percentage} %"
+
+    def _confirm(self, seen: Workload, against: tuple[Check, ...]) -> None:
+        if sys.stdin is None or not sys.stdin.isatty():
+            asked = f"{self._target.name}: {self._spell_raise(seen)} was not written"
+            raise click.UsageError(f"{asked}: raising is asked for, and there is no terminal to ask at; give --yes")
+        for check in against:
+            say(f"overriding {check.word}: {check.found}", err=True)
         now = read_setting(seen, self._site.policy.profiles)
         click.confirm(f"Raise {self._target.name} from {now} to {self._order.percentage} %?", abort=True, err=True)
         # A question can stand for long: what has come up since was not in it.
         self._refuse_more(seen, self._against(seen, alarm=self._ask()))
 
-    def _refuse_more(self, canary: Workload, against: tuple[Obstacle, ...]) -> None:
-        more = tuple(obstacle for obstacle in against if obstacle.word not in self._accepted)
+    def _refuse_more(self, canary: Workload, against: tuple[Check, ...]) -> None:
+        more = tuple(check for check in against if check.word not in self._accepted)
         if more:
             raise Withheld(self._spell_refusal(canary, more))
 
-    def _spell_refusal(self, canary: Workload, against: tuple[Obstacle, ...]) -> str:
+    def _spell_refusal(self, canary: Workload, against: tuple[Check, ...]) -> str:
         now = read_setting(canary, self._site.policy.profiles)
         lines = [f"not raised to {self._order.percentage} %; the canary stays at {now}"]
-        lines += [f"  {obstacle.word}: {obstacle.message} ({obstacle.remedy})" for obstacle in against]
+        lines += [f"  {check.word}: {check.found} ({check.remedy})" for check in against]
         return "\n".join([*lines, 'if you know better: --override --reason="..."; it will be recorded'])
 
     def _plan(self, canary: Workload) -> Change | None:
         """What is to be written on what is there at this moment."""
-        if not self._order.emergency and raises(canary, self._profile):
-            rollbacks, now = self._site.policy.rollbacks(self._target), self._site.connection.now()
-            self._refuse_more(canary, obstacles(canary, (), rollbacks, self._profile, None, now))
+        if raises(canary, self._profile):
+            policy, now = self._site.policy, self._site.connection.now()
+            self._refuse_more(canary, refusals(canary, (), self._target, policy, self._profile, None, now))
         return set_percentage(canary, self._profile, self._accepted)
 
-    def _write(self, seen: Workload | None) -> None:
+    def _write(self, seen: Workload) -> None:
         order, name = self._order, self._target.name
         with interruptible(self._steering):
-            written = self._steering.write(
-                self._plan,
-                reason=order.reason,
-                seen=seen,
-                within=EMERGENCY_SECONDS if order.emergency else 10.0,
-                dry_run=order.dry_run,
-            )
+            written = self._steering.write(self._plan, reason=order.reason, seen=seen, dry_run=order.dry_run)
         if written.entry is None:
-            say(f"{name} is at {order.percentage} % already; nothing to do")
+            say(spell_nothing_to_do(self._target, written.workload, order.percentage))
         elif order.dry_run:
-            click.echo(spell_diff(written.workload, self._target, self._profile), nl=False)
-            say(f"{name}: the API server accepts this; nothing was written (dry run)")
+            show_dry_run(written.workload, self._target, self._profile)
             return
         else:
-            text = spell_change(written.entry.effect, written.entry.before, written.entry.after)
-            after = f" {spell_seconds(written.seconds)} after the decision" if order.emergency else ""
-            say(f"{name}: {text}, written{after}")
+            say(f"{name}: {written.entry.change}, written")
             if written.unrecorded:
                 say(f"{name}: not recorded: {written.unrecorded}", err=True)
         if order.wait and not order.dry_run:
             follow(self._steering, self._target, self._differing, f"{order.percentage} %", order.timeout)
 
     def _differing(self, canary: Workload) -> str:
-        """The first flag that is not as it was set, or empty."""
-        flags = canary.flags()
-        return next((name for name, value in self._profile.items() if flags.get(name) != value), "")
-
-
-def spell_diff(workload: Workload, target: Target, profile: Mapping[str, str]) -> str:
-    """The change of the flags as `kubectl diff` shows it."""
-    live = {name: value for name, value in workload.env if name in profile}
-    wanted = {**live, **profile}
-    place = f"apps.v1.Deployment.{target.namespace}.{target.deployment}/{target.container}"
-    return "".join(
-        difflib.unified_diff(
-            [f"{printable(f'{name}={value}')}\n" for name, value in live.items()],
-            [f"{name}={value}\n" for name, value in wanted.items()],
-            f"LIVE/{place}",
-            f"WANTED/{place}",
-        )
-    )
-
-
-def spell_seconds(seconds: float) -> str:
-    """A short time, to be read."""
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+        return differing(canary, self._profile)

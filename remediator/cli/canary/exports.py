@@ -1,41 +1,40 @@
 """DENIS's own metrics, fetched for the commands that check them: from one URL, or from every pod."""
 
 import time
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
 
-from remediator.checks import Check
-
-if TYPE_CHECKING:
-    from remediator.canary.running import Running
-    from remediator.cli.site import Site
-    from remediator.monitoring.denis import Scrape, Unit
-    from remediator.policy import Target
+from remediator.canary.pods import Pods, Running
+from remediator.cli.session import Site
+from remediator.core.checks import Check
+from remediator.core.policy import Target
+from remediator.kube.errors import ClusterError, NotFound, Unavailable
+from remediator.monitoring.denis import NotMetrics, Scrape, Unit, check_gauges, read_scrape
+from remediator.monitoring.http_json import JsonApi, NoAnswer
 
 SCRAPES_SECONDS = 20.0
 """For the metrics of all pods together."""
 
 
-def check_denis(scrapes: "list[Scrape]", problems: list[str], unit: "Unit", wanted: int) -> list[Check]:
+def check_denis(scrapes: list[Scrape], problems: list[str], unit: Unit, wanted: int, remedy: str) -> list[Check]:
     """Whether everybody who was asked answered, and what they export at this percentage can be believed."""
-    from remediator.monitoring.denis import check_gauges
-
     if problems:
         found = "; ".join(problems[:3]) + (f" and {len(problems) - 3} more" if len(problems) > 3 else "")
-        remedy = "kubectl port-forward deploy/denis 8084, or --denis.via-pods, or --denis.url"
         answers = Check(name="metrics", passed=False, found=found, remedy=remedy)
     else:
         answers = Check(name="metrics", passed=True, found=", ".join(scrape.source for scrape in scrapes))
     return [answers, *(check_gauges(scrapes, unit, wanted) if scrapes else ())]
 
 
-def scrape(url: str) -> "tuple[list[Scrape], list[str]]":
-    """What DENIS exports at a URL, or why that is not known."""
-    from remediator.monitoring.denis import NotMetrics, read_scrape
-    from remediator.monitoring.json_api import JsonApi, NoAnswer
+def other_way(target: Target, *, via_pods: bool) -> str:
+    """How DENIS may be asked where the way that was tried led nowhere."""
+    forward = f"kubectl -n {target.namespace} port-forward deployment/{target.deployment} 8084"
+    return f"{forward}, then --denis.url=http://127.0.0.1:8084" + ("" if via_pods else ", or --denis.via-pods")
 
+
+def scrape(url: str) -> tuple[list[Scrape], list[str]]:
+    """What DENIS exports at a URL, or why that is not known."""
     try:
         text = JsonApi("DENIS", url.rstrip("/").removesuffix("/metrics"), timeout=5.0).text(
             "/metrics", asked="its metrics"
@@ -50,14 +49,8 @@ def scrape(url: str) -> "tuple[list[Scrape], list[str]]":
         return [], [f"what DENIS exports is {error}"]
 
 
-def scrape_pods(
-    site: "Site", target: "Target", running: "Running | None", port: int
-) -> "tuple[list[Scrape], list[str]]":
+def scrape_pods(site: Site, target: Target, running: Running | None, port: int) -> tuple[list[Scrape], list[str]]:
     """What each ready pod exports, and why that is not known of some."""
-    from remediator.api_errors import ClusterError, Unavailable
-    from remediator.canary.pods import Pods
-    from remediator.monitoring.denis import NotMetrics, read_scrape
-
     ready = [pod.name for pod in running.current() if pod.ready] if running else []
     scrapes: list[Scrape] = []
     problems = [] if ready else ["no pod is ready to be asked"]
@@ -68,6 +61,10 @@ def scrape_pods(
             if time.monotonic() > ends:
                 raise Unavailable(f"not asked within {SCRAPES_SECONDS:g} s")
             scrapes.append(read_scrape(name, Pods(site.connection).metrics(target, name, port)))
+        except NotFound as error:
+            # What a real one says of a pod that is gone names the pod.
+            no_way = "this API server has no pods/proxy, as that of `remediator serve --embedded`"
+            reasons.setdefault(no_way if "requested resource" in str(error) else str(error), []).append(name)
         except (ClusterError, NotMetrics) as error:
             reasons.setdefault(str(error), []).append(name)
     return scrapes, problems + [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]

@@ -1,22 +1,22 @@
 """`remediator canary history`."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 import click
 
+from remediator.canary.history import Act, list_acts
+from remediator.canary.operator import NotWritten
 from remediator.cli import options
-from remediator.durations import format_duration
+from remediator.cli.exits import Failed
+from remediator.cli.output import print_data, print_table, say
+from remediator.cli.session import open_site
+from remediator.core.durations import format_duration
+from remediator.kube.errors import ClusterError
 
-if TYPE_CHECKING:
-    from remediator.canary.history import Act
 
-
-@click.command(short_help="Show what was done, by whom and why.")
+@click.command()
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many acts, newest first.")
 @options.output("table", "json", "yaml")
 @options.api_server()
-def history(*, limit: int, output: str, config_file: Path, kubeconfig: Path | None, context: str) -> None:
+def history(*, limit: int, output: str, where: options.Where) -> None:
     """Show what people and the reflex did to the targets, and how long each act held.
 
     The list comes from the ledgers on the Deployments. They keep the last 20 acts of each effect, and of people.
@@ -27,15 +27,8 @@ def history(*, limit: int, output: str, config_file: Path, kubeconfig: Path | No
       remediator canary history
       remediator canary history -o json | jq '.[] | select(.operator != "")'
     """
-    from remediator.api_errors import ClusterError
-    from remediator.canary.history import list_acts
-    from remediator.canary.steering import NotWritten
-    from remediator.cli.errors import Failed
-    from remediator.cli.output import print_data, print_table, say
-    from remediator.cli.site import open_site
-
     problems = []
-    with open_site(config_file, kubeconfig, context) as site:
+    with open_site(where) as site:
         workloads = {}
         for target in site.policy.targets:
             try:
@@ -54,8 +47,10 @@ def history(*, limit: int, output: str, config_file: Path, kubeconfig: Path | No
         raise Failed("\n".join(problems))
 
 
-def _row(act: "Act") -> tuple[str, ...]:
+def _row(act: Act) -> tuple[str, ...]:
     overrode = f" (overrode {', '.join(act.entry.overrode)})" if act.entry.overrode else ""
     held = format_duration(act.held) + (f", ended by {act.ended_by}" if act.ended_by else "")
     at = act.entry.time.strftime("%Y-%m-%d %H:%M:%SZ")
-    return at, act.target, act.change, act.entry.by, held, f"{act.entry.reason}{overrode}"
+    firing = f", firing since {act.entry.starts_at:%Y-%m-%d %H:%M:%SZ}" if act.entry.starts_at else ""
+    because = f"; {act.entry.because}" if act.entry.because else ""
+    return at, act.target, act.change, act.by, held, f"{act.entry.reason}{because}{firing}{overrode}"

@@ -1,34 +1,35 @@
 """`remediator canary preflight`: what must be true before the canary is raised."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from remediator.checks import Check
+from remediator.canary.checks import check_canary, check_workers
+from remediator.canary.doctor import Doctor
+from remediator.canary.pods import Pods
 from remediator.cli import options
-from remediator.cli.canary.exports import check_denis, scrape, scrape_pods
+from remediator.cli.canary.exports import check_denis, other_way, scrape, scrape_pods
+from remediator.cli.canary.monitoring import open_sources
 from remediator.cli.canary.report import report
+from remediator.cli.running_service import RunningService, account_option
+from remediator.cli.session import Site, monitoring_files, open_site
+from remediator.cli.types import StepCommand
+from remediator.config.document import parse_document
+from remediator.core.checks import Check, not_checked
+from remediator.core.denis_signals import SIGNALS
+from remediator.core.policy import Policy, Target
+from remediator.core.workload import Workload
+from remediator.kube.errors import ClusterError
+from remediator.monitoring.denis import Unit
 
-if TYPE_CHECKING:
-    from remediator.cli.site import Site
-    from remediator.monitoring.denis import Unit
-    from remediator.monitoring.prometheus import AlertRule
-    from remediator.monitoring.signals import Scope
-    from remediator.policy import Policy, Remediation, Target
-    from remediator.workload import Workload
 
-NOT_LOOKED_AT = "not looked at"
-
-
-@click.command(short_help="Check what must be true before raising.")
+@click.command(cls=StepCommand)
 @options.percentage(envvar="DENIS_MATERIALIZERS_PCT")
-@options.prometheus_url()
-@options.alertmanager_url()
+@options.monitoring()
 @options.remediator_url()
 @options.denis(None)
-@options.fence()
+@options.fence(None)
+@account_option()
 @click.option("--require-all", is_flag=True, help="What was not looked at (?) counts as failed.")
 @options.target("canary")
 @options.api_server()
@@ -36,19 +37,18 @@ NOT_LOOKED_AT = "not looked at"
 def preflight(
     *,
     percentage: int | None,
-    prometheus_url: str | None,
-    alertmanager_url: str | None,
+    prometheus: options.Endpoint | None,
+    alertmanager: options.Endpoint | None,
     remediator_url: str | None,
     denis_url: str | None,
-    unit: "Unit",
+    unit: Unit,
     via_pods: bool,
     port: int,
-    cluster: str,
+    cluster: str | None,
+    account: str,
     require_all: bool,
     target_name: str | None,
-    config_file: Path,
-    kubeconfig: Path | None,
-    context: str,
+    where: options.Where,
     output: str,
 ) -> None:
     """Check what must be true before the canary is raised to PERCENTAGE ($DENIS_MATERIALIZERS_PCT, else the next step).
@@ -56,7 +56,9 @@ def preflight(
     On the cluster: the Deployment is healthy, its flags are those of a step, nothing is paused, switched off or cooling
     down, and a rollback alert at PERCENTAGE would be acted on. The way of such an alert, link by link: DENIS exports
     believable gauges, Prometheus has fresh signals and the alerts' rules and knows an Alertmanager, Alertmanager's
-    route leads to a webhook, and the Remediator there would act. Nothing is written, and no alert is posted.
+    route leads to a webhook, the Remediator there would act, and the API server accepts that from its account and
+    refuses it more, as dry runs where you may impersonate it. Nothing is written, and no alert is posted; what is
+    refused shows up in the API server's audit log. `remediator doctor` goes by the same links.
 
     A link is looked at where its URL is given. Else it is shown as ? with the flag to give, and does not count: give
     --require-all in a pipeline, so that a forgotten flag cannot pass for a safe canary.
@@ -68,121 +70,52 @@ def preflight(
       remediator canary preflight --prometheus.url=http://prometheus:9090 --denis.via-pods
       DENIS_MATERIALIZERS_PCT=10 ./scripts/production_preflight.sh --require-all
     """
-    from remediator.canary.readiness import check_canary, check_workers
-    from remediator.cli.site import open_site
-    from remediator.monitoring.signals import Scope
-
     if percentage == 0:
         raise click.UsageError("0 % needs no preflight: remediator canary rollback")
-    with open_site(config_file, kubeconfig, context) as site:
+    with open_site(where) as site:
         target, policy = site.canary(target_name), site.policy
         if percentage is not None and percentage not in policy.profiles:
-            raise click.UsageError(f"{config_file} has no profile {percentage}")
+            raise click.UsageError(f"{site.origin} has no profile {percentage}")
         workload = site.read(target)
         wanted = _next(workload, policy) if percentage is None else percentage
-        checks = check_canary(workload, target, wanted, policy, site.connection.now())
+        now = site.connection.now()
+        checks = check_canary(workload, target, wanted, policy, now)
         checks += check_workers({other: site.cluster.read(other) for other in policy.scaled() if other != target})
+        service = RunningService(site, where, account, cluster)
+        sources = open_sources(prometheus, [alertmanager], [remediator_url])
+        doctor = Doctor(
+            policy=policy,
+            document=parse_document(site.text, site.origin),
+            files=monitoring_files(site, where),
+            sources=sources,
+            fence=service.fence,
+            now=now,
+            signals=tuple(SIGNALS),
+        )
+        checks.append(doctor.file())
         if via_pods or denis_url:
             checks += _denis(site, target, denis_url, port, unit, workload)
-    remediation = next(iter(policy.rollbacks(target)), None)
-    if not (via_pods or denis_url):
-        checks.append(_not_looked_at("denis", "--denis.url or --denis.via-pods"))
-    scope = Scope(policy=policy, target=target, cluster=cluster)
-    found, rules = _prometheus(prometheus_url, scope, config_file)
-    checks += found
-    checks += _alertmanager(alertmanager_url, remediation, rules, scope)
-    checks += _remediator(remediator_url, remediation, cluster)
-    excused = [] if require_all else [check for check in checks if check.found == NOT_LOOKED_AT]
+        else:
+            checks.append(not_checked("denis", "--denis.url or --denis.via-pods"))
+    withheld = next((check.found for check in checks if check.name == "reflex" and not check.passed), "")
+    for remediation in policy.rollbacks(target)[:1]:
+        checks += [*doctor.way(remediation, withheld), *service.check(remediation, workload)]
+    excused = [check for check in checks if check.is_excused(require_all)]
     report(checks, output, excused=excused, target=target.name, percentage=wanted)
 
 
-def _next(workload: "Workload", policy: "Policy") -> int | None:
+def _next(workload: Workload, policy: Policy) -> int | None:
     percentage = workload.percentage()
     return None if percentage is None else policy.next_percentage(percentage)
 
 
-def _not_looked_at(name: str, flag: str) -> Check:
-    return Check(name=name, passed=None, found=NOT_LOOKED_AT, remedy=f"give {flag}")
-
-
-def _denis(
-    site: "Site", target: "Target", url: str | None, port: int, unit: "Unit", workload: "Workload"
-) -> Sequence[Check]:
-    from remediator.api_errors import ClusterError
-    from remediator.canary.pods import Pods
+def _denis(site: Site, target: Target, url: str | None, port: int, unit: Unit, workload: Workload) -> Sequence[Check]:
 
     if url:
-        return check_denis(*scrape(url), unit, workload.percentage() or 0)
+        return check_denis(*scrape(url), unit, workload.percentage() or 0, other_way(target, via_pods=False))
     try:
         running = Pods(site.connection).running(target)
     except ClusterError as error:
         return [Check(name="denis", passed=False, found=str(error), remedy="give --denis.url instead")]
-    return check_denis(*scrape_pods(site, target, running, port), unit, workload.percentage() or 0)
-
-
-def _prometheus(url: str | None, scope: "Scope", config_file: Path) -> "tuple[Sequence[Check], Sequence[AlertRule]]":
-    """What Prometheus says, and its rules of alerts that would take the canary back."""
-    from remediator.coverage import find_coverage
-    from remediator.monitoring.json_api import NoAnswer
-    from remediator.monitoring.prometheus import Prometheus
-    from remediator.monitoring.watching import check_alertmanagers, check_rules, check_signals
-
-    if not url:
-        return [_not_looked_at("prometheus", "--prometheus.url")], ()
-    coverage = find_coverage(scope.policy, config_file).alerts
-    expected = [name for name in coverage if scope.asks_for_rollback({"alertname": name, **_wanted(coverage[name])})]
-    try:
-        prometheus = Prometheus(url)
-        rules, told = prometheus.alert_rules(), prometheus.alertmanagers()
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--prometheus.url") from error
-    except NoAnswer as error:
-        return [Check(name="prometheus", passed=False, found=str(error))], ()
-    checks = [*check_signals(prometheus, scope), *check_rules(rules, expected, scope), check_alertmanagers(told)]
-    return checks, scope.rollback_rules(rules)
-
-
-def _wanted(remediation: "Remediation") -> dict[str, str]:
-    """Labels with which a remediation is asked for, as far as its matchers name them."""
-    return {matcher.name: matcher.value for matcher in remediation.matchers if matcher.operator == "="}
-
-
-def _alertmanager(
-    url: str | None, remediation: "Remediation | None", rules: "Sequence[AlertRule]", scope: "Scope"
-) -> Sequence[Check]:
-    from remediator.monitoring.alertmanager import Alertmanager
-    from remediator.monitoring.json_api import NoAnswer
-    from remediator.monitoring.routing import check_route
-
-    if not url:
-        return [_not_looked_at("route", "--alertmanager.url")]
-    labels = {"namespace": scope.target.namespace, **({"cluster": scope.cluster} if scope.cluster else {})}
-    if rules:
-        labels |= rules[0].static_labels
-    elif remediation:
-        labels |= _wanted(remediation)
-    try:
-        return [check_route(Alertmanager(url).config(), labels)]
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--alertmanager.url") from error
-    except NoAnswer as error:
-        return [Check(name="route", passed=False, found=str(error))]
-
-
-def _remediator(url: str | None, remediation: "Remediation | None", fence: str) -> Sequence[Check]:
-    from remediator.monitoring.json_api import JsonApi, NoAnswer
-    from remediator.monitoring.serving import check_service
-
-    if not url:
-        return [_not_looked_at("service", "--remediator.url")]
-    if remediation is None:
-        return []
-    try:
-        service = JsonApi("Remediator", url, timeout=5.0)
-        ready = service.text("/-/ready", asked="its readiness")
-        status = service.get("/api/v1/status", {}, asked="its status")
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--remediator.url") from error
-    except NoAnswer as error:
-        return [Check(name="service", passed=False, found=str(error))]
-    return [Check(name="ready", passed=True, found=ready.strip()[:100]), check_service(status, remediation, fence)]
+    asked = scrape_pods(site, target, running, port)
+    return check_denis(*asked, unit, workload.percentage() or 0, other_way(target, via_pods=True))

@@ -1,22 +1,26 @@
 """`remediator canary promote`."""
 
 from datetime import timedelta
-from pathlib import Path
 
 import click
 
+from remediator.canary.verdict import Verdict
 from remediator.cli import options
-from remediator.cli.arguments import Reason
+from remediator.cli.canary.change import Order, change
+from remediator.cli.canary.situation import Sources, ask_alarm, look
+from remediator.cli.exits import Withheld
+from remediator.cli.output import print_checks, say
+from remediator.cli.session import open_site
+from remediator.cli.types import Reason
 
 
-@click.command(short_help="Take the next step, if the verdict is promote.")
+@click.command()
 @options.dry_run()
 @click.option("--reason", type=Reason(), help="Why; it goes into the history.")
 @click.option("--auto", is_flag=True, help="For a CronJob: step forward where the verdict was promote all the time.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask before raising.")
+@options.yes("Do not ask before raising; needed where there is no terminal.")
 @options.waiting()
-@options.prometheus_url()
-@options.alertmanager_url()
+@options.monitoring()
 @options.fence()
 @options.target("canary")
 @options.api_server()
@@ -28,17 +32,15 @@ def promote(
     yes: bool,
     wait: bool,
     timeout: timedelta,
-    prometheus_url: str | None,
-    alertmanager_url: str | None,
+    prometheus: options.Endpoint | None,
+    alertmanager: options.Endpoint | None,
     cluster: str,
     target_name: str | None,
-    config_file: Path,
-    kubeconfig: Path | None,
-    context: str,
+    where: options.Where,
 ) -> None:
     """Take the canary to its next step, if the verdict of `canary status` is promote.
 
-    Otherwise nothing is written, and what is missing is shown. What cannot be told holds the canary, so a Prometheus
+    Otherwise nothing is written, and what is missing is shown. What is not known holds the canary, so a Prometheus
     has to be given. With --auto, nothing to do is no failure: the canary is held until the phase was good from its
     first to its last minute, and only a verdict of rollback, or evidence that is missing, ends with 3.
 
@@ -48,18 +50,11 @@ def promote(
       remediator canary promote --prometheus.url=http://prometheus:9090
       remediator canary promote --auto --prometheus.url=http://prometheus:9090
     """
-    from remediator.canary.judgement import Verdict
-    from remediator.cli.canary.change import Order, change
-    from remediator.cli.canary.situation import Sources, ask_alarm, look
-    from remediator.cli.errors import Withheld
-    from remediator.cli.output import print_checks, say
-    from remediator.cli.site import open_site
-
-    if auto and not prometheus_url:
+    if auto and not prometheus:
         raise click.UsageError("--auto needs --prometheus.url: without it no verdict is ever promote")
-    with open_site(config_file, kubeconfig, context) as site:
+    with open_site(where) as site:
         target = site.canary(target_name)
-        sources = Sources(prometheus_url=prometheus_url, alertmanager_url=alertmanager_url, cluster=cluster)
+        sources = Sources(prometheus=prometheus, alertmanager=alertmanager, cluster=cluster)
         situation = look(site, target, sources)
         judgement = situation.judgement
         step, asked = judgement.next, (*judgement.checks, *(judgement.steady if auto else ()))

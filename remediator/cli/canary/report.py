@@ -4,18 +4,26 @@ from collections.abc import Sequence
 
 import click
 
-from remediator.checks import Check, all_passed
 from remediator.cli.output import check_data, print_checks, print_data
+from remediator.core.checks import Check
 
 NOT_VERIFIED = 3
 
 
 def report(checks: Sequence[Check], output: str, *, excused: Sequence[Check] = (), **facts: object) -> None:
-    """Print the checks, and end the command with 3 unless all have passed, apart from those that are excused."""
-    passed = all_passed(check for check in checks if check not in excused)
+    """Print the checks, and end the command with 3 unless all have passed, apart from those that are excused.
+
+    Excused are some of those that are not known. They are counted, and never called passed.
+    """
+    counted = [check for check in checks if check not in excused]
+    failed = [check for check in counted if not check.passed]
     if output == "table":
         print_checks(checks)
+        numbers = {"failed": len(failed), "passed": len(counted) - len(failed), "not looked at": len(excused)}
+        click.echo()
+        click.echo(", ".join(f"{number} {word}" for word, number in numbers.items() if number))
     else:
-        print_data({**facts, "passed": passed, "checks": check_data(checks)}, output)
-    if not passed:
+        passed = False if failed else None if excused else True
+        print_data({**facts, "passed": passed, "notLookedAt": len(excused), "checks": check_data(checks)}, output)
+    if failed:
         click.get_current_context().exit(NOT_VERIFIED)

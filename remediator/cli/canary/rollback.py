@@ -1,45 +1,147 @@
 """`remediator canary rollback`."""
 
+import sys
+from collections.abc import Mapping
 from datetime import timedelta
-from pathlib import Path
 
 import click
 
+from remediator.canary.changes import set_percentage
+from remediator.canary.flags import differing
+from remediator.canary.operator import Written
 from remediator.cli import options
-from remediator.cli.arguments import Reason
+from remediator.cli.canary.answers import show_dry_run, spell_nothing_to_do
+from remediator.cli.emergency import Emergency, EmergencyCommand, Hints, emergency_options, open_emergency
+from remediator.cli.exits import Withheld
+from remediator.cli.interruption import interruptible
+from remediator.cli.output import format_short, say
+from remediator.cli.progress import follow
+from remediator.cli.types import Reason
+from remediator.core.policy import Target
+from remediator.core.workload import Workload
+
+BY_HAND = (
+    "kubectl -n NAMESPACE set env deployment/DEPLOYMENT -c CONTAINER DENIS_MATERIALIZERS_ENABLED=false "
+    "DENIS_MATERIALIZERS_PCT=0 ASYNC_ENABLED=false RUNS_ENABLED=false"
+)
 
 
-@click.command()
+@click.command(cls=EmergencyCommand, by_hand=BY_HAND)
 @options.dry_run()
 @click.option("--reason", type=Reason(), help="Why; it goes into the history.")
+@click.option("--resume", is_flag=True, help="End a pause of the rollout in the same write.")
+@options.yes("Ask nothing, not even whether to resume a paused rollout: only --resume does that.")
 @options.waiting()
-@options.target("canary")
-@options.api_server()
+@emergency_options("canary")
+@click.pass_context
 def rollback(
+    ctx: click.Context,
     *,
     dry_run: bool,
     reason: str | None,
+    resume: bool,
+    yes: bool,
     wait: bool,
     timeout: timedelta,
-    target_name: str | None,
-    config_file: Path,
-    kubeconfig: Path | None,
-    context: str,
+    hints: Hints,
 ) -> None:
     """Take the canary to 0 %, now.
 
-    Asks nothing and waits for nobody: not for a pause, not for a cooldown, and an API server that does not answer is
-    asked again for a minute. The reflex does not act on the canary again while it is at 0 %.
+    Asks nothing before it writes, and waits for nobody: not for a pause, not for a cooldown. An API server that does
+    not answer is asked again for a minute. Of the file only the targets and the names of the flags are needed, so a
+    fault elsewhere in it does not matter; without a file, the ConfigMap of the chart's release says what the target is,
+    or --namespace and --deployment do. The reflex does not act on the canary again while it is at 0 %.
+
+    A rollout that `kubectl rollout pause` holds takes the write, and no pod follows it before it is resumed: --resume
+    does both at once. On a terminal that is asked, after the write.
 
     \b
     Exit codes: 0 at 0 %, 1 failed, 2 usage, 3 written but the pods do not follow.
     Examples:
       remediator canary rollback
       remediator canary rollback --reason="checkout is slow" --no-wait
+      remediator canary rollback --namespace=denis --deployment=denis
     """
-    from remediator.cli.canary.change import Order, change
-    from remediator.cli.site import open_site
+    with open_emergency(ctx, hints) as emergency:
+        found = emergency.canary()
+        rolling = _Rollback(emergency, found.target, found.profile, reason=reason or "", dry_run=dry_run)
+        if found.origin:
+            rolling.say(f"target {found.target.namespace}/{found.target.deployment}, by {found.origin}")
+        written = rolling.write(resume=resume)
+        if dry_run:
+            return
+        if rolling.held(written.workload, resume=resume):
+            rolling.offer_resume(ask=not yes)
+        if wait:
+            rolling.follow(timeout)
 
-    with open_site(config_file, kubeconfig, context) as site:
-        order = Order(percentage=0, reason=reason or "", dry_run=dry_run, wait=wait, timeout=timeout, emergency=True)
-        change(site, site.canary(target_name), order, lambda: None)
+
+class _Rollback:
+    """One rollback on its way."""
+
+    def __init__(
+        self, emergency: Emergency, target: Target, profile: Mapping[str, str], *, reason: str, dry_run: bool
+    ) -> None:
+        self._emergency, self._target, self._profile = emergency, target, profile
+        self._reason, self._dry_run = reason, dry_run
+        self._steering = emergency.steering(target)
+
+    def say(self, text: str, *, err: bool = False) -> None:
+        """Print a line about the target."""
+        say(f"{self._target.name}: {text}", err=err)
+
+    def write(self, *, resume: bool) -> Written:
+        """Write 0 % on whatever is there. Raises NotWritten, ClusterError."""
+        with interruptible(self._steering):
+            written = self._steering.write(
+                lambda workload: set_percentage(workload, self._profile, resume=resume),
+                reason=self._reason,
+                patience=self._emergency.patience,
+                dry_run=self._dry_run,
+            )
+        self._tell(written, resume=resume)
+        return written
+
+    def _tell(self, written: Written, *, resume: bool) -> None:
+        if written.entry is None:
+            say(spell_nothing_to_do(self._target, written.workload, 0))
+        elif self._dry_run:
+            show_dry_run(written.workload, self._target, self._profile)
+        else:
+            change = written.entry.change
+            resumed = " and the rollout resumed" if resume and written.workload.rollout.paused else ""
+            self.say(f"{change}, written{resumed} {format_short(written.seconds)} after the decision")
+            if written.unrecorded:
+                self.say(f"not recorded: {written.unrecorded}", err=True)
+
+    def held(self, workload: Workload, *, resume: bool) -> bool:
+        """Whether a paused rollout keeps the pods from what was written on this."""
+        if resume or not workload.rollout.paused:
+            return False
+        return set_percentage(workload, self._profile) is not None or not workload.rollout.reached(workload.replicas)
+
+    def offer_resume(self, *, ask: bool) -> None:
+        """Resume the rollout if the person says so; else end the command with what they can do. Raises Withheld."""
+        place = f"deployment/{self._target.deployment}"
+        text = "0 % is written, and no pod follows: the Deployment is paused (kubectl rollout pause)"
+        if ask and sys.stdin is not None and sys.stdin.isatty():
+            self.say(text, err=True)
+            question = "Resume it? Everything else that was changed since the pause is rolled out with it"
+            if click.confirm(question, err=True):
+                self.write(resume=True)
+                return
+        kubectl = self._emergency.kubectl
+        raise Withheld(
+            f"{self._target.name}: {text}\n"
+            f"resume it: remediator canary rollback --resume, or {kubectl(self._target, 'rollout', 'resume', place)}\n"
+            f"whatever else was changed since the pause is rolled out with it; look first: "
+            f"{kubectl(self._target, 'rollout', 'history', place)}"
+        )
+
+    def follow(self, timeout: timedelta) -> None:
+        """Wait until all pods follow. Raises Withheld, ClusterError."""
+
+        def changed(workload: Workload) -> str:
+            return differing(workload, self._profile)
+
+        follow(self._steering, self._target, changed, "0 %", timeout)

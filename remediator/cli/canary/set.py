@@ -1,23 +1,25 @@
 """`remediator canary set`."""
 
 from datetime import timedelta
-from pathlib import Path
 
 import click
 
+from remediator.canary.cautions import cautions
 from remediator.cli import options
-from remediator.cli.arguments import Percentage, Reason
+from remediator.cli.canary.change import Order, change
+from remediator.cli.canary.situation import Sources, ask_alarm, look
+from remediator.cli.session import open_site
+from remediator.cli.types import Percentage, Reason, StepCommand
 
 
-@click.command("set", short_help="Give the canary 0, 1, 10, 50 or 100 % of the traffic.")
+@click.command("set", cls=StepCommand)
 @click.argument("percentage", type=Percentage())
 @options.dry_run()
 @click.option("--reason", type=Reason(), help="Why; it goes into the history.")
 @click.option("--override", is_flag=True, help="Raise in spite of what stands against it. Needs --reason.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask before raising.")
+@options.yes("Do not ask before raising; needed where there is no terminal.")
 @options.waiting()
-@options.prometheus_url()
-@options.alertmanager_url()
+@options.monitoring()
 @options.fence()
 @options.target("canary")
 @options.api_server()
@@ -30,19 +32,20 @@ def set_command(
     yes: bool,
     wait: bool,
     timeout: timedelta,
-    prometheus_url: str | None,
-    alertmanager_url: str | None,
+    prometheus: options.Endpoint | None,
+    alertmanager: options.Endpoint | None,
     cluster: str,
     target_name: str | None,
-    config_file: Path,
-    kubeconfig: Path | None,
-    context: str,
+    where: options.Where,
 ) -> None:
     """Give the canary PERCENTAGE of the traffic: 0, 1, 10, 50 or 100.
 
     All flags of the percentage are written in one patch, so in one rollout, together with a record of who did it.
     Raising is refused while the kill switch is on, the target is paused, a rollback alert fires (if a Prometheus or
     Alertmanager is given to ask), or none could take the canary back: a rollback cools down, or its budget is spent.
+
+    A raise that skips phases, or goes against the verdict of `canary status`, is allowed and said. Before any raise
+    there is a question; without a terminal it needs --yes.
 
     \b
     Exit codes: 0 set or nothing to do, 1 failed, 2 usage, 3 withheld or the pods do not follow.
@@ -53,13 +56,10 @@ def set_command(
     """
     if override and not reason:
         raise click.UsageError("--override needs --reason: it is recorded for those who come after you")
-    from remediator.cli.canary.change import Order, change
-    from remediator.cli.canary.situation import Sources, ask_alarm
-    from remediator.cli.site import open_site
 
-    with open_site(config_file, kubeconfig, context) as site:
+    with open_site(where) as site:
         target = site.canary(target_name)
-        sources = Sources(prometheus_url=prometheus_url, alertmanager_url=alertmanager_url, cluster=cluster)
+        sources = Sources(prometheus=prometheus, alertmanager=alertmanager, cluster=cluster)
         order = Order(
             percentage=percentage,
             reason=reason or "",
@@ -69,4 +69,10 @@ def set_command(
             wait=wait,
             timeout=timeout,
         )
-        change(site, target, order, lambda: ask_alarm(site, target, sources))
+
+        def speak_for_waiting() -> tuple[str, ...]:
+            now = look(site, target, sources)
+            asked = bool(prometheus or alertmanager)
+            return cautions(now.setting.percentage, percentage, now.judgement, site.policy, asked=asked)
+
+        change(site, target, order, lambda: ask_alarm(site, target, sources), cautions=speak_for_waiting)

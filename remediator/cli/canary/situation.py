@@ -3,36 +3,33 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import click
-
-from remediator.api_errors import ClusterError
-from remediator.canary.judgement import Judgement, judge
-from remediator.canary.obstacles import Alarm, alert_names
+from remediator.canary.flags import Setting, read_setting
+from remediator.canary.operator import NotWritten
 from remediator.canary.phases import Stay, time_in_phase, window
-from remediator.canary.setting import Setting, read_setting
-from remediator.canary.steering import NotWritten
+from remediator.canary.verdict import Judgement, judge
+from remediator.cli.canary.monitoring import open_alertmanager, open_prometheus
+from remediator.cli.options import Endpoint
 from remediator.cli.output import check_data
-from remediator.cli.site import Site
-from remediator.forecast import forecast
-from remediator.monitoring.evidence import Evidence, Unknown, no_evidence
-from remediator.policy import PERCENTAGE_FLAG, Remediation, Target
-from remediator.reasons import Reason
-from remediator.workload import Workload
-
-if TYPE_CHECKING:
-    from remediator.monitoring.alertmanager import Alertmanager
-    from remediator.monitoring.prometheus import Prometheus
-    from remediator.monitoring.signals import Scope
+from remediator.cli.session import Site
+from remediator.core.forecast import Forecast, forecast
+from remediator.core.policy import PERCENTAGE_FLAG, Remediation, Target
+from remediator.core.reasons import Reason
+from remediator.core.workload import Workload
+from remediator.kube.errors import ClusterError
+from remediator.monitoring.alertmanager import Alertmanager
+from remediator.monitoring.evidence import Alerts, Evidence, Unknown, no_evidence
+from remediator.monitoring.prometheus import Prometheus
+from remediator.monitoring.signals import Scope, firing_alerts, gather
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Whom to ask besides the API server."""
+    """Whom to ask in addition to the API server."""
 
-    prometheus_url: str | None
-    alertmanager_url: str | None
+    prometheus: Endpoint | None
+    alertmanager: Endpoint | None
     cluster: str
 
 
@@ -49,7 +46,7 @@ class Situation:
     stay: Stay
     evidence: Evidence
     judgement: Judgement
-    reflex: tuple[tuple[str, str], ...]
+    reflex: tuple[tuple[str, Forecast | Unknown], ...]
     """What each remediation would do now, if its alert fired, by its name."""
 
     def as_data(self) -> dict[str, Any]:
@@ -62,7 +59,7 @@ class Situation:
             "percentage": self.setting.percentage,
             "differing": list(self.setting.differing),
             "lastWriter": {"manager": last.manager, "time": last.time and last.time.isoformat()} if last else None,
-            "rollout": self.canary.rollout.spell(self.canary.replicas),
+            "rollout": _rollout_data(self.canary),
             "converged": self.canary.rollout.converged(self.canary.replicas),
             "phase": {
                 "since": stay.since and stay.since.isoformat(),
@@ -75,7 +72,7 @@ class Situation:
             },
             "workers": {name: _worker_data(found) for name, found in self.workers.items()},
             "pause": pause and {"author": pause.author, "reason": pause.reason, "until": pause.until.isoformat()},
-            "reflex": dict(self.reflex),
+            "reflex": {name: _reflex_data(told) for name, told in self.reflex},
             "verdict": self.judgement.verdict,
             "next": self.judgement.next,
             "checks": check_data(self.judgement.checks),
@@ -110,54 +107,43 @@ def look(site: Site, target: Target, sources: Sources) -> Situation:
         judgement=judge(
             canary=canary,
             workers=unknown or [one for one in workers.values() if isinstance(one, Workload)],
-            rollbacks=site.policy.rollbacks(target),
+            target=target,
             policy=site.policy,
             stay=stay,
             evidence=evidence,
             now=now,
         ),
         reflex=tuple(
-            (answer.name, _spell_reflex(answer, found[answer.target.name], now)) for answer in site.policy.remediations
+            (answer.name, _forecast(answer, found[answer.target.name], now)) for answer in site.policy.remediations
         ),
     )
 
 
-def ask_alarm(site: Site, target: Target, sources: Sources) -> Alarm | None:
-    """Whether an alert fires that would take the target back; None where nobody is given to ask."""
-    if not (sources.prometheus_url or sources.alertmanager_url):
+def ask_alarm(site: Site, target: Target, sources: Sources) -> Alerts | None:
+    """The alerts that fire and would take the target back; None where nobody is given to ask."""
+    if not (sources.prometheus or sources.alertmanager):
         return None
-    from remediator.monitoring.signals import firing_alerts
 
     prometheus, alertmanager = _connect(sources)
-    firing = firing_alerts(_scope(site, target, sources), prometheus=prometheus, alertmanager=alertmanager)
-    return Alarm(unknown=firing.why) if isinstance(firing, Unknown) else Alarm(firing=alert_names(firing))
+    return firing_alerts(_scope(site, target, sources), prometheus=prometheus, alertmanager=alertmanager)
 
 
 def _evidence(site: Site, target: Target, sources: Sources, span: timedelta) -> Evidence:
-    if not (sources.prometheus_url or sources.alertmanager_url):
+    if not (sources.prometheus or sources.alertmanager):
         return no_evidence(span, "no Prometheus was asked; give --prometheus.url")
-    from remediator.monitoring.signals import gather
 
     prometheus, alertmanager = _connect(sources)
     return gather(_scope(site, target, sources), span, prometheus=prometheus, alertmanager=alertmanager)
 
 
-def _connect(sources: Sources) -> "tuple[Prometheus | None, Alertmanager | None]":
-    from remediator.monitoring.alertmanager import Alertmanager
-    from remediator.monitoring.prometheus import Prometheus
-
-    try:
-        return (
-            Prometheus(sources.prometheus_url) if sources.prometheus_url else None,
-            Alertmanager(sources.alertmanager_url) if sources.alertmanager_url else None,
-        )
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
+def _connect(sources: Sources) -> tuple[Prometheus | None, Alertmanager | None]:
+    return (
+        open_prometheus(sources.prometheus) if sources.prometheus else None,
+        open_alertmanager(sources.alertmanager) if sources.alertmanager else None,
+    )
 
 
-def _scope(site: Site, target: Target, sources: Sources) -> "Scope":
-    from remediator.monitoring.signals import Scope
-
+def _scope(site: Site, target: Target, sources: Sources) -> Scope:
     return Scope(policy=site.policy, target=target, cluster=sources.cluster)
 
 
@@ -168,11 +154,32 @@ def _read(site: Site, target: Target) -> Workload | Unknown:
         return Unknown(why=str(error))
 
 
-def _spell_reflex(answer: Remediation, found: Workload | Unknown, now: datetime) -> str:
-    if isinstance(found, Unknown):
-        return f"cannot be told: {found.why}"
-    told = forecast(answer, found, now, dry_run=False)
+def _forecast(answer: Remediation, found: Workload | Unknown, now: datetime) -> Forecast | Unknown:
+    return found if isinstance(found, Unknown) else forecast(answer, found, now, dry_run=False)
+
+
+def spell_reflex(told: Forecast | Unknown) -> str:
+    """What a remediation would do now, in words."""
+    if isinstance(told, Unknown):
+        return f"not known: {told.why}"
     return told.message if told.reason is Reason.APPLIED else f"{told.reason}: {told.message}"
+
+
+def _reflex_data(told: Forecast | Unknown) -> dict[str, Any]:
+    if isinstance(told, Unknown):
+        return {"reason": None, "message": told.why, "until": None}
+    return {"reason": told.reason, "message": told.message, "until": told.until and told.until.isoformat()}
+
+
+def _rollout_data(canary: Workload) -> dict[str, Any]:
+    rollout = canary.rollout
+    return {
+        "replicas": canary.replicas,
+        "updated": rollout.updated,
+        "available": rollout.available,
+        "old": max(rollout.total - rollout.updated, 0),
+        "message": rollout.spell(canary.replicas),
+    }
 
 
 def _worker_data(found: Workload | Unknown) -> dict[str, Any]:

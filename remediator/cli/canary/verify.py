@@ -1,23 +1,23 @@
 """`remediator canary verify`: is the canary really what it should be?"""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from remediator.checks import Check
+from remediator.canary.checks import rollout
+from remediator.canary.pods import Pods, Running, check_flags, check_pods
 from remediator.cli import options
-from remediator.cli.canary.exports import check_denis, scrape, scrape_pods
+from remediator.cli.canary.exports import check_denis, other_way, scrape, scrape_pods
 from remediator.cli.canary.report import report
+from remediator.cli.session import Site, open_site
+from remediator.cli.types import StepCommand
+from remediator.core.checks import Check
+from remediator.core.policy import Target
+from remediator.kube.errors import ClusterError
+from remediator.monitoring.denis import Unit
 
-if TYPE_CHECKING:
-    from remediator.canary.running import Running
-    from remediator.cli.site import Site
-    from remediator.monitoring.denis import Unit
-    from remediator.policy import Target
 
-
-@click.command(short_help="Check that the canary runs as it is set.")
+@click.command(cls=StepCommand)
 @options.percentage()
 @options.denis("http://localhost:8084")
 @options.target("canary")
@@ -26,13 +26,11 @@ if TYPE_CHECKING:
 def verify(
     percentage: int | None,
     denis_url: str,
-    unit: "Unit",
+    unit: Unit,
     via_pods: bool,
     port: int,
     target_name: str | None,
-    config_file: Path,
-    kubeconfig: Path | None,
-    context: str,
+    where: options.Where,
     output: str,
 ) -> None:
     """Hold the running canary against PERCENTAGE, or against the percentage that its own flags say.
@@ -42,8 +40,8 @@ def verify(
     gauges are there, and each value is one that its unit allows. Nothing is written.
 
     Use it after `canary set` or `promote`, and whenever a dashboard and the flags disagree. DENIS is asked at
-    --denis.url, which after `kubectl port-forward deploy/denis 8084` is the default; --denis.via-pods asks every pod
-    instead, and needs the right `get` on pods/proxy. To see the pods takes `list` on replicasets and pods.
+    --denis.url, which after `kubectl -n denis port-forward deployment/denis 8084` is the default; --denis.via-pods asks
+    every pod instead, and needs the right `get` on pods/proxy. To see the pods takes `list` on replicasets and pods.
 
     \b
     Exit codes: 0 everything is as it should be; 1 the API server did not tell; 2 usage or configuration;
@@ -53,34 +51,27 @@ def verify(
       remediator canary verify 10 --denis.via-pods
       remediator canary verify 10 --denis.url=http://denis.denis.svc:8084 --denis.unit=percent
     """
-    from remediator.canary.running import check_flags, check_rollout
-    from remediator.cli.site import open_site
-
-    with open_site(config_file, kubeconfig, context) as site:
+    with open_site(where) as site:
         target = site.canary(target_name)
         workload = site.read(target)
         wanted = workload.percentage() if percentage is None else percentage
         profile = None if wanted is None else site.policy.profiles.get(wanted)
         if wanted is None or profile is None:
             if percentage is not None:
-                raise click.UsageError(f"{config_file} has no profile {percentage}")
+                raise click.UsageError(f"{site.origin} has no profile {percentage}")
             said = "do not tell the percentage" if wanted is None else f"say {wanted} %, which is no profile"
             checks = [Check(name="flags", passed=False, found=f"the flags {said}", remedy="give the PERCENTAGE")]
-            checks.append(check_rollout(workload, target))
+            checks.append(rollout(workload, target))
         else:
-            checks = [check_flags(workload, wanted, profile), check_rollout(workload, target)]
+            checks = [check_flags(workload, wanted, profile), rollout(workload, target)]
             pods, running = _pods(site, target, wanted, profile)
             checks += pods
             asked = scrape_pods(site, target, running, port) if via_pods else scrape(denis_url)
-            checks += check_denis(*asked, unit, wanted)
+            checks += check_denis(*asked, unit, wanted, other_way(target, via_pods=via_pods))
     report(checks, output, target=target.name, percentage=wanted)
 
 
-def _pods(site: "Site", target: "Target", wanted: int, profile: Any) -> "tuple[list[Check], Running | None]":
-    from remediator.api_errors import ClusterError
-    from remediator.canary.pods import Pods
-    from remediator.canary.running import check_pods
-
+def _pods(site: Site, target: Target, wanted: int, profile: Any) -> tuple[list[Check], Running | None]:
     try:
         running = Pods(site.connection).running(target)
     except ClusterError as error:

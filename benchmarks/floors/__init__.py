@@ -1,1 +1,0 @@
-"""What is compared with: the least that could do the same."""

@@ -1,0 +1,245 @@
+"""What is asked before the canary is given more traffic, each question once.
+
+`canary set` refuses for those that have not passed and have a word; `status` and `promote` judge by them, and
+`preflight` shows them. Only a person may override a word, and that is recorded. The words are those of the reflex's
+ladder where it has one; whether the reflex would act is not guessed, decide() itself is asked.
+
+Pure: no clock, no I/O.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import assert_never
+
+from remediator.canary.flags import read_setting
+from remediator.core.checks import DOCS, Check
+from remediator.core.durations import format_duration
+from remediator.core.ladder import Act, Skip, decide
+from remediator.core.ledger import MAX_OPERATOR, MAX_REASON
+from remediator.core.policy import Policy, Remediation, Target
+from remediator.core.reasons import Reason
+from remediator.core.workload import TargetInvalid, TargetMissing, Workload
+from remediator.monitoring.evidence import Alerts, Unknown
+
+ALERT_FIRING = "AlertFiring"
+ALERTS_UNKNOWN = "AlertsUnknown"
+ROLLOUT_PAUSED = "RolloutPaused"
+ROLLOUT_STUCK = "RolloutStuck"
+
+
+def refusals(
+    canary: Workload,
+    workers: Sequence[Workload],
+    target: Target,
+    policy: Policy,
+    profile: Mapping[str, str],
+    alarm: Alerts | None,
+    now: datetime,
+) -> tuple[Check, ...]:
+    """The checks for which a raise to this profile is refused now. `alarm` is None where nobody was asked."""
+    checks = (
+        pause(canary, now),
+        rollout(canary, target),
+        kill_switch(canary, "the Deployment is "),
+        *(kill_switch(one, "the workers are ") for one in workers),
+        record(canary, now),
+        taken_back(canary, policy.rollbacks(target), profile, now),
+        *(() if alarm is None else (alerts("alerts", alarm, "fires, and would take the canary back"),)),
+    )
+    return tuple(check for check in checks if check.word and not check.passed)
+
+
+def check_canary(workload: Workload, target: Target, wanted: int | None, policy: Policy, now: datetime) -> list[Check]:
+    """Whether the canary is in order, can be raised to `wanted`, and would be taken back from there."""
+    profile = {} if wanted is None else policy.profiles.get(wanted, {})
+    decisions = _decisions(workload, policy.rollbacks(target), profile, now)
+    guarded = guard(workload, target, policy, profile, now)
+    if guarded.warning and not any(isinstance(one, Act) for one in decisions):
+        guarded = replace(guarded, passed=False, warning=False)
+    return [
+        replace(rollout(workload, target), name="deployment"),
+        flags(workload, policy),
+        _step(workload, wanted, policy),
+        pause(workload, now),
+        kill_switch(workload),
+        record(workload, now),
+        guarded,
+    ]
+
+
+def check_workers(found: Mapping[Target, Workload | TargetInvalid | TargetMissing]) -> Iterator[Check]:
+    """Whether the Deployments that are scaled can be used, and are not switched off."""
+    for target, read in found.items():
+        match read:
+            case TargetMissing():
+                text = f"there is no Deployment {target.deployment} in namespace {target.namespace}"
+                yield Check(name=target.name, passed=False, found=text, remedy="compare targets with the cluster")
+            case TargetInvalid(problem=problem):
+                yield Check(name=target.name, passed=False, found=problem, remedy="fix the Deployment")
+            case Workload():
+                yield replace(kill_switch(read), name=target.name)
+            case _:
+                assert_never(read)
+
+
+def pause(target: Workload, now: datetime) -> Check:
+    """Whether nobody has paused the target: who did, did not want it to change."""
+    if not (held := target.held_by(now)):
+        return Check(name="pause", passed=True, found="no pause")
+    left = format_duration(held.until - now)
+    found = f"paused by {held.author[:MAX_OPERATOR]} for another {left}: {held.reason[:MAX_REASON]}"
+    return Check(name="pause", passed=False, word=Reason.PAUSED, found=found, remedy="remediator resume")
+
+
+def rollout(canary: Workload, target: Target) -> Check:
+    """Whether all pods follow the Deployment. A raise is refused only where they never would, nor after a rollback."""
+    name, kubectl, place = "rollout", f"kubectl -n {target.namespace}", f"deployment/{target.deployment}"
+    if canary.rollout.paused:
+        found = "the Deployment is paused, so neither this nor a rollback would reach a pod"
+        remedy = f"{kubectl} rollout resume {place}"
+        return Check(name=name, passed=False, word=ROLLOUT_PAUSED, found=found, remedy=remedy)
+    if stuck := canary.rollout.stuck:
+        found = f"the last change does not reach the pods, so a rollback may not either: {stuck}"
+        remedy = f"{kubectl} describe {place}"
+        return Check(name=name, passed=False, word=ROLLOUT_STUCK, found=found, remedy=remedy)
+    remedy = f"{kubectl} rollout status {place}"
+    if canary.replicas == 0:
+        return Check(name=name, passed=False, found="0 replicas are wanted, so nothing runs", remedy=remedy)
+    passed, found = canary.rollout.converged(canary.replicas), canary.rollout.spell(canary.replicas)
+    return Check(name=name, passed=passed, found=found, remedy=remedy)
+
+
+def flags(canary: Workload, policy: Policy) -> Check:
+    """Whether the flags are those of a step, and can be written."""
+    name, setting = "flags", read_setting(canary, policy.profiles)
+    if setting.percentage is None:
+        return Check(name=name, passed=False, found=str(setting), remedy="remediator canary set 0")
+    problem = canary.env_problem(policy.profiles[setting.percentage])
+    found = problem or (f"{setting}, with all flags of its profile" if setting.is_profile else str(setting))
+    passed = setting.is_profile and not problem
+    return Check(name=name, passed=passed, found=found, remedy=f"remediator canary set {setting.percentage}")
+
+
+def kill_switch(target: Workload, subject: str = "") -> Check:
+    """Whether the target is neither latched nor at 0 replicas; `subject` says which, where that is not clear."""
+    name, remedy = "kill switch", "remediator kill-switch off, when you are sure"
+    if not target.switched_off:
+        return Check(name=name, passed=True, found=f"the kill switch is off, {target.replicas} replicas")
+    found = f"{subject}at 0 replicas, which counts as a kill switch"
+    if switch := target.kill_switch:
+        by = f" by {switch.author[:MAX_OPERATOR]}" if switch.author else ""
+        found = f"{subject}latched at 0{by}: {switch.reason[:MAX_REASON] or 'no reason given'}"
+    return Check(name=name, passed=False, word=Reason.KILL_SWITCH_ON, found=found, remedy=remedy)
+
+
+def record(target: Workload, now: datetime) -> Check:
+    """Whether what is recorded can be read. A rollback passes over it; a person would not know what came before."""
+    name, problem = "record", target.unbelievable(now)
+    if not problem:
+        return Check(name=name, passed=True, found="what is recorded on the Deployment can be read")
+    remedy = f"fix or remove the annotation: {DOCS}/reasons.md"
+    return Check(name=name, passed=False, word=Reason.TARGET_INVALID, found=problem, remedy=remedy)
+
+
+def taken_back(canary: Workload, rollbacks: Sequence[Remediation], profile: Mapping[str, str], now: datetime) -> Check:
+    """Whether every rollback alert would take the canary back from this profile, once people let it.
+
+    A pause is a check of its own. In `observe`, people have said that they are the reflex.
+    """
+    name = "reflex"
+    if not rollbacks:
+        found, remedy = "no remediation takes the canary back", "add one to remediations.yaml"
+        return Check(name=name, passed=False, word=Reason.NO_REMEDIATION, found=found, remedy=remedy)
+    decisions = _decisions(replace(canary, pause=None), rollbacks, profile, now)
+    for remediation, decision in zip(rollbacks, decisions, strict=True):
+        if isinstance(decision, Skip) and decision.reason is not Reason.OBSERVING:
+            why = decision.message
+            if decision.reason is Reason.COOLING_DOWN and decision.until:
+                left = format_duration(decision.until - now)
+                why = f"its last act cools down for another {left}, except for alerts that begin after the raise"
+            found = f"{remediation.name} would not take the canary back: {why}"
+            remedy = "find out why it acted, and wait"
+            return Check(name=name, passed=False, word=decision.reason, found=found, remedy=remedy)
+    return Check(name=name, passed=True, found="nothing keeps an alert from taking it back")
+
+
+def acts_alone(canary: Workload, rollbacks: Sequence[Remediation], profile: Mapping[str, str], now: datetime) -> Check:
+    """Whether every rollback alert would take the canary back without a person: a pause and `observe` count too."""
+    name = "reflex acts"
+    if not rollbacks:
+        found = "no alert would take it back: there is no remediation for that"
+        return Check(name=name, passed=False, found=found, remedy="add one to remediations.yaml")
+    for remediation, decision in zip(rollbacks, _decisions(canary, rollbacks, profile, now), strict=True):
+        if isinstance(decision, Skip):
+            found = f"{remediation.name} would be withheld ({decision.reason}): {decision.message}"
+            return Check(name=name, passed=False, found=found, remedy=_remedy(decision.reason, remediation))
+    return Check(name=name, passed=True, found="an alert would take it back")
+
+
+def guard(canary: Workload, target: Target, policy: Policy, profile: Mapping[str, str], now: datetime) -> Check:
+    """Whether an alert would take canary and pods back from this profile; a warning where a person has to let it."""
+    rollbacks = policy.rollbacks(target)
+    for check in (taken_back(canary, rollbacks, profile, now), rollout(canary, target)):
+        if check.word and not check.passed:
+            return replace(check, name="reflex")
+    decisions = _decisions(canary, rollbacks, profile, now)
+    act = next((f"a rollback alert would set {one.message}" for one in decisions if isinstance(one, Act)), "")
+    alone = acts_alone(canary, rollbacks, profile, now)
+    if alone.passed:
+        return Check(name="reflex", passed=True, found=act)
+    found = f"{act}, but {alone.found}" if act else alone.found
+    return Check(name="reflex", passed=True, warning=True, found=found, remedy=alone.remedy)
+
+
+def alerts(name: str, found: Alerts, when: str) -> Check:
+    """Whether no alert asks for a rollback; `when` says at what time."""
+    if isinstance(found, Unknown):
+        remedy = "nothing is promoted in the dark: fix that first"
+        return Check(name=name, passed=None, word=ALERTS_UNKNOWN, found=found.why, remedy=remedy)
+    if not found:
+        return Check(name=name, passed=True, found=f"none that ask for a rollback {when}")
+    text, remedy = f"{alert_names(found)} {when}", f"find the cause: {DOCS}/runbooks"
+    return Check(name=name, passed=False, word=ALERT_FIRING, found=text, remedy=remedy)
+
+
+def alert_names(found: Iterable[Mapping[str, str]]) -> str:
+    """Names of alerts as they can be shown: who may post alerts can call one as they like."""
+    names = {labels.get("alertname") or "an alert without a name" for labels in found}
+    return ", ".join(sorted((name if name.isprintable() else ascii(name))[:100] for name in names))
+
+
+def _decisions(
+    canary: Workload, rollbacks: Sequence[Remediation], profile: Mapping[str, str], now: datetime
+) -> list[Act | Skip]:
+    """What each rollback would decide, were the canary at this profile already."""
+    present = {name for name, _ in canary.env}
+    env = [(name, profile.get(name, value) if value is not None else None) for name, value in canary.env]
+    env += [(name, value) for name, value in profile.items() if name not in present]
+    return [decide(remediation, replace(canary, env=tuple(env)), now) for remediation in rollbacks]
+
+
+def _remedy(reason: Reason, remediation: Remediation) -> str:
+    match reason:
+        case Reason.OBSERVING:
+            return f"set mode: act for {remediation.name} in remediations.yaml"
+        case Reason.PAUSED:
+            return f"remediator resume {remediation.target.name}"
+        case _:
+            return "remediator explain says when it would act again"
+
+
+def _step(workload: Workload, wanted: int | None, policy: Policy) -> Check:
+    name, percentage = "step", workload.percentage()
+    if wanted is None:
+        found = "there is no step to take" if percentage is not None else "the next step is not known"
+        return Check(name=name, passed=False, found=found, remedy="give the PERCENTAGE")
+    if percentage is None or percentage >= wanted:
+        at = "unknown" if percentage is None else f"{percentage} %"
+        return Check(name=name, passed=percentage is not None, found=f"{wanted} %, from {at}", remedy="see flags")
+    found = f"{percentage} % -> {wanted} %"
+    if left_out := policy.steps_between(percentage, wanted):
+        found += f", skips {', '.join(f'{step} %' for step in left_out)}"
+        remedy = f"the next step is {left_out[0]} %: remediator canary set {left_out[0]}"
+        return Check(name=name, passed=True, found=found, remedy=remedy, warning=True)
+    return Check(name=name, passed=True, found=found)

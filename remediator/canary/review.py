@@ -1,0 +1,436 @@
+"""What became of what Remediator did, or would have done in mode observe: acts of the past, each with a judgement.
+
+The rule of this file: acts are those of the ledgers and of Prometheus's history, and nothing is simulated. Whatever
+neither of them has is said, and never counted.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from remediator.canary.backtest.alert_history import (
+    LATE,
+    AlertHistory,
+    Fetch,
+    describe_gaps,
+    fetch_fenced,
+    load_history,
+    merge_health,
+)
+from remediator.canary.backtest.recorded import load_recorded, own_series
+from remediator.canary.backtest.setup import Setup, TestedAlert, as_tested, asked_by
+from remediator.config.rule_files import ZERO, Alarm
+from remediator.core.actions import Effect
+from remediator.core.durations import format_duration
+from remediator.core.judgement import (
+    BEFORE_PEOPLE,
+    ENOUGH_SAMPLES,
+    GOOD,
+    UNDONE_WITHIN,
+    WRONG,
+    Judged,
+    Judgement,
+    judge_act,
+    judge_wish,
+    missed,
+)
+from remediator.core.ledger import MAX_ENTRIES, Entry, Ledger
+from remediator.core.policy import Policy, Remediation, Target
+from remediator.core.reasons import Reason
+from remediator.core.recorded_value import NEAR, Change, RecordedValue, name_people
+from remediator.core.sampled_series import Grid, SampledSeries, spans
+from remediator.core.simulation import past_workload
+from remediator.core.verification import Verdict
+from remediator.core.workload import Workload
+from remediator.monitoring.expressions import select
+from remediator.monitoring.prometheus import AlertRule
+from remediator.monitoring.promql import Inlined
+
+STEP = 30
+"""Seconds between two moments of the history. No limit of a judgement is shorter than 2 minutes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewedAct:
+    """An act, or in mode observe what would have been one, and what became of it."""
+
+    time: datetime
+    before: int | None
+    after: int | None
+    done: bool
+    """False where it would only have been done."""
+    judged: Judged
+    alerts: tuple[str, ...]
+    """Those that it is judged by."""
+    reason: str = ""
+    """The alerts that caused it, as the ledger has them."""
+    id: str = ""
+    """Its id in the ledger, or empty where only Prometheus has it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewedRemediation:
+    """What became of the acts of one remediation."""
+
+    remediation: Remediation
+    acts: tuple[ReviewedAct, ...]
+    missed: tuple[tuple[datetime, Judged], ...]
+    """What people rolled back without it."""
+    alerts: tuple[str, ...]
+    """The alerts that ask for it."""
+
+    def count(self, judgement: Judgement) -> int:
+        """How many are judged so."""
+        judged = [*(act.judged for act in self.acts), *(judged for _, judged in self.missed)]
+        return sum(one.judgement is judgement for one in judged)
+
+    @property
+    def good(self) -> int:
+        """How many acts were right, helped, or were done by a person later."""
+        return sum(act.judged.judgement in GOOD for act in self.acts)
+
+    @property
+    def judged(self) -> int:
+        """How many acts can be judged."""
+        return self.good + sum(act.judged.judgement in WRONG for act in self.acts)
+
+    @property
+    def saved(self) -> timedelta:
+        """The time by which people acted later."""
+        return sum((act.judged.saved for act in self.acts), ZERO)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """What a review has found."""
+
+    grid: Grid
+    remediations: tuple[ReviewedRemediation, ...]
+    notes: tuple[str, ...]
+    """What is not known, in sentences."""
+    blind: Mapping[str, str]
+    """By the remediation of which nothing at all can be said, why."""
+
+    def only(self, names: Sequence[str]) -> "Review":
+        """The review of these remediations."""
+        reviewed = tuple(one for one in self.remediations if one.remediation.name in names)
+        return replace(
+            self, remediations=reviewed, blind={name: why for name, why in self.blind.items() if name in names}
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Past:
+    """What Prometheus has."""
+
+    grid: Grid
+    fetch: Fetch
+    cluster: str
+    histories: Mapping[str, Sequence[AlertHistory]]
+    """By the remediation."""
+    fired: Mapping[str, Sequence[tuple[str, datetime, datetime]]]
+    """By the remediation, the alerts that fired, from when to when."""
+    recorded: Mapping[tuple[Target, Effect], RecordedValue]
+
+
+def review(
+    policy: Policy,
+    workloads: Mapping[Target, Workload],
+    rules: Sequence[AlertRule],
+    fetch: Fetch,
+    grid: Grid,
+    cluster: str,
+) -> Review:
+    """The acts on these targets over a history, with the rules as they are loaded. Raises NoAnswer, CannotTest."""
+    notes: list[str] = []
+    alerts = _alerts(policy, rules, notes)
+    histories: dict[str, list[AlertHistory]] = defaultdict(list)
+    tested = [alert for found in alerts.values() for alert in found]
+    if tested:
+        setup = Setup(name="", policy=policy, alerts=tuple(tested), step=STEP)
+        loaded = load_history(setup, fetch, grid, cluster)
+        owner = {id(alert): name for name, found in alerts.items() for alert in found}
+        for history in loaded:
+            histories[owner[id(history.alert)]].append(history)
+        notes += (f"History: {gap}." for gap in describe_gaps(loaded))
+    past = _Past(
+        grid=grid,
+        fetch=fetch,
+        cluster=cluster,
+        histories=histories,
+        fired=_fired(policy, tested, fetch, grid, cluster),
+        recorded=load_recorded(policy, fetch, grid, cluster, 0, notes),
+    )
+    blind: dict[str, str] = {}
+    reviewed = tuple(_review(policy, one, workloads[one.target], past, notes, blind) for one in policy.remediations)
+    return Review(grid=grid, remediations=reviewed, notes=tuple(dict.fromkeys(notes)), blind=blind)
+
+
+def _alerts(policy: Policy, rules: Sequence[AlertRule], notes: list[str]) -> Mapping[str, list[TestedAlert]]:
+    """The loaded alerts that ask for each remediation."""
+    found: dict[str, list[TestedAlert]] = defaultdict(list)
+    for rule in {(rule.name, rule.query): rule for rule in rules}.values():
+        alarm = Alarm(
+            name=rule.name,
+            expression=rule.query,
+            duration=timedelta(seconds=rule.duration),
+            keep_firing_for=ZERO,
+            labels=rule.static_labels,
+            place="Prometheus",
+        )
+        remediation = asked_by(alarm, policy)
+        if remediation is None:
+            continue
+        try:
+            found[remediation.name].append(as_tested(alarm, Inlined(text=rule.query, step=STEP), None))
+        except ValueError as error:
+            notes.append(f"{rule.name}: its expression cannot be read, so it judges nothing: {error}.")
+    return found
+
+
+def _fired(
+    policy: Policy, alerts: Sequence[TestedAlert], fetch: Fetch, grid: Grid, cluster: str
+) -> Mapping[str, Sequence[tuple[str, datetime, datetime]]]:
+    """The times that alerts fired, as Prometheus recorded them."""
+    fired: dict[str, list[tuple[str, datetime, datetime]]] = defaultdict(list)
+    if not alerts:
+        return fired
+    names = json.dumps("|".join(dict.fromkeys(alert.name for alert in alerts)))
+    expression = Inlined(text=f'ALERTS{{alertstate="firing", alertname=~{names}}}')
+    for series in fetch_fenced(fetch, expression, cluster):
+        own = {name: value for name, value in series.labels.items() if name not in ("__name__", "alertstate")}
+        # External labels are not on stored series.
+        labels = {**({"cluster": cluster} if cluster else {}), **own}
+        if remediation := policy.match(labels):
+            times = ((grid.moment(span.first), grid.moment(span.after)) for span in spans(series.present))
+            fired[remediation.name] += ((labels["alertname"], *one) for one in times)
+    return fired
+
+
+def _review(
+    policy: Policy, remediation: Remediation, workload: Workload, past: _Past, notes: list[str], blind: dict[str, str]
+) -> ReviewedRemediation:
+    target, effect, grid = remediation.target, remediation.action.effect, past.grid
+    recorded = past.recorded[target, effect]
+    workload = replace(workload, ledger=workload.ledger.as_of(grid.moment(grid.count - 1)))
+    histories = past.histories.get(remediation.name, ())
+    if not histories:
+        blind[remediation.name] = "Prometheus has loaded no alert that asks for it, so no act can be judged"
+    elif not any(any(history.known) for history in histories):
+        blind[remediation.name] = "Prometheus has no sample of its alerts in the whole time"
+    if not recorded.moments:
+        notes.append(f"{_value(effect)} of {target.name}: not recorded, so what people did by hand is not known.")
+    elif grid.length(grid.count - recorded.moments) > LATE:
+        known = format_duration(grid.length(recorded.moments))
+        notes.append(f"{_value(effect)} of {target.name}: recorded for {known}; for the rest nothing is known.")
+    notes += _about_ledger(target, effect, workload, grid)
+    recorded = name_people(recorded, [*_people(remediation, workload, recorded)])
+    acts = [
+        *_done(policy, remediation, workload, recorded, past, notes),
+        *_wishes(policy, remediation, recorded, past, notes, blind),
+    ]
+    return ReviewedRemediation(
+        remediation=remediation,
+        acts=tuple(sorted(acts, key=lambda act: act.time)),
+        missed=tuple(_missed(policy, remediation, recorded, past)),
+        alerts=_names(histories),
+    )
+
+
+def _names(histories: Sequence[AlertHistory]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(history.alert.name for history in histories))
+
+
+def _value(effect: Effect) -> str:
+    return "Percentage" if effect is Effect.SET_PERCENTAGE else "Replicas"
+
+
+def _about_ledger(target: Target, effect: Effect, workload: Workload, grid: Grid) -> Iterator[str]:
+    """From when on the ledger can tell."""
+    ledger = workload.ledger
+    if ledger.problem:
+        yield f"Ledger of {target.name}: {ledger.problem}; its acts are only those that Prometheus recorded."
+    if unknown := sum(entry.effect is Effect.UNKNOWN for entry in ledger.entries):
+        yield f"Ledger of {target.name}: acts of a kind that only a newer version knows are left out: {unknown}."
+    acts = ledger.automatic(effect)
+    if len(acts) >= MAX_ENTRIES and acts[0].time > grid.moment(0):
+        since = f"{acts[0].time:%d %b %H:%M:%S}"
+        yield (
+            f"Ledger of {target.name}: it keeps {MAX_ENTRIES} acts and goes back to {since}; "
+            "of what was before, only Prometheus knows."
+        )
+
+
+def _people(remediation: Remediation, workload: Workload, recorded: RecordedValue) -> Iterator[Change]:
+    """What people did, by the ledger, and by the last writer where that is another program."""
+    effect = remediation.action.effect
+    for entry in workload.ledger.entries:
+        before = recorded.at(entry.time - NEAR) if entry.before is None else entry.before
+        if not entry.remediation and entry.sets == effect.field and before != entry.after:
+            by = entry.operator or "an operator"
+            yield Change(time=entry.time, before=before, after=entry.after, by=by, reason=entry.reason)
+    write, value = workload.writers.get(effect.field), effect.read(workload)
+    if write and write.time and not write.ours and value is not None:
+        before = recorded.at(write.time - NEAR)
+        acts = workload.ledger.automatic(effect)
+        # What Remediator set last is what a later write has changed, whatever scrapes have missed.
+        if acts and acts[-1].time <= write.time <= acts[-1].time + UNDONE_WITHIN:
+            before = acts[-1].after
+        if before != value:
+            yield Change(time=write.time, before=before, after=value, by=write.manager)
+
+
+def _done(
+    policy: Policy,
+    remediation: Remediation,
+    workload: Workload,
+    recorded: RecordedValue,
+    past: _Past,
+    notes: list[str],
+) -> Iterator[ReviewedAct]:
+    """What Remediator did: the ledger's acts, and those that only Prometheus has."""
+    target, effect, grid = remediation.target, remediation.action.effect, past.grid
+    same = [one for one in policy.remediations if (one.target, one.action.effect) == (target, effect)]
+    names, first = {one.name for one in same}, same[0] is remediation
+    entries = workload.ledger.automatic(effect)
+    changes = [
+        Entry(id="", time=one.time, effect=effect, before=one.before, after=one.after)
+        for one in recorded.by_remediator
+        if not any(abs(entry.time - one.time) <= NEAR for entry in entries)
+    ]
+    if changes and first:
+        notes.append(f"Ledger of {target.name}: without {len(changes)} of the acts that Prometheus recorded.")
+    followed = [] if effect is Effect.SCALE else _followed(target, effect, past, notes)
+    for entry in (*entries, *changes):
+        ours = entry.remediation == remediation.name or (first and entry.remediation not in names)
+        if not ours or not grid.moment(0) <= entry.time <= grid.moment(grid.count - 1):
+            continue
+        histories = _concerned(remediation, entry.time, entry.reason, past)
+        if histories:
+            judged = judge_act(
+                entry.time,
+                effect is Effect.SCALE,
+                merge_health([history.at(grid) for history in histories]),
+                recorded,
+                cooldown=remediation.cooldown,
+                converged=next((one for one in followed if ZERO <= one - entry.time <= UNDONE_WITHIN), None),
+            )
+        else:
+            judged = Judged(judgement=Judgement.UNKNOWN, why="no alert that asks for it is loaded")
+        yield ReviewedAct(
+            time=entry.time,
+            before=entry.before,
+            after=entry.after,
+            done=True,
+            judged=judged,
+            alerts=_names(histories),
+            reason=entry.reason,
+            id=entry.id,
+        )
+
+
+def _wishes(
+    policy: Policy,
+    remediation: Remediation,
+    recorded: RecordedValue,
+    past: _Past,
+    notes: list[str],
+    blind: dict[str, str],
+) -> Iterator[ReviewedAct]:
+    """What it would have done: what the service counted as Observing, or as DryRun. Repeats are one act."""
+    counters = [
+        Inlined(text=select("remediator_outcomes_total", {"remediation": remediation.name, "reason": reason}, {}))
+        for reason in (Reason.OBSERVING, Reason.DRY_RUN)
+    ]
+    found = [
+        series
+        for counter in counters
+        for series in own_series(past.fetch, counter, remediation.target, past.cluster, notes)
+    ]
+    if remediation.mode == "observe" and not found:
+        blind[remediation.name] = (
+            "it observes, and Prometheus has no remediator_outcomes_total, which counts what it would have done; see "
+            "that Prometheus scrapes Remediator"
+        )
+    last: datetime | None = None
+    for time in _increases(found, past.grid):
+        repeated = last is not None and time - last <= remediation.cooldown
+        last = time
+        histories = _concerned(remediation, time, "", past)
+        if repeated or not histories:
+            continue
+        before = recorded.at(time) if recorded.known(time) else None
+        after = None
+        if before is not None:
+            workload = past_workload(policy, remediation, before, Ledger())
+            after = remediation.action.plan(workload, remediation.target).after
+        health = merge_health([history.at(past.grid) for history in histories])
+        active = _began(health.bad, past.grid, time)
+        rises = remediation.action.effect is Effect.SCALE
+        judged = judge_wish(time, rises, active, health, recorded)
+        yield ReviewedAct(time=time, before=before, after=after, done=False, judged=judged, alerts=_names(histories))
+
+
+def _began(bad: bytes, grid: Grid, moment: datetime) -> datetime:
+    """When the breach began that led to something at a moment."""
+    index = grid.index(moment)
+    while index > 0 and bad[index - 1]:
+        index -= 1
+    return grid.moment(index)
+
+
+def _concerned(remediation: Remediation, moment: datetime, reason: str, past: _Past) -> Sequence[AlertHistory]:
+    """The alerts that an act was for: those that the ledger names, else those that fired, else all that ask for it."""
+    histories = past.histories.get(remediation.name, ())
+    words = reason.replace(",", " ").split()
+    named = {history.alert.name for history in histories if history.alert.name in words}
+    fired = {name for name, start, end in past.fired.get(remediation.name, ()) if start - NEAR <= moment <= end + NEAR}
+    names = named or fired
+    return [history for history in histories if history.alert.name in names] or histories
+
+
+def _missed(
+    policy: Policy, remediation: Remediation, recorded: RecordedValue, past: _Past
+) -> Iterator[tuple[datetime, Judged]]:
+    """What people rolled back while no alert that rolls back fired; each target's once."""
+    rollbacks = policy.rollbacks(remediation.target)
+    if not rollbacks or rollbacks[0] is not remediation:
+        return
+    names = {one.name for one in rollbacks}
+    times = [(start, end) for name in names for _, start, end in past.fired.get(name, ())]
+    histories = [history for name in names for history in past.histories.get(name, ())]
+    alerts = (history.known for history in histories)
+    known = bytes(max(flags) for flags in zip(bytes(past.grid.count), *alerts, strict=True))
+    # The file has no other percentage for a rollback.
+    for moment, judged in missed(recorded, times, 0, None):
+        first, after = past.grid.index(moment - BEFORE_PEOPLE), past.grid.index(moment)
+        window = known[max(first, 0) : after]
+        if first < 0 or window.count(1) < ENOUGH_SAMPLES * len(window):
+            why = f"{judged.why}; whether an alert fired before is not recorded"
+            yield moment, replace(judged, judgement=Judgement.UNKNOWN, why=why)
+        else:
+            yield moment, judged
+
+
+def _followed(target: Target, effect: Effect, past: _Past, notes: list[str]) -> list[datetime]:
+    """When the service saw that all pods followed an act."""
+    labels = {"target": target.name, "effect": effect, "verdict": Verdict.CONVERGED}
+    expression = Inlined(text=select("remediator_verifications_total", labels, {}))
+    return _increases(own_series(past.fetch, expression, target, past.cluster, notes), past.grid)
+
+
+def _increases(counters: Sequence[SampledSeries], grid: Grid) -> list[datetime]:
+    """When any of these counters rose. Where one begins says nothing: it may have been there before."""
+    found: set[int] = set()
+    for series in counters:
+        last: float | None = None
+        for index in range(grid.count):
+            value = series.value(index)
+            if value is None:
+                continue
+            if last is not None and (value > last or 0 < value < last):
+                found.add(index)
+            last = value
+    return [grid.moment(index) for index in sorted(found)]

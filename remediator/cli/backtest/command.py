@@ -1,0 +1,252 @@
+"""The command itself: flags, files, what is asked of Prometheus, and how it ends."""
+
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from remediator.canary.backtest.alert_history import AlertHistory, load_history
+from remediator.canary.backtest.recorded import NOT_COMPARED, Agreement, compare_recorded, load_recorded
+from remediator.canary.backtest.report import Past, Report, run
+from remediator.canary.backtest.setup import CannotTest, Setup, change
+from remediator.canary.backtest.sweep import Sweep
+from remediator.canary.backtest.sweep import sweep as try_others
+from remediator.cli import options
+from remediator.cli.backtest.data import report_data, sweep_data
+from remediator.cli.backtest.files import Files
+from remediator.cli.backtest.page import write_page
+from remediator.cli.backtest.source import fetch_history, load_archive, read_grid
+from remediator.cli.backtest.table import print_comparison, print_head, print_report, print_sweep
+from remediator.cli.backtest.truth import read_truths
+from remediator.cli.exits import Failed, InvalidConfiguration, Withheld
+from remediator.cli.output import print_data
+from remediator.cli.period import Period, period
+from remediator.cli.types import Duration
+from remediator.config.document import InvalidDocument
+from remediator.core.actions import Effect
+from remediator.core.durations import format_duration
+from remediator.core.judgement import Judgement, Truth
+from remediator.monitoring.archive import Archive, InvalidArchive
+from remediator.monitoring.evidence import Unknown
+from remediator.monitoring.http_json import NoAnswer
+from remediator.monitoring.inlining import NotInlined
+from remediator.monitoring.prometheus import Prometheus
+
+FAIL_ON = {re.sub(r"(?<=[a-z])(?=[A-Z])", "-", one.value).lower(): one for one in Judgement}
+
+
+def _changes(context: click.Context, parameter: click.Parameter, texts: Sequence[str]) -> dict[str, str]:
+    changes = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name or not equals or not value or name in changes:
+            raise click.BadParameter(
+                f"{text[:40]!r} is not of the form NAME=VALUE, each name once: DenisErrorRateHigh=0.08"
+            )
+        changes[name] = value
+    return changes
+
+
+def _fail_on(context: click.Context, parameter: click.Parameter, text: str | None) -> list[Judgement]:
+    names = text.split(",") if text else []
+    if unknown := [name for name in names if name not in FAIL_ON]:
+        raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(FAIL_ON)}")
+    return [FAIL_ON[name] for name in names]
+
+
+@click.command()
+@options.config_file()
+@click.option(
+    "--rules", type=options.FILE, multiple=True, help="Rule files; else *.rules.yaml beside the remediations."
+)
+@click.option("--route", type=options.FILE, help="Alertmanager's file; else alertmanager.yaml beside the remediations.")
+@period("30d")
+@click.option(
+    "--step", type=Duration(), metavar="D", help="Between evaluations, for groups of rules without an interval."
+)
+@click.option(
+    "--against", type=options.FILE, metavar="DIR", help="Compare with the rules and remediations of a folder."
+)
+@click.option(
+    "--sweep", metavar="SIGNAL", help="Try other thresholds and times: of a signal, or of an alert by its name."
+)
+@click.option(
+    "--set",
+    "changes",
+    metavar="N=V",
+    multiple=True,
+    callback=_changes,
+    help="What if: DenisErrorRateHigh=0.08, for=5m.",
+)
+@click.option(
+    "--percentage", type=click.IntRange(0, 100), default=10, show_default=True, help="The canary's, where not recorded."
+)
+@click.option("--truth", type=options.FILE, metavar="F", help="Incidents that there were, as CSV: from,to,name.")
+@click.option("--save", type=options.FILE, metavar="F", help="Keep the history that was fetched in this file.")
+@click.option("--load", type=options.FILE, metavar="F", help="Take the history from such a file, and ask nobody.")
+@click.option(
+    "--max-queries",
+    type=click.IntRange(min=1),
+    default=2_000,
+    show_default=True,
+    help="Refuse a back-test that takes more questions; they are asked one at a time.",
+)
+@click.option("--fail-on", metavar="WORDS", callback=_fail_on, help=f"Exit with 3 on any of: {', '.join(FAIL_ON)}.")
+@click.option("--html", type=options.FILE, metavar="F", help="Write a page with a picture as well.")
+@options.fence()
+@options.prometheus()
+@options.output("table", "json")
+def backtest(
+    *,
+    config_file: Path,
+    rules: tuple[Path, ...],
+    route: Path | None,
+    period: Period,
+    step: timedelta | None,
+    against: Path | None,
+    sweep: str | None,
+    changes: dict[str, str],
+    percentage: int,
+    truth: Path | None,
+    save: Path | None,
+    load: Path | None,
+    max_queries: int,
+    fail_on: list[Judgement],
+    html: Path | None,
+    cluster: str,
+    prometheus: options.Endpoint | None,
+    output: str,
+) -> None:
+    """Say what the rules and remediations would have done over Prometheus's history, and what really happened.
+
+    The alerts that lead to a remediation are evaluated over the history as Prometheus evaluates them, notified as
+    Alertmanager does by the route, and decided by the code that serves the webhook. Nothing is written, and no
+    recording rule has to be loaded: they are put inside of the alerts. What cannot be tested exactly is refused.
+
+    What people did is taken from the gauges that Remediator exports, also in mode observe. Where they are missing, the
+    percentage is --percentage, and what became of an act is Unknown. --truth names the incidents that there were
+    instead. With --against, --fail-on is about the other files.
+
+    \b
+    Exit codes: 0 done, 1 no answer, or no sample of an alert; 2 usage, or a file is invalid; 3 a word of --fail-on.
+    Examples:
+      remediator backtest --prometheus.url=http://localhost:9090 --since=30d
+      remediator backtest --prometheus.url=http://localhost:9090 --sweep=DenisErrorRateHigh --save=month.json.gz
+      remediator backtest --load=month.json.gz --set DenisErrorRateHigh=0.08
+      remediator backtest --load=month.json.gz --against=tuned/ --fail-on=not-needed,missed
+    """
+    with _explained():
+        if not load and not prometheus:
+            raise click.UsageError("give --prometheus.url, or a history that was saved: --load=F")
+        if load and period.given:
+            raise click.UsageError("a saved history has its own time; leave out --since, --from and --to")
+        truths = read_truths(truth) if truth else None
+        files = Files.beside(config_file, rules, route, step)
+        setup = change(files.read(), changes)
+        other = files.of_folder(against).read() if against else None
+        if other and other.step != setup.step:
+            raise CannotTest(
+                f"the rules of {against} are evaluated every {other.step} s, the others every {setup.step} s"
+            )
+        swept = setup.alerts_of(sweep) if sweep else []
+        if sweep and not swept:
+            text = f"{sweep!r} is no signal and no alert; there are {', '.join(setup.names)}"
+            raise click.BadParameter(text, param_hint="--sweep")
+        if load:
+            archive, source = load_archive(load, setup), None
+        else:
+            assert prometheus  # noqa: S101 - one of both is given
+            grid = read_grid(period, setup.step)
+            archive, source = fetch_history(prometheus, [one for one in (setup, other) if one], grid, max_queries)
+        report, sweeps = _report(setup, archive, cluster, percentage, truths, source, {alert.name for alert in swept})
+        compared = _report(other, archive, cluster, percentage, truths, source)[0] if other else None
+        if save:
+            _write(save, lambda: archive.save(save))
+        if html:
+            _write(html, lambda: write_page(html, report))
+        _print(report, sweeps, compared, output)
+        _end(compared or report, fail_on)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """What cannot be tested, or has no answer, ends the command with a message."""
+    try:
+        yield
+    except (InvalidDocument, NotInlined, CannotTest, InvalidArchive) as error:
+        raise InvalidConfiguration(str(error)) from error
+    except NoAnswer as error:
+        raise Failed(str(error)) from error
+
+
+def _print(report: Report, sweeps: Sequence[Sweep], compared: Report | None, output: str) -> None:
+    if output == "json":
+        data = report_data(report)
+        if sweeps:
+            data["sweep"] = [sweep_data(one) for one in sweeps]
+        if compared:
+            data["against"] = report_data(compared)
+        print_data(data, output)
+    elif sweeps:
+        print_head(report)
+        for one in sweeps:
+            print_sweep(one, format_duration(report.grid.length(report.grid.count - 1)))
+    elif compared:
+        print_head(report)
+        print_comparison(report, compared)
+    else:
+        print_report(report)
+
+
+def _end(report: Report, fail_on: Sequence[Judgement]) -> None:
+    if absent := report.absent:
+        raise Failed(
+            f"{', '.join(absent)}: Prometheus has no sample in the whole time, so nothing can be said about it; "
+            "see that its rules select the series of DENIS, and that this Prometheus scrapes it"
+        )
+    found = [
+        f"{count} {judgement}"
+        for judgement in fail_on
+        if (count := sum(report.count(effect, judgement) for effect in (Effect.SET_PERCENTAGE, Effect.SCALE)))
+    ]
+    if found:
+        raise Withheld(f"--fail-on: {', '.join(found)}")
+
+
+def _report(
+    setup: Setup,
+    archive: Archive,
+    cluster: str,
+    percentage: int,
+    truths: Sequence[Truth] | None,
+    source: Prometheus | None,
+    swept: Collection[str] = (),
+) -> tuple[Report, list[Sweep]]:
+    """What would have been done, and the sweep of each of these alerts."""
+    grid, notes = archive.grid, list[str]()
+    histories = load_history(setup, archive, grid, cluster)
+    recorded = load_recorded(setup.policy, archive, grid, cluster, percentage, notes)
+    past = Past(grid=grid, cluster=cluster, recorded=recorded, truths=truths)
+    report = run(setup, histories, past, notes, _agreement(histories, archive, source))
+    return report, [try_others(setup, one, past) for one in histories if one.alert.name in swept]
+
+
+def _agreement(histories: Sequence[AlertHistory], archive: Archive, source: Prometheus | None) -> Agreement | Unknown:
+    if source is None:
+        return NOT_COMPARED
+    try:
+        rules = source.alert_rules()
+    except NoAnswer as error:
+        # Not every querier has rules, and the history itself is there.
+        return Unknown(why=f"not compared with what Prometheus recorded itself: {error}")
+    return compare_recorded(histories, rules, archive)
+
+
+def _write(path: Path, write: Callable[[], None]) -> None:
+    try:
+        write()
+    except OSError as error:
+        raise Failed(f"{path}: cannot be written: {error.strerror}") from error

@@ -1,0 +1,20 @@
+"""`remediator kill-switch`: the workers to 0, latched, and back."""
+
+import click
+
+from remediator.cli.lazy_group import Lazy, LazyGroup
+
+COMMANDS = {
+    "off": Lazy(
+        place="remediator.cli.kill_switch.off:off",
+        summary="Take the switch off, and return to the replicas that there were.",
+    ),
+    "on": Lazy(
+        place="remediator.cli.kill_switch.on:on", summary="Take the workers to 0 replicas and latch them there."
+    ),
+}
+
+
+@click.group("kill-switch", cls=LazyGroup, lazy=COMMANDS)
+def kill_switch() -> None:
+    """Stop the workers at once, and keep them stopped."""

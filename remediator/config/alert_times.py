@@ -1,0 +1,103 @@
+"""How long an alert takes on its way, as the rule files and the route beside a remediations.yaml have it.
+
+The rule of this file: a file that cannot be understood leaves its times unknown. What Prometheus and Alertmanager have
+loaded may differ; `remediator doctor` asks them.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from remediator.config.delivery import Delivery
+from remediator.config.document import InvalidDocument, parse_document, read_text
+from remediator.config.rule_files import Alarm, RuleGroup, read_rule_groups
+from remediator.core.denis_signals import concerns
+from remediator.core.durations import parse_duration
+from remediator.core.policy import Policy, Remediation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertTimes:
+    """The longest times of the alerts that lead to one remediation; None where a time is not known."""
+
+    evaluation: timedelta | None = None
+    """The interval of the alert's group."""
+    hold: timedelta | None = None
+    """The alert's `for`."""
+    wait: timedelta | None = None
+    """group_wait of its route."""
+
+
+class AlertTimesReader:
+    """The times beside a remediations.yaml, read again only after a file or the policy has changed."""
+
+    def __init__(self, remediations: Path) -> None:
+        self._folder = remediations.parent
+        self._read: tuple[Policy, Mapping[Path, tuple[int, int]]] | None = None
+        self._times: Mapping[str, AlertTimes] = {}
+
+    def times(self, policy: Policy) -> Mapping[str, AlertTimes]:
+        """The times by remediation."""
+        route = self._folder / "alertmanager.yaml"
+        try:
+            paths = [*self._folder.glob("*.rules.yaml"), route]
+        except OSError:  # As without a file descriptor: what was read last stays.
+            return self._times
+        found = {path: stamp for path in paths if (stamp := _stamp(path))}
+        if self._read != (policy, found):
+            self._times = _read_times(policy, sorted(found.keys() - {route}), route)
+            self._read = policy, found
+        return self._times
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """What changes with a file's content, or None where there is no file."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size
+
+
+def _read_times(policy: Policy, rule_files: Iterable[Path], route: Path) -> Mapping[str, AlertTimes]:
+    try:
+        groups = read_rule_groups(rule_files)
+    except InvalidDocument:
+        groups = ()
+    try:
+        delivery = Delivery(parse_document(read_text(route), str(route)))
+    except InvalidDocument:
+        delivery = None
+    return {one.name: _times_of(one, policy, groups, delivery) for one in policy.remediations}
+
+
+def _times_of(
+    remediation: Remediation, policy: Policy, groups: Iterable[RuleGroup], delivery: Delivery | None
+) -> AlertTimes:
+    asking = [
+        (group, rule, labels)
+        for group in groups
+        for rule in group.rules
+        if isinstance(rule, Alarm)
+        if policy.match(labels := _static(rule.all_labels)) == remediation
+        # A queue that is stuck takes the canary back too, and is no measure of how long bad rates would last.
+        if concerns(rule.expression, remediation.action.signals)
+    ]
+    intervals = [group.interval for group, _, _ in asking if group.interval]
+    try:
+        ways = [way for _, _, labels in asking if delivery for way in delivery.ways(labels, labels.keys())]
+        waits = [parse_duration(str(way.settings["group_wait"].value)) for way in ways]
+    except ValueError:
+        waits = []
+    return AlertTimes(
+        # A group without an interval has Prometheus's own, which no file here says.
+        evaluation=max(intervals) if intervals and len(intervals) == len(asking) else None,
+        hold=max((rule.duration for _, rule, _ in asking), default=None),
+        wait=max(waits, default=None),
+    )
+
+
+def _static(labels: Mapping[str, str]) -> Mapping[str, str]:
+    """The labels but for templates."""
+    return {name: value for name, value in labels.items() if "{{" not in value}

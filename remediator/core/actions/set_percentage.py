@@ -1,0 +1,93 @@
+"""Set the canary's share of traffic, which an alert can only do to take the canary back. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+
+from remediator.core.actions import Action, Effect
+from remediator.core.denis_signals import ERROR_RATE, SUCCESS_RATE
+from remediator.core.ladder import Act, Found, Guard, Skip, TargetFacts
+from remediator.core.policy import Target
+from remediator.core.reasons import Reason
+from remediator.core.workload import Workload, flags_patch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetPercentage(Action):
+    """Set the canary's share of traffic by the profile of flags that belongs to it."""
+
+    percentage: int
+    profile: Mapping[str, str]
+
+    effect: ClassVar[Effect] = Effect.SET_PERCENTAGE
+    urgency: ClassVar[int] = 0
+    takes_back: ClassVar[bool] = True
+    reads_autoscalers: ClassVar[bool] = False
+    longest_question: ClassVar[float] = 0.9  # With the way to the thread that asks, a second at most.
+    most_replicas: ClassVar[int] = 0
+    signals: ClassVar[tuple[str, ...]] = (SUCCESS_RATE.name, ERROR_RATE.name)
+
+    def describe(self, target: Target) -> str:
+        """The share."""
+        return f"canary {target.namespace}/{target.deployment} to {self.percentage} %"
+
+    def unusable(self, workload: Workload, target: Target, now: datetime) -> str:
+        """It needs little evidence, so nothing but a patch that could not be written stops it."""
+        problem = workload.env_problem(self.profile)
+        return problem and f"container {target.container}: {problem}"
+
+    def usable(self, target: Target) -> str:
+        """The container was found, and each flag once."""
+        return f"container {target.container} and its flags can be written"
+
+    def plan(self, workload: Workload, target: Target) -> Act:
+        """All flags of the profile in one patch."""
+        return Act(
+            workload=workload,
+            effect=self.effect,
+            patch=flags_patch(workload, target, self.profile),
+            before=workload.percentage(),
+            after=self.percentage,
+            unreached=workload.rollout.stuck,
+        )
+
+    def forbidden(
+        self, workload: Workload, target: Target, profiles: Mapping[int, Mapping[str, str]]
+    ) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """More traffic, another program, no pods."""
+        for step in sorted(profiles, reverse=True):
+            if step and step != workload.percentage():
+                yield f"{step} %", flags_patch(workload, target, profiles[step])
+                break
+        image = {"name": target.container, "image": "remediator.invalid/doctor:dry-run"}
+        yield "another image", {"template": {"spec": {"containers": [image]}}}
+        if workload.replicas:
+            yield "fewer replicas", {"replicas": 0}
+
+    def satisfied(self, workload: Workload) -> str:
+        """The share and the flags are as wanted, and the pods are not stuck on the way there."""
+        there = workload.rollout.reached(workload.replicas) or not workload.rollout.stuck
+        if not there or not workload.at_or_below(self.percentage, self.profile):
+            return ""
+        return f"at {workload.percentage()} % already, so an alert would change nothing"
+
+    def _already_safe(self, facts: TargetFacts) -> Found | Skip:
+        workload = facts.workload
+        percentage, rollout = workload.percentage(), workload.rollout
+        if workload.at_or_below(self.percentage, self.profile):
+            # Right after our own rollback the alert is expected to fire on: that is the cooldown's to say.
+            if facts.cooling_until:
+                return lambda: f"at {percentage} % by an act that is still cooling down"
+            message = f"already at {percentage} %, and the alert still fires: the cause is elsewhere"
+            if (rollout.seen or rollout.stuck) and not rollout.reached(workload.replicas):
+                message = f"{percentage} % is written already, and the pods do not all follow: "
+                message += rollout.spell(workload.replicas)
+            return Skip(reason=Reason.ALREADY_SAFE, message=message)
+        if percentage is None:
+            return lambda: "the percentage is not known, so it may be high"
+        if percentage > self.percentage:
+            return lambda: f"at {percentage} %, wanted is {self.percentage} %"
+        return lambda: f"at {percentage} %, but other flags differ from its profile"
+
+    guards: ClassVar[Mapping[Reason, Guard]] = {Reason.ALREADY_SAFE: _already_safe}

@@ -1,0 +1,81 @@
+"""Who wrote what on a Deployment, as the API server keeps it in managedFields.
+
+Pure. One rule: what is reported is who has the field now, by the name that the writer gave itself.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from remediator.core.policy import Target
+from remediator.core.rollout import read_time
+
+KEDA = "keda-operator"
+_AUTOSCALERS = frozenset({"kube-controller-manager", KEDA})
+
+REPLICAS = "replicas"
+
+OWN_MANAGERS = frozenset({"remediator", "remediator-cli"})
+"""The names of the service and of its commands; what they write is in the ledger too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """The last write of a field: the field manager, and when it last changed anything that it has, if that is kept."""
+
+    manager: str
+    time: datetime | None
+
+    @property
+    def ours(self) -> bool:
+        """Whether the service or its commands wrote it; the ledger then says more."""
+        return self.manager in OWN_MANAGERS
+
+    def __str__(self) -> str:
+        return f"{self.manager} at {self.time.isoformat().replace('+00:00', 'Z')}" if self.time else self.manager
+
+
+def last_writes(managed_fields: Sequence[Mapping[str, Any]], target: Target) -> dict[str, Write]:
+    """The last write of each variable of the target's container, by its name, and of `replicas`."""
+    writes: dict[str, Write] = {}
+    # Without a time comes last: a write through /scale has none, and has just replaced the owner of the replicas.
+    for entry in sorted(managed_fields, key=lambda entry: (entry.get("time") is None, str(entry.get("time")))):
+        write = Write(manager=str(entry.get("manager")), time=read_time(entry.get("time")))
+        if _find(entry, "f:spec", "f:replicas") is not None:
+            writes[REPLICAS] = write
+        container = f'k:{{"name":"{target.container}"}}'
+        env = _find(entry, "f:spec", "f:template", "f:spec", "f:containers", container, "f:env")
+        for key, fields in (env or {}).items():
+            if key.startswith('k:{"name":"') and isinstance(fields, Mapping) and "f:value" in fields:
+                writes[key.removeprefix('k:{"name":"').removesuffix('"}')] = write
+    return writes
+
+
+def last_scaler(managed_fields: Sequence[Mapping[str, Any]]) -> str:
+    """Who scales the Deployment by itself: horizontal pod autoscalers, KEDA's too, write through /scale."""
+    for entry in managed_fields:
+        through_scale = entry.get("subresource") == "scale" and entry.get("manager") in _AUTOSCALERS
+        if through_scale and _find(entry, "f:spec", "f:replicas") is not None:
+            return str(entry["manager"])
+    return ""
+
+
+def autoscaler_of(target: Target, listing: Mapping[str, Any]) -> str:
+    """The HorizontalPodAutoscaler that names the target, of a list as the API server sends it; KEDA makes one too."""
+    for item in listing.get("items") or []:
+        scaled = (item.get("spec") or {}).get("scaleTargetRef") or {}
+        if (scaled.get("kind"), scaled.get("name")) == ("Deployment", target.deployment):
+            owners = [owner.get("kind") for owner in item["metadata"].get("ownerReferences") or []]
+            by = " of KEDA" if "ScaledObject" in owners else ""
+            return f"HorizontalPodAutoscaler {item['metadata'].get('name')}{by}"
+    return ""
+
+
+def _find(entry: Mapping[str, Any], *place: str) -> Mapping[str, Any] | None:
+    node: Any = entry.get("fieldsV1")
+    for key in place:
+        if not isinstance(node, Mapping) or key not in node:
+            return None
+        node = node[key]
+    return node if isinstance(node, Mapping) else {}

@@ -1,0 +1,85 @@
+"""What an alert of a remediation would lead to at this moment, as far as the last look at its target tells.
+
+Pure: the ladder itself is asked, with no alert at hand. Whether an alert is really of this remediation and of this
+cluster is decided when it comes.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from remediator.core.incident import last_raise
+from remediator.core.ladder import Skip, decide
+from remediator.core.outcome import ClusterError
+from remediator.core.policy import Remediation
+from remediator.core.reasons import Reason
+from remediator.core.workload import TargetInvalid, TargetMissing, Workload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """The reason that an alert would end with, in the words that it would be reported with."""
+
+    reason: Reason
+    message: str
+    until: datetime | None = None
+    """When another answer is to be expected, where that is known."""
+    nothing_to_do: bool = False
+    """Whether what the alert asks for is so already; in the cooldown after a rollback the reason does not tell.
+
+    It is not where the pods are stuck on the way there.
+    """
+    unreached: str = ""
+    """Why the act would be written and still reach no pod, or empty."""
+    refused: str = ""
+    """Why the API server refused the act in its last dry run, or empty."""
+
+    @property
+    def armed(self) -> bool:
+        """Whether an alert would lead to an act that reaches pods, or there is nothing left for it to do."""
+        would_act = self.nothing_to_do or (self.reason is Reason.APPLIED and not self.unreached)
+        return would_act and not self.refused
+
+
+def forecast(
+    remediation: Remediation,
+    seen: Workload | TargetInvalid | TargetMissing | ClusterError | None,
+    now: datetime,
+    *,
+    dry_run: bool,
+    since: datetime | None = None,
+) -> Forecast:
+    """The answer to a firing alert of this remediation; `seen` is what the last look found, None before the first.
+
+    `since` is when the oldest alert began that is known to fire, None where none is.
+    """
+    if seen is None:
+        return Forecast(reason=Reason.UNAVAILABLE, message="the target has not been looked at yet")
+    if isinstance(seen, ClusterError):
+        return Forecast(reason=seen.reason, message=str(seen))
+    # An alert that begins after this moment; the cooldown may not apply to it.
+    decision = decide(remediation, seen, now, now + timedelta(seconds=1), since=since)
+    if isinstance(decision, Skip):
+        message = decision.message
+        satisfied = remediation.action.satisfied(seen) if isinstance(seen, Workload) else ""
+        if decision.reason is Reason.ALREADY_SAFE:
+            # The ladder speaks of an alert that fires; here there is none.
+            message = satisfied or message
+        if decision.reason is Reason.AUTOSCALER_OWNED:
+            message += ". Whether it still does is looked up when an alert comes"
+        return Forecast(
+            reason=decision.reason,
+            message=message,
+            until=decision.until,
+            nothing_to_do=decision.reason in (Reason.ALREADY_SAFE, Reason.COOLING_DOWN) and bool(satisfied),
+        )
+    message = f"would set {decision.message}"
+    if isinstance(decide(remediation, seen, now), Skip) and (raised := last_raise(decision.workload, remediation, now)):
+        message += f", if it began after {raised}; the cooldown withholds it from others"
+    if remediation.action.reads_autoscalers:
+        # The regular look does not ask for the autoscalers; the one before an act does.
+        message += " (unless an autoscaler owns them)"
+    if dry_run:
+        return Forecast(reason=Reason.DRY_RUN, message=f"{message}; in the dry run nothing is written")
+    if decision.unreached:
+        message += f", and no pod would follow: {decision.unreached}"
+    return Forecast(reason=Reason.APPLIED, message=message, unreached=decision.unreached)

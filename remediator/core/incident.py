@@ -1,0 +1,76 @@
+"""Whether an alert is a new incident: one that began after someone had raised the canary again.
+
+Pure. The rule of this file: an act's cooldown is there because its own alert fires on until the act has helped. Who
+raises the canary after the act has ended that incident, and knew of the alerts that fired at that moment. What begins
+later, nobody knew of, and the canary goes back; a rollback can only make things safer, and the budget still counts.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from remediator.core.annotations import format_second
+from remediator.core.ledger import CLOCK_SKEW
+from remediator.core.policy import ENABLED_FLAG, PERCENTAGE_FLAG, Remediation
+from remediator.core.workload import Workload
+
+_GRAIN = timedelta(seconds=1)
+"""managedFields have times in full seconds, rounded down."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raise:
+    """The last write by which others than the reflex gave the canary its share, after the reflex had taken it."""
+
+    time: datetime
+    by: str
+    percentage: int | None
+    caused: datetime | None
+    """When the alert began that the reflex had acted on, as its record says, in full seconds."""
+
+    def __str__(self) -> str:
+        share = "an unknown percentage" if self.percentage is None else f"{self.percentage} %"
+        return f"{format_second(self.time)}, when {self.by} set {share}"
+
+    def precedes(self, began: datetime | None, now: datetime) -> bool:
+        """Whether an alert that began at this time is a new incident; one without a time, or of the future, is not.
+
+        The beginning is by Prometheus's clock. Where that is ahead, an alert of the last moments before the write
+        counts as new, which is the safer of the two. What the act was for never does, whatever any clock says.
+        """
+        if began is None or began > now + CLOCK_SKEW:
+            return False
+        return began > self.time and (self.caused is None or began.replace(microsecond=0) > self.caused)
+
+
+def last_raise(workload: Workload, remediation: Remediation, now: datetime) -> Raise | None:
+    """How the canary came up again after this remediation's last act, or None: it did not, or that is not known."""
+    percentage = workload.percentage()
+    acts = workload.ledger.as_of(now).automatic(remediation.action.effect)
+    if not remediation.action.takes_back or not acts:
+        return None
+    last = acts[-1]
+    if last.effect.stands(last.after, workload):
+        return None
+    acts_of_people = [
+        (entry.time, entry.operator or "someone")
+        for entry in workload.ledger.as_of(now).entries
+        if entry.effect is last.effect and not entry.remediation and entry.after > last.after
+    ]
+    flags = (workload.writers.get(flag) for flag in (PERCENTAGE_FLAG, ENABLED_FLAG))
+    by_hand = [(write.time, write.manager) for write in flags if write and write.time and not write.ours]
+    later = [(time, by) for time, by in (*acts_of_people, *by_hand) if last.time - _GRAIN < time <= now + CLOCK_SKEW]
+    if not later:
+        return None
+    time, by = max(later)
+    return Raise(time=max(time, last.time), by=by, percentage=percentage, caused=last.starts_at)
+
+
+def may_become_new(workload: Workload, remediation: Remediation, began: datetime | None, now: datetime) -> bool:
+    """Whether a raise that is not to be seen on this workload yet would make a new incident of an alert.
+
+    Such a raise follows the last act, so an alert that began before that act is none, whatever was raised since.
+    """
+    if began is None or not remediation.action.takes_back:
+        return False
+    acts = workload.ledger.as_of(now).automatic(remediation.action.effect)
+    return not acts or began > acts[-1].time

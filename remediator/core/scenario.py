@@ -1,0 +1,72 @@
+"""A scenario: notifications one after another against described Deployments, and what becomes of each alert.
+
+Pure. The rule of this file: it judges nothing. The ladder decides, for the groups of alerts and in the order in which
+the service decides, and an act changes what the next notification finds.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from remediator.core.alerts import Alert, newest, oldest
+from remediator.core.ladder import Skip, decide, screen
+from remediator.core.outcome import Outcome
+from remediator.core.policy import Policy, Remediation, Target
+from remediator.core.reasons import Reason
+from remediator.core.workload import TargetMissing, Workload, patched
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A notification, and when it comes."""
+
+    at: datetime
+    alerts: Sequence[Alert]
+
+
+def play(
+    policy: Policy, fence: str, targets: Mapping[Target, Workload], deliveries: Iterable[Delivery]
+) -> Iterator[tuple[Outcome, ...]]:
+    """The outcome of each alert of each delivery. A target that is not described is not there."""
+    found = dict(targets)
+    for delivery in deliveries:
+        outcomes: dict[int, Outcome] = {}
+        wanted: dict[str, tuple[Remediation, list[int]]] = {}
+        for index, alert in enumerate(delivery.alerts):
+            screened = screen(alert, policy, fence)
+            if isinstance(screened, Skip):
+                outcomes[index] = Outcome(alerts=(alert,), reason=screened.reason, message=screened.message)
+            else:
+                wanted.setdefault(screened.name, (screened, []))[1].append(index)
+        for remediation, indexes in sorted(wanted.values(), key=lambda pair: pair[0].action.urgency):
+            alerts = tuple(delivery.alerts[index] for index in indexes)
+            outcomes.update(dict.fromkeys(indexes, _settle(remediation, alerts, found, delivery.at)))
+        yield tuple(outcomes[index] for index in range(len(delivery.alerts)))
+
+
+def _settle(
+    remediation: Remediation, alerts: tuple[Alert, ...], found: dict[Target, Workload], now: datetime
+) -> Outcome:
+    """The outcome of the alerts that one remediation answers; an act is done on what was found."""
+    target, began = remediation.target, newest(alerts)
+    decision = decide(remediation, found.get(target, TargetMissing()), now, began, since=oldest(alerts))
+    if isinstance(decision, Skip):
+        return Outcome(
+            alerts=alerts,
+            remediation=remediation,
+            reason=decision.reason,
+            message=decision.message,
+            until=decision.until,
+        )
+    entry = decision.entry(f"{decision.effect}-{now.isoformat()}", remediation, now, began)
+    ledger = decision.workload.ledger.with_entries((entry,))
+    found[target] = replace(patched(decision.workload, decision.patch), ledger=ledger)
+    return Outcome(
+        alerts=alerts,
+        remediation=remediation,
+        reason=Reason.APPLIED,
+        message=f"set {decision.message}",
+        before=decision.before,
+        after=decision.after,
+        changed_at=now,
+    )

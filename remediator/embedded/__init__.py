@@ -1,9 +1,0 @@
-"""An embedded Kubernetes-API lookalike on loopback, for trying Remediator out and for tests.
-
-One rule: a leaf. It imports nothing else of Remediator, and it is never what a service runs against by default.
-"""
-
-from remediator.embedded.cluster import EmbeddedCluster
-from remediator.embedded.server import Served
-
-__all__ = ["EmbeddedCluster", "Served"]

@@ -1,0 +1,1 @@
+"""The one folder that talks to an API server. JSON in, core values out."""

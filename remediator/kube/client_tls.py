@@ -1,0 +1,58 @@
+"""How a server's certificate is checked: as strictly as programs in Go do, and no more.
+
+Chain, dates, host and the authority are checked. Python 3.13 and newer also refuse certificates without key
+identifiers or key usage (VERIFY_X509_STRICT), which the authorities of older clusters lack. As in Go, every
+certificate of the authority file is a root, an intermediate one too, and a name in the subject does not count as host.
+"""
+
+import re
+import ssl
+import tempfile
+
+_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+
+
+def client_context(*, authority: bytes | None, verify: bool, identity: bytes | None) -> ssl.SSLContext:
+    """The settings of TLS connections.
+
+    `authority` is PEM, or None for the system's; `identity` is the client's certificate with its key, as PEM.
+    Raises ssl.SSLError and OSError.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.hostname_checks_common_name = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif authority is None:
+        context.load_default_certs()
+    else:
+        load_authority(context, authority)
+    if identity:
+        load_identity(context, identity)
+    return context
+
+
+def load_authority(context: ssl.SSLContext, pem: bytes) -> None:
+    """Trust the certificates of a file; one that cannot be read costs itself. Raises ssl.SSLError without any."""
+    problem = ssl.SSLError("it holds no certificate in PEM")
+    loaded = 0
+    for certificate in _CERTIFICATE.findall(pem.decode("ascii", "ignore")):
+        try:
+            context.load_verify_locations(cadata=certificate)
+            loaded += 1
+        except ssl.SSLError as error:
+            problem = error
+    if not loaded:
+        raise problem
+
+
+def load_identity(context: ssl.SSLContext, pem: bytes) -> None:
+    """Present a certificate with its key. Raises ssl.SSLError, as for a key with a passphrase, and OSError."""
+    # The ssl module takes them from a file only; it is gone when this returns.
+    with tempfile.NamedTemporaryFile(prefix="remediator-") as file:
+        file.write(pem)
+        file.flush()
+        context.load_cert_chain(file.name, password="")

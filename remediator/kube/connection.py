@@ -1,0 +1,290 @@
+"""One API server, reached as one identity: each request is sent once, in its time, and ends as raw JSON or one error.
+
+Where, as whom, by which certificates and proxies is read by kubeconfig.py. JSON goes in and out, straight over a pool
+of connections. Who retries is decided by those who know what for; what can go wrong is in errors.py.
+"""
+
+import json
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import urllib3
+import urllib3.exceptions
+from urllib3.connection import HTTPConnection
+
+from remediator import __version__
+from remediator.kube.client_tls import client_context
+from remediator.kube.clock import ApiClock
+from remediator.kube.credential_plugin import UNATTENDED, PluginPatience
+from remediator.kube.errors import (
+    ClusterError,
+    Forbidden,
+    Rejected,
+    certificate_problem,
+    from_connection,
+    from_status,
+    unanswered,
+)
+from remediator.kube.identity import ApiIdentity, Credentials
+from remediator.kube.impersonation import NO_IMPERSONATION, Impersonation
+from remediator.kube.kubeconfig import Access, NoCluster, find_access
+from remediator.kube.pools import open_pool
+from remediator.kube.request import Request
+
+REQUEST_SECONDS = 3.0
+"""For one read or write, however many requests it takes. With a read-back, three fit into a notification's 8 s."""
+
+_ANONYMOUS = 'User "system:anonymous"'
+"""Whom the API server takes for the sender of a request without a token, as from a token file that is empty."""
+
+_CHUNK_BYTES = 65_536
+
+_KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
+"""Seconds of silence before the first probe, seconds between probes, probes that may stay without an answer.
+
+So a peer that is gone without a word is noticed after 25 s, and its connection is not the one that an act takes. No
+load balancer forgets a connection that is never silent for longer than 10 s.
+"""
+
+_SOCKET_OPTIONS = [
+    *HTTPConnection.default_socket_options,
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    # Not every system that people's commands run on has all of them.
+    *((socket.IPPROTO_TCP, getattr(socket, key), value) for key, value in _KEEPALIVE.items() if hasattr(socket, key)),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Failure:
+    """Why a request brought nothing; `stale` where newer credentials or certificates could help."""
+
+    error: ClusterError
+    cause: Exception | None = None
+    stale: bool = False
+
+
+class Connection:
+    """The way to an API server. Safe to share between threads.
+
+    It opens no connection before the first request, so it may be made before a fork. `threads` is how many connections
+    it keeps open at most. `observe` is called for every request with its verb, and the HTTP status or `error` where
+    there was none. `impersonation` goes before what the kubeconfig says of it. `patience` is for a credential plugin,
+    which takes no time away from the request that needs it. Raises NoCluster.
+    """
+
+    def __init__(
+        self,
+        kubeconfig: Path | None,
+        *,
+        threads: int = 1,
+        context: str = "",
+        impersonation: Impersonation = NO_IMPERSONATION,
+        patience: PluginPatience = UNATTENDED,
+        observe: Callable[[str, str], None] = lambda verb, code: None,
+        clock: ApiClock | None = None,
+    ) -> None:
+        self._kubeconfig = kubeconfig
+        self._context = context
+        self._impersonation = impersonation
+        self._patience = patience
+        self._threads = threads
+        self._observe = observe
+        self.clock = clock or ApiClock()
+        """The API server's, which each of its answers tells."""
+        self._way = self._connect()
+
+    def _connect(self) -> "_Way":
+        access = find_access(self._kubeconfig, self._context, self._impersonation)
+        return _Way(access, ApiIdentity(access, self._patience), self._threads)
+
+    @property
+    def server(self) -> str:
+        """The API server's URL."""
+        return self._way.access.server
+
+    @property
+    def impersonated(self) -> str:
+        """The user in whose name requests are made, or empty where it is the credentials' own."""
+        return self._way.access.impersonation.user
+
+    def request(self, request: Request) -> Any:
+        """The JSON object that the API server answers. Raises ClusterError."""
+        return json_of(request.verb, self.send(request))
+
+    def send(self, request: Request) -> bytes:
+        """The body of the answer. Sent again, once, where credentials had to be read again. Raises ClusterError."""
+        answer = self._try(request)
+        if isinstance(answer, _Failure) and answer.stale:
+            self._reconnect(answer.error)
+            answer = self._try(request)
+        if isinstance(answer, _Failure):
+            raise answer.error from answer.cause
+        return answer
+
+    def _try(self, request: Request) -> bytes | _Failure:
+        verb = request.verb
+        way = self._way
+        try:
+            response, body = way.ask(request, self.clock)
+        except urllib3.exceptions.HTTPError as error:
+            self._observe(verb, "error")
+            refusal = from_connection(verb, error, way.access.server, way.access.proxy)
+            return _Failure(error=refusal, cause=error, stale=bool(certificate_problem(error)))
+        except ClusterError as error:
+            self._observe(verb, "error")
+            # Before a request, credentials that could not be read may have been put right in the kubeconfig.
+            return _Failure(error=error, stale=isinstance(error, Forbidden))
+        except ValueError as error:
+            if not isinstance(error, UnicodeError) and "header value" not in str(error):
+                raise
+            self._observe(verb, "error")
+            # No cause: its own text shows the token.
+            text = "the credentials hold a character that no header can, as a line break"
+            return _Failure(error=Forbidden(text), stale=True)
+        self._observe(verb, str(response.status))
+        if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+            refusal = from_status(request, response.status, body, response.reason, way.access.server)
+            stale = response.status == HTTPStatus.UNAUTHORIZED or _ANONYMOUS in str(refusal)
+            # What someone else says is no reason to doubt the credentials.
+            stale = stale and not request.stranger
+            return _Failure(error=refusal, stale=stale)
+        return body
+
+    def _reconnect(self, failure: ClusterError) -> None:
+        """Read token and certificate authority again, for the client reads most files once. Raises Forbidden."""
+        try:
+            self._way = self._connect()
+        except NoCluster as problem:
+            raise Forbidden(f"{failure}, and the credentials cannot be read again: {problem}") from failure
+
+    @property
+    def skew(self) -> timedelta:
+        """How far the API server's clock is ahead of this machine's, 0 where no difference is known."""
+        return self.clock.skew or timedelta(0)
+
+    def now(self) -> datetime:
+        """The API server's time: what is recorded on a target has to fit what others record there."""
+        return self.clock.now()
+
+
+class _Way:
+    """Where the API server is and as whom to speak to it, with the connections that are open."""
+
+    def __init__(self, access: Access, identity: ApiIdentity, threads: int) -> None:
+        self.access = access
+        self._identity = identity
+        self._threads = threads
+        # A plugin that gives a certificate is only run for a request.
+        self._pool = _Pool(certificate=access.user.identity, manager=self._manager(access.user.identity))
+
+    def _manager(self, certificate: bytes | None) -> urllib3.PoolManager:
+        access = self.access
+        try:
+            context = client_context(authority=access.authority, verify=access.verify, identity=certificate)
+        except (OSError, ValueError) as error:
+            raise NoCluster(f"{access.place}: the certificates cannot be used: {_tls_problem(error)}") from None
+        # No hidden retries: they would stretch one timeout of 3 s to more than the time that a notification has.
+        return open_pool(
+            access.proxy,
+            context=context,
+            maxsize=self._threads,
+            server_hostname=access.server_name or None,
+            socket_options=_SOCKET_OPTIONS,
+        )
+
+    def ask(self, request: Request, clock: ApiClock) -> tuple[urllib3.BaseHTTPResponse, bytes]:
+        """Any answer at all, with its body; redirects are not followed. The clock learns from what succeeds.
+
+        Raises urllib3's HTTPError, ClusterError for credentials that cannot be had and for a body that is too long or
+        takes too long, and ValueError for credentials that no header can hold.
+        """
+        began = time.monotonic()
+        credentials = self._identity.credentials(impersonate=request.impersonate)
+        request = replace(request, ends=request.ends + time.monotonic() - began)
+        connect, wait = request.limits()
+        ends = time.monotonic() + connect + wait
+        sent = clock.steady()
+        response = self._manager_for(credentials).urlopen(
+            request.method,
+            self.access.server + request.request_target,
+            body=request.content,
+            headers=_headers(request, credentials),
+            timeout=urllib3.Timeout(connect=connect, read=wait),
+            redirect=False,
+            preload_content=False,
+            decode_content=False,
+        )
+        if not request.stranger and HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+            # What refuses may be a load balancer, with a clock of its own.
+            clock.learn(response.headers.get("Date"), sent, clock.steady())
+        # A connection with unread data is closed; one without is already back in the pool.
+        with closing(response):
+            return response, _read(response, request, ends)
+
+    def _manager_for(self, credentials: Credentials) -> urllib3.PoolManager:
+        """The pool; another one where a plugin has given another certificate. Raises Forbidden."""
+        pool = self._pool
+        if pool.certificate != credentials.identity:
+            try:
+                pool = _Pool(certificate=credentials.identity, manager=self._manager(credentials.identity))
+            except NoCluster as problem:
+                raise Forbidden(str(problem)) from None
+            self._pool = pool
+        return pool.manager
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pool:
+    """Connections that were opened with one client certificate, or without."""
+
+    certificate: bytes | None = field(repr=False)
+    manager: urllib3.PoolManager
+
+
+def _headers(request: Request, credentials: Credentials) -> urllib3.HTTPHeaderDict:
+    headers = urllib3.HTTPHeaderDict({"Accept": "application/json", "User-Agent": f"remediator/{__version__}"})
+    if request.content_type:
+        headers["Content-Type"] = request.content_type
+    for name, value in credentials.headers:
+        headers.add(name, value)
+    return headers
+
+
+def _tls_problem(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        reason = (error.reason or str(error.args[-1] if error.args else error)).replace("_", " ").lower()
+        return reason if error.errno or error.reason else str(error)
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _read(response: urllib3.BaseHTTPResponse, request: Request, ends: float) -> bytes:
+    """A body, whatever the status, as long as it comes in time and, from a stranger, is short. Raises ClusterError."""
+    stranger = request.stranger
+    who = stranger.name if stranger else "the API server"
+    body = bytearray()
+    while chunk := response.read1(_CHUNK_BYTES):
+        body += chunk
+        if stranger and len(body) > stranger.most_bytes:
+            raise Rejected(f"{who}'s answer is over {stranger.most_bytes >> 20} MiB")
+        if time.monotonic() > ends:
+            raise unanswered(request.verb, f"{who} gave no complete answer in time")
+    return bytes(body)
+
+
+def json_of(verb: str, body: bytes) -> Any:
+    """What a body says. Raises ClusterError where it is not a JSON object."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise unanswered(verb, "the API server's answer is not JSON") from error
+    if not isinstance(value, dict):
+        raise unanswered(verb, "the API server's answer is not an object")
+    return value

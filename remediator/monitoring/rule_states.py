@@ -1,0 +1,290 @@
+"""Whether Prometheus itself says that an alert is active, or that its condition was not met for as long as it needs.
+
+The rule of this file: nothing of an alert is sent. A Prometheus is asked for all its rules, and for what one of them
+compares; the alert's labels only pick among the answers. No error leaves it: what is not known has words.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from threading import Thread
+from typing import TypeVar
+
+from remediator.core.alerts import Alert, MalformedAlert
+from remediator.core.confirmation import (
+    Confirmation,
+    format_age,
+    format_comparison,
+    format_since,
+    unknown,
+)
+from remediator.core.durations import format_duration
+from remediator.core.routes import Labels
+from remediator.core.text import printable
+from remediator.monitoring.http_json import NoAnswer
+from remediator.monitoring.prometheus import ActiveAlert, AlertRule, Prometheus
+from remediator.monitoring.promql import Comparison, split_comparison
+
+QUESTION_SECONDS = 2.5
+"""What one request may take; the caller may wait for less, and for workers for more: of a pair, one may hang."""
+
+GOOD = 0.9
+"""The share of the evaluations in a rule's `for` whose values have to be there and good; none may be bad."""
+
+_LONGEST_NAME = 60
+
+Alerts = Sequence[Alert | MalformedAlert]
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stated:
+    """What one Prometheus says of its rules."""
+
+    prometheus: Prometheus
+    by_name: Mapping[str, list[AlertRule]]
+    """Its rules; a notification can have many alerts."""
+    answered: float
+    """When, by time.monotonic()."""
+    now: datetime | None
+    """That moment by its own clock, as the `Date` of its answer has it to the second; None where it did not say."""
+    problem: str = ""
+    """Why there is no answer, or empty."""
+
+    def at(self) -> datetime | None:
+        """Its clock now."""
+        return self.now and self.now + timedelta(seconds=time.monotonic() - self.answered)
+
+
+class RuleStates:
+    """What each Prometheus says of its rules, at one moment."""
+
+    def __init__(self, stated: Sequence[_Stated]) -> None:
+        self._stated = stated
+
+    @property
+    def problem(self) -> str:
+        """Why none of them gave an answer, or empty."""
+        return next((one.problem for one in self._stated), "") if all(one.problem for one in self._stated) else ""
+
+    def confirm(self, alerts: Alerts) -> Confirmation | None:
+        """That one of these alerts is active, if any Prometheus says so."""
+        found = (_active(one, alerts) for one in self._stated)
+        return next((one for one in found if one and one.answer == "confirmed"), None)
+
+    def examine(self, alerts: Alerts) -> Confirmation:
+        """What is known of these alerts. Whether their condition was met is asked for where none is active.
+
+        One that is confirmed by one Prometheus is; it is refuted if all refute it.
+        """
+        if confirmed := self.confirm(alerts):
+            return confirmed
+        found = _each(self._stated, lambda one: _active(one, alerts) or _refuted(one, alerts))
+        return next((one for one in found if one.answer == "unknown"), found[0])
+
+
+def ask(prometheis: Sequence[Prometheus]) -> RuleStates:
+    """What each of them says of its rules now."""
+    return RuleStates(_each(prometheis, _state))
+
+
+def _state(prometheus: Prometheus) -> _Stated:
+    rules: dict[str, list[AlertRule]] = {}
+    problem, now = "", None
+    try:
+        for rule in prometheus.alert_rules(active=True):
+            rules.setdefault(rule.name, []).append(rule)
+    except NoAnswer as error:
+        problem = error.problem
+    if not problem and (skew := prometheus.api.skew) is not None:
+        now = datetime.now(UTC) + skew
+    return _Stated(prometheus=prometheus, by_name=rules, answered=time.monotonic(), now=now, problem=problem)
+
+
+def _each(given: Sequence[T], call: Callable[[T], R]) -> list[R]:
+    """The results in their order; all but the first on threads of their own."""
+    results: list[Future[R]] = [Future() for _ in given]
+
+    def run(value: T, result: Future[R]) -> None:
+        try:
+            result.set_result(call(value))
+        except Exception as error:  # noqa: BLE001 - it belongs to the one who waits
+            result.set_exception(error)
+
+    for value, result in list(zip(given, results, strict=True))[1:]:
+        Thread(target=run, args=(value, result), name="rule states", daemon=True).start()
+    run(given[0], results[0])
+    return [result.result() for result in results]
+
+
+def _active(stated: _Stated, alerts: Alerts) -> Confirmation | None:
+    """What follows from the states alone; None where the rules of these alerts are all inactive."""
+    if stated.problem:
+        return unknown(f"Prometheus: {stated.problem}")
+    known = [alert for alert in alerts if isinstance(alert, Alert)]
+    asked = [(alert, _rules_of(stated, alert)) for alert in known]
+    active = [(rule, one, alert) for alert, rules in asked for rule in rules for one in rule.active]
+    if ours := [(rule, one) for rule, one, alert in active if _agree(one.labels, alert.labels)]:
+        rule, one = min(ours, key=_rank)
+        if why := _unfit(stated, rule):
+            return unknown(why, rule.name)
+        return _confirmed(stated, rule, one)
+    if alert := next((alert for alert, rules in asked if not rules), None):
+        return unknown(f"Prometheus has no rule {printable(alert.name[:_LONGEST_NAME])}")
+    if active:
+        return unknown(f"{_name(active[0][0])} is active for other labels alone", active[0][0].name)
+    if other := _sibling(stated, known):
+        return unknown(f"{_name(other)}, which asks for the same, is active", other.name)
+    return None if asked else unknown("no alert of these could be read")
+
+
+def _rank(pair: tuple[AlertRule, ActiveAlert]) -> tuple[bool, datetime]:
+    """Those that fire first, and of them the one that has been active for longest."""
+    return pair[1].state != "firing", pair[1].since or datetime.max.replace(tzinfo=UTC)
+
+
+def _rules_of(stated: _Stated, alert: Alert) -> list[AlertRule]:
+    """The rules that the alert may be of: those of its name, and of these the ones that set no other labels, if any.
+
+    On the way, labels may have been rewritten; and a made-up label leads to no other rule.
+    """
+    named = stated.by_name.get(alert.name, [])
+    return (len(named) > 1 and [rule for rule in named if _agree(rule.static_labels, alert.labels)]) or named
+
+
+def _sibling(stated: _Stated, alerts: Sequence[Alert]) -> AlertRule | None:
+    """An active rule with the label `remediation` of one of these alerts, for the same series as far as labels say."""
+    active = {
+        (asks, tuple(sorted(_without(one.labels, rule).items()))): rule
+        for rules in stated.by_name.values()
+        for rule in rules
+        if rule.active and (asks := rule.static_labels.get("remediation"))
+        for one in rule.active
+    }
+    for (asks, labels), rule in active.items():
+        if any(alert.labels.get("remediation") == asks and _agree(dict(labels), alert.labels) for alert in alerts):
+            return rule
+    return None
+
+
+def _without(labels: Labels, rule: AlertRule) -> Labels:
+    """The labels but for those that the rule sets."""
+    its = rule.all_labels
+    return {name: value for name, value in labels.items() if name not in its}
+
+
+def _agree(one: Labels, other: Mapping[str, str]) -> bool:
+    """Whether no label has another value. Alertmanager's have more, and relabeling may have taken some away."""
+    return all(name not in other or value is None or other[name] == value for name, value in one.items())
+
+
+def _unfit(stated: _Stated, rule: AlertRule) -> str:
+    """Why the state of a rule proves nothing, or empty."""
+    if rule.health == "err":
+        return f"the evaluation of {_name(rule)} fails: {printable(rule.error)[:200]}"
+    now = stated.at()
+    if now and rule.evaluated and rule.interval and now - rule.evaluated > _intervals(rule):
+        return f"{_name(rule)} was last evaluated {format_age(now - rule.evaluated)} ago"
+    return ""
+
+
+def _intervals(rule: AlertRule) -> timedelta:
+    return timedelta(seconds=2 * rule.interval)
+
+
+def _confirmed(stated: _Stated, rule: AlertRule, active: ActiveAlert) -> Confirmation:
+    comparison, value, now = _comparison(rule), active.value, stated.at()
+    if comparison and value is not None:
+        name, shown, threshold = format_comparison(_name(rule), comparison.left, comparison.threshold, value)
+        found = f"{name} {shown} {comparison.operator} {threshold}"
+    else:
+        found = _name(rule) + ("" if value is None else f" at {value:.6g}")
+    since = f" {format_since(active.since, now)}" if active.since and now else ""
+    return Confirmation(
+        answer="confirmed",
+        message=f"{found}{since}",
+        rule=rule.name,
+        value=value,
+        threshold=comparison.threshold if comparison else None,
+        since=active.since,
+        evaluated=rule.evaluated,
+        age=now - rule.evaluated if now and rule.evaluated else None,
+    )
+
+
+def _refuted(stated: _Stated, alerts: Alerts) -> Confirmation:
+    """Whether the condition of all these alerts, whose rules are inactive, was not met for as long as they need."""
+    rules: dict[int, tuple[AlertRule, list[Alert]]] = {}
+    for alert in (one for one in alerts if isinstance(one, Alert)):
+        for rule in _rules_of(stated, alert):
+            rules.setdefault(id(rule), (rule, []))[1].append(alert)
+    found: Confirmation | None = None
+    try:
+        started = stated.prometheus.started()
+        for rule, of_rule in rules.values():
+            found = _refutation(stated, rule, of_rule, started)
+            if found.answer == "unknown":
+                return found
+    except NoAnswer as error:
+        return unknown(f"Prometheus: {error.problem}")
+    return found or unknown("no alert of these could be read")
+
+
+def _refutation(stated: _Stated, rule: AlertRule, alerts: Sequence[Alert], started: datetime) -> Confirmation:
+    """Raises NoAnswer."""
+    name, now, comparison = _name(rule), stated.at(), _comparison(rule)
+    window = max(timedelta(seconds=rule.duration), _intervals(rule))
+    if why := _unfit(stated, rule):
+        return unknown(why, rule.name)
+    if not (now and rule.evaluated and rule.interval):
+        return unknown(f"{name} is inactive, and when it was evaluated is not known", rule.name)
+    if now - started < window + _intervals(rule):
+        return unknown(f"{name} is inactive, and Prometheus was started {format_age(now - started)} ago", rule.name)
+    if comparison is None:
+        return unknown(f"{name} is inactive, and compares no value with a number", rule.name)
+    values = stated.prometheus.recent(comparison.value, window.total_seconds(), rule.interval)
+    expected = window.total_seconds() / rule.interval
+    shares = [sum(_is_good(value, comparison) for _, value in one.values) / expected for one in values]
+    if not shares or min(shares) < GOOD:
+        share = f"{100 * min(shares):.0f} %" if shares else "none"
+        why = f"{name} is inactive, and {share} of its values were good for {format_duration(window)}"
+        return unknown(why, rule.name)
+    if any(comparison.holds(value) for one in values for _, value in one.values):
+        return unknown(
+            f"{name} is inactive, and not all of its values were good for {format_duration(window)}", rule.name
+        )
+    series = [_without(one.labels, rule) for one in values]
+    if not all(any(_agree(one, alert.labels) for one in series) for alert in alerts):
+        return unknown(f"{name} is inactive, and has values for other labels alone", rule.name)
+    good = [value for one in values for _, value in one.values if _is_good(value, comparison)]
+    worst = (max if comparison.operator.startswith(">") else min)(good)
+    signal, shown, threshold = format_comparison(name, comparison.left, comparison.threshold, worst)
+    found = f"{signal} was {shown} at worst for {format_duration(window)}"
+    message = f"{name} is inactive in Prometheus: {found}, and {comparison.operator} {threshold} is bad"
+    return Confirmation(
+        answer="refuted",
+        message=message,
+        rule=rule.name,
+        value=worst,
+        threshold=comparison.threshold,
+        evaluated=rule.evaluated,
+    )
+
+
+def _is_good(value: float, comparison: Comparison) -> bool:
+    return math.isfinite(value) and not comparison.holds(value)
+
+
+def _comparison(rule: AlertRule) -> Comparison | None:
+    try:
+        return split_comparison(rule.query)
+    except ValueError:
+        return None
+
+
+def _name(rule: AlertRule) -> str:
+    return printable(rule.name[:_LONGEST_NAME])

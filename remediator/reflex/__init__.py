@@ -1,0 +1,1 @@
+"""A notification in, one outcome for each of its alerts out. Nobody is asked."""

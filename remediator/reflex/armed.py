@@ -1,0 +1,68 @@
+"""Whether an alert of a remediation would lead to an act now, as far as this replica knows: `remediator_armed`.
+
+Pure. The ladder's forecast says whether an act would follow, and the heartbeat whether the alert would arrive.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from remediator.core.forecast import Forecast
+from remediator.core.policy import Remediation
+from remediator.core.reasons import Reason
+from remediator.reflex.heartbeat import LATE, Heartbeat
+
+SILENCE = timedelta(minutes=15)
+"""Without a heartbeat for this long, alerts do not arrive at a replica that had some. No alert is repeated later."""
+
+UNREACHED = "Unreached"
+NO_HEARTBEAT = "NoHeartbeat"
+REFUSED = "Refused"
+"""The API server refused the act in the last dry run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Armed:
+    """Whether it is, and the word for why: a reason of the ladder, Unreached, NoHeartbeat or Refused."""
+
+    armed: bool
+    reason: str
+
+
+def armed(
+    remediation: Remediation,
+    told: Forecast,
+    heartbeat: Heartbeat | None,
+    now: datetime,
+    *,
+    dry_run: bool,
+) -> Armed:
+    """By the forecast and the last heartbeat to this replica; never one proves nothing."""
+    if told.unreached:
+        return Armed(armed=False, reason=UNREACHED)
+    if told.reason is not Reason.APPLIED and not told.nothing_to_do:
+        return Armed(armed=False, reason=told.reason)
+    # At 0 % the ladder stops before it asks.
+    if remediation.mode == "observe":
+        return Armed(armed=False, reason=Reason.OBSERVING)
+    if dry_run:
+        return Armed(armed=False, reason=Reason.DRY_RUN)
+    if told.refused:
+        return Armed(armed=False, reason=REFUSED)
+    if heartbeat and now - heartbeat.at > SILENCE:
+        return Armed(armed=False, reason=NO_HEARTBEAT)
+    return Armed(armed=True, reason=told.reason)
+
+
+def acts_possible(forecasts: Iterable[tuple[Remediation, Forecast]], heartbeat: Heartbeat, *, dry_run: bool) -> bool:
+    """Whether a rollback that is asked for now would come in time, and every other target could be acted on.
+
+    What merely withholds more workers, as a cooldown or the maximum, is no reason to call someone from outside.
+    """
+    acting = [(remediation, told) for remediation, told in forecasts if remediation.mode == "act"]
+    if dry_run or not acting or heartbeat.delay is None or heartbeat.delay > LATE:
+        return False
+    return all(
+        told.armed if remediation.action.takes_back else not (told.reason.failed or told.refused)
+        for remediation, told in acting
+    )

@@ -1,0 +1,151 @@
+"""Prometheus's word on alerts that the ladder would act on: asked in time, and never for longer than an act may wait.
+
+The rule of this file: whatever Prometheus does, a question ends in time, with an answer or without one. While the
+ladder would act, the states of the rules are also asked for regularly, so that an act in a healthy world waits for
+nothing.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Protocol
+
+from remediator.core.alerts import Alert, MalformedAlert
+from remediator.core.confirmation import Confirmation, unknown
+from remediator.reflex.shared_read import SharedRead
+
+log = logging.getLogger(__name__)
+
+INTERVAL_SECONDS = 5.0
+
+MAX_AGE_SECONDS = 10.0
+"""Of states that confirm an alert; what does not confirm it is asked for after the alert came."""
+
+PROBLEM_SECONDS = 30.0
+"""For how long it counts that there was no answer; it is asked again long before."""
+
+LATE_SECONDS = 10.0
+"""After which a regular question without an answer is a problem: finding an address takes as long as it takes."""
+
+PLACES = 32
+"""Questions at a time: each has a thread, and may hold a turn of the webhook's, of which there are twice as many."""
+
+PLACE_SECONDS = 0.1
+"""How long one is waited for: a Prometheus that is well has answered many by then."""
+
+Alerts = tuple[Alert | MalformedAlert, ...]
+
+
+class RuleStates(Protocol):
+    """What Prometheus says of its rules, at one moment. Neither method raises."""
+
+    @property
+    def problem(self) -> str:
+        """Why there is no answer, or empty."""
+
+    def confirm(self, alerts: Alerts) -> Confirmation | None:
+        """That one of these alerts is active, going by the states alone."""
+
+    def examine(self, alerts: Alerts) -> Confirmation:
+        """What is known of these alerts; for those that are not active more is asked for."""
+
+
+Ask = Callable[[], RuleStates]
+"""Asks for the states of the rules now."""
+
+
+class Question:
+    """What Prometheus says of the alerts of one decision."""
+
+    def __init__(self, ask: Callable[[], Confirmation], longest: float, places: threading.Semaphore) -> None:
+        self._longest = longest
+        self._places = places
+        self._answer: Future[Confirmation] = Future()
+        if places.acquire(timeout=PLACE_SECONDS):
+            self._start(ask)
+        else:
+            self._answer.set_result(unknown(f"{PLACES} questions wait for Prometheus's answer already"))
+        self._ends = time.monotonic() + longest
+
+    def _start(self, ask: Callable[[], Confirmation]) -> None:
+        try:
+            threading.Thread(target=self._run, args=(ask,), name="question", daemon=True).start()
+        except RuntimeError as error:
+            self._places.release()
+            self._answer.set_result(unknown(f"the question could not be asked: {error}"))
+
+    def _run(self, ask: Callable[[], Confirmation]) -> None:
+        try:
+            self._answer.set_result(ask())
+        except TimeoutError:
+            pass  # It has been waited for in vain by then.
+        except Exception:  # A fault of ours must not keep a rollback.
+            log.exception("question failed")
+            self._answer.set_result(unknown("a fault of Remediator's; its log has the traceback"))
+        finally:
+            self._places.release()
+
+    def answer(self, left: float) -> Confirmation:
+        """Wait for the answer, for at most `left` seconds and what is left of the question's own time."""
+        try:
+            return self._answer.result(max(min(self._ends - time.monotonic(), left), 0))
+        except TimeoutError:
+            return unknown(f"Prometheus gave no answer in {self._longest:g} s")
+
+
+class Confirmations:
+    """Asks for what alerts say. Safe to call from many threads."""
+
+    def __init__(self, ask: Ask, *, wanted: Callable[[], bool], steady: Callable[[], float] = time.monotonic) -> None:
+        self._ask = ask
+        self._wanted = wanted
+        self._steady = steady
+        self._last: tuple[float, RuleStates] | None = None
+        self._waiting: float | None = None
+        """Since when the regular question has had no answer, None while there is none."""
+        self._places = threading.BoundedSemaphore(PLACES)
+
+    def watch(self, stop: threading.Event) -> None:
+        """Ask regularly, while an alert would lead to an act."""
+        while True:
+            try:
+                if self._wanted():
+                    self._waiting = self._steady()
+                    self.ask()
+            except Exception:  # A fault of ours here costs a head start, and must not end the service.
+                log.exception("question failed")
+            self._waiting = None
+            if stop.wait(INTERVAL_SECONDS):
+                return
+
+    def ask(self, left: float = 0.0) -> RuleStates:
+        """The states of the rules as they are from now on; `left` is up to who waits."""
+        asked = self._steady()
+        states = self._ask()
+        self._last = asked, states
+        return states
+
+    def problem(self) -> str:
+        """Why the last answer, of the last half minute, was none, or why there is none for long; or empty."""
+        now = self._steady()
+        if (waiting := self._waiting) is not None and now - waiting > LATE_SECONDS:
+            return f"no answer for {now - waiting:.0f} s"
+        if (last := self._last) is None or now - last[0] > PROBLEM_SECONDS:
+            return ""
+        return last[1].problem
+
+    def recent(self, alerts: Alerts) -> Confirmation | None:
+        """The confirmation by the states that were asked for last; anything else they do not prove."""
+        if (last := self._last) is None or self._steady() - last[0] > MAX_AGE_SECONDS:
+            return None
+        try:
+            return last[1].confirm(alerts)
+        except Exception:  # As above: then it is asked once more.
+            log.exception("question failed")
+            return None
+
+    def question(self, shared: SharedRead[RuleStates], alerts: Alerts, longest: float) -> Question:
+        """Ask about these alerts, for so many seconds; `shared` asks once for all who ask about a target."""
+        return Question(lambda: shared(longest).examine(alerts), longest, self._places)

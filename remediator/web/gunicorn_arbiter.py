@@ -1,0 +1,156 @@
+"""gunicorn, configured so that slow clients never block the webhook.
+
+Each setting differs from gunicorn's default for a reason that docs/architecture.md gives.
+"""
+
+import logging
+import os
+import ssl
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
+from gunicorn.http import errors
+
+from remediator.reflex.metrics import Metrics
+from remediator.web.admission import BUSY, Admission
+from remediator.web.connections import NO_DESCRIPTORS, Turnstile, UnexpectedTLS, refusal
+from remediator.web.gunicorn_worker import DeadlineWorker
+from remediator.web.listeners import TLS, Certificates, format_client
+from remediator.web.notifications import Notifications
+
+log = logging.getLogger(__name__)
+
+THREADS = 256
+"""Started as they are needed: for the requests that are answered, those that wait for it, and those that arrive."""
+
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""Of TLS 1.2; those of TLS 1.3 are all fine."""
+
+HEADER_FIELDS, FIELD_BYTES = 32, 4096
+"""Of a request: 128 KiB in all; Alertmanager sends six fields."""
+
+_UNREADABLE = (
+    ((errors.InvalidResponseHeader, errors.InvalidResponseHeaderName), 500, "internal error"),
+    (errors.LimitRequestLine, 414, "request line over 4 KiB"),
+    (errors.LimitRequestHeaders, 431, "head of the request over 128 KiB, 32 fields, or 4 KiB in one"),
+    (errors.ExpectationFailed, 417, "an expectation other than 100-continue"),
+    (UnexpectedTLS, 400, "TLS on a port without TLS"),
+    ((errors.ParseException, ssl.SSLError), 400, "not an HTTP request"),
+    (Exception, 500, "internal error"),
+)
+
+KEEPALIVE_SECONDS = 330
+"""Longer than Alertmanager keeps an idle connection, which is 5 minutes (prometheus/common, http_config.go): the
+sender must close first, or a notification meets the end of its connection and has no answer."""
+
+GRACE_SECONDS = 20
+"""After SIGTERM, for requests in flight; longer than the longest request."""
+
+
+class Arbiter(BaseApplication):  # type: ignore[misc]
+    """gunicorn's master process, and in the worker what it calls the application.
+
+    `start` is called in the worker after the fork and returns the webhook's application; `stop` at the worker's end.
+    """
+
+    def __init__(
+        self,
+        bind: str,
+        tls: TLS | None,
+        *,
+        connections: int,
+        metrics: Metrics,
+        notifications: Notifications,
+        start: Callable[[], Flask],
+        stop: Callable[[], None],
+    ) -> None:
+        self._bind = bind
+        self._tls = tls
+        self._connections = connections
+        self._metrics = metrics
+        self._notifications = notifications
+        self._start = start
+        self._stop = stop
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Called by gunicorn for its settings."""
+        memory = Path("/dev/shm")  # noqa: S108 - gunicorn touches a file there; a disk could block it
+        settings: dict[str, Any] = {
+            "bind": self._bind,
+            "workers": 1,
+            # Fewer than connections, so that there is room for some without a request.
+            "threads": min(THREADS, self._connections * 3 // 4),
+            "worker_connections": self._connections,
+            "worker_class": DeadlineWorker,
+            "graceful_timeout": GRACE_SECONDS,
+            "keepalive": KEEPALIVE_SECONDS,
+            "limit_request_fields": HEADER_FIELDS,
+            "limit_request_field_size": FIELD_BYTES - 2,
+            "logger_class": _Logger,
+            "control_socket_disable": True,
+            "worker_tmp_dir": str(memory) if memory.is_dir() else None,
+            "worker_exit": lambda arbiter, worker: self._leave(worker),
+        }
+        if self._tls:
+            settings |= {"certfile": str(self._tls.cert_file), "keyfile": str(self._tls.key_file)}
+            settings["ciphers"] = CIPHERS
+            settings["ssl_context"] = Certificates(self._tls).context
+            if self._tls.client_ca_file:
+                settings |= {"ca_certs": str(self._tls.client_ca_file), "cert_reqs": 2}
+        for name, value in settings.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Admission:
+        """Called by gunicorn in the worker, after the fork."""
+        return Admission(self._start(), refused=self.refused)
+
+    def refused(self, code: int, reason: str, client: object) -> None:
+        """The worker has answered a request that the webhook's application never saw."""
+        self._metrics.notifications.labels(str(int(code))).inc()
+        self._notifications.refused(int(code), reason, format_client(client))
+
+    def cut(self, kind: str, reason: str = "", client: object = None, error: str = "") -> None:
+        """The worker has closed a connection without an answer; with a `reason`, it cost its client a request."""
+        self._metrics.connections_cut.labels(reason=kind).inc()
+        if reason:
+            self._notifications.refused(None, reason, format_client(client), error)
+
+    def turnstile(self) -> Turnstile:
+        """What becomes of a connection for which there is no descriptor; over TLS it cannot be answered."""
+        return Turnstile(b"" if self._tls else refusal(503, BUSY), partial(self.refused, 503, NO_DESCRIPTORS))
+
+    def failed(self, error: BaseException, client: object) -> bytes:
+        """The answer to a request that gunicorn could not read, or not answer.
+
+        The text of the error stays out of answer and log: it may quote a header with a credential.
+        """
+        code, reason = next((code, reason) for kind, code, reason in _UNREADABLE if isinstance(error, kind))
+        if code == 500:
+            log.error("request not answered", exc_info=error)
+        self.refused(code, reason, client)
+        return refusal(code, reason)
+
+    def _leave(self, worker: DeadlineWorker) -> None:
+        """The end of the worker. What runs at the interpreter's exit is the master's business, which goes on."""
+        if os.getpid() != worker.pid:
+            return  # gunicorn also calls this in the master, for a worker that is gone.
+        self._stop()
+        if worker.booted:
+            logging.shutdown()
+            os._exit(0)
+
+
+class _Logger(Logger):  # type: ignore[misc]
+    """gunicorn's messages in our format; its start and stop are none of the reader's business."""
+
+    def setup(self, cfg: Any) -> None:
+        """Leave everything to the root logger."""
+        self.error_log.propagate = True
+        self.error_log.setLevel(logging.WARNING)
+        self.access_log.setLevel(logging.CRITICAL)

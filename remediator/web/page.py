@@ -1,0 +1,66 @@
+"""The status page: what /api/v1/status says, to read. Pure: the same status is the same page.
+
+Text from annotations, files and the API server is written by others. The template escapes it, and what would turn the
+reading direction around or is no character at all is shown by its number, as in Python.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from remediator.core.actions import Effect
+from remediator.core.checks import DOCS
+from remediator.core.durations import format_duration
+
+MAX_CHARACTERS = 400
+"""Of a text by others. The status as JSON has the whole of it."""
+
+_UNREADABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb]"
+)
+
+
+def render(status: Mapping[str, Any]) -> str:
+    """The page for the `data` of /api/v1/status."""
+    return _environment.get_template("status.html").render(status=status)
+
+
+def _readable(text: object) -> str:
+    """The text with its control characters as `\\u202e`, cut where it would bury what comes after it."""
+    cut = str(text)[:MAX_CHARACTERS] + "…" * (len(str(text)) > MAX_CHARACTERS)
+    return _UNREADABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", cut)
+
+
+def _utc(time: str, now: str = "") -> str:
+    """A moment as people write it, without the date where that is today's; or the text itself where it is none."""
+    try:
+        date, clock = f"{datetime.fromisoformat(time).astimezone(UTC):%Y-%m-%d %H:%M:%S}".split()
+    except (ValueError, OverflowError):
+        return _readable(time)
+    return f"{clock} UTC" if now.startswith(date) else f"{date} {clock} UTC"
+
+
+def _ago(time: str, now: str) -> str:
+    """How long ago a moment was, in full seconds."""
+    elapsed = max(datetime.fromisoformat(now) - datetime.fromisoformat(time), timedelta(0))
+    return f"{format_duration(elapsed // timedelta(seconds=1) * timedelta(seconds=1))} ago"
+
+
+def _left(time: str, now: str) -> str:
+    """How long until a moment, seconds rounded up."""
+    left = datetime.fromisoformat(time) - datetime.fromisoformat(now)
+    return f"{format_duration(max(-(-left // timedelta(seconds=1)), 0) * timedelta(seconds=1))} left"
+
+
+_environment = Environment(
+    loader=PackageLoader("remediator.web"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_environment.filters |= {"readable": _readable, "utc": _utc, "ago": _ago, "left": _left}
+_environment.globals |= {"effect_of": Effect.of, "docs": DOCS}

@@ -1,0 +1,208 @@
+"""What a person who was just woken has to know first: is the canary safe, does the reflex work, is an act withheld.
+
+Pure. Each answer is one word or two, and one sentence that says no more than is known here. Nothing in them changes
+with each second, for a screen reader reads every change aloud.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Literal
+
+from remediator.core.forecast import Forecast
+from remediator.core.policy import Policy, Remediation, Target
+from remediator.core.reasons import Reason
+from remediator.core.rollout import Rollout
+from remediator.core.workload import Workload
+from remediator.reflex.heartbeat import LATE, OVERDUE, Heartbeat
+from remediator.reflex.observer import Observation
+from remediator.web.notifications import Refusal
+
+Standing = Literal["good", "attention", "bad"]
+
+STALE = timedelta(seconds=30)
+"""The observer looks every 5 s, and a look takes 3 s per target at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The answer to one of the questions; `target` where it is about one target alone."""
+
+    about: Literal["canary", "reflex", "alerts", "withheld"]
+    standing: Standing
+    answer: str
+    message: str
+    target: str = ""
+
+
+Forecasts = Sequence[tuple[Remediation, Forecast]]
+
+
+def about_canary(
+    target: Target, observation: Observation | None, forecasts: Forecasts, off: Mapping[str, str]
+) -> Answer:
+    """Whether the canary of this target is off, would be taken back, or is on its own; `off` is the profile of 0 %."""
+    workload = observation.workload if observation else None
+    if observation is None or workload is None:
+        problem = observation.problem if observation else "It has not been looked at yet"
+        return _canary(target, "bad", "Unknown", problem)
+    percentage = workload.percentage()
+    if percentage is None:
+        return _canary(target, "bad", "Unknown", "The flags do not tell the canary's share of traffic")
+    answers = [
+        (remediation, told)
+        for remediation, told in forecasts
+        if remediation.target == target and remediation.action.takes_back
+    ]
+    if percentage == 0:
+        on = sorted(workload.others_than(off)) if answers else []
+        return _on_at_0(target, on) if on else _off(target, workload, observation.at)
+    word = f"{percentage} %, not guarded"
+    for _, told in answers:
+        if told.reason is Reason.APPLIED and told.unreached:
+            return _canary(target, "bad", word, _unreached(workload))
+        if told.reason is Reason.APPLIED and told.refused:
+            return _canary(target, "bad", word, f"The API server would refuse the act: {told.refused}")
+        if told.reason is Reason.APPLIED:
+            return _canary(target, "good", f"{percentage} %, guarded", f"An alert {told.message}")
+    if not answers:
+        return _canary(target, "bad", word, "No remediation would lower it")
+    standing: Standing = "bad" if any(told.reason.failed for _, told in answers) else "attention"
+    reasons = ", ".join(f"{remediation.name}: {_until(told)}" for remediation, told in answers)
+    return _canary(target, standing, word, f"No alert would lower it now: {reasons}")
+
+
+def about_reflex(
+    policy: Policy,
+    observations: Mapping[str, Observation],
+    now: datetime,
+    *,
+    alive: bool,
+    dry_run: bool,
+    config_problem: str,
+    credentials_problem: str,
+    refusals: Sequence[Refusal],
+) -> Answer:
+    """Whether an alert that came now would be let in, and would find everything that an act needs.
+
+    The word is that of the worst problem; the message has them all.
+    """
+    looks = {target.name: observations.get(target.name) for target in policy.targets}
+    problems: list[tuple[Standing, str, str]] = []
+    if not alive:
+        problems.append(("bad", "Broken", "A thread of the service is lost; its log says why"))
+    if not all(looks.values()):
+        problems.append(("bad", "Starting", "Not every target has been looked at yet"))
+    if impaired := [f"{name}: {look.problem}" for name, look in looks.items() if look and look.problem]:
+        problems.append(("bad", "Impaired", "; ".join(impaired)))
+    if any(look and now - look.at > STALE for look in looks.values()):
+        problems.append(("bad", "Blind", "The targets have not been looked at for more than 30 s"))
+    if refusals:
+        reasons = ", ".join(f"{refusal.code or ''} {refusal.reason}".strip() for refusal in refusals)
+        problems.append(("attention", "Refusing requests", f"Refused within 15 min: {reasons}"))
+    if dry_run:
+        problems.append(("attention", "Dry run", "It decides, and writes nothing"))
+    if credentials_problem:
+        message = f"The credentials could not be read again, the last good ones are in force: {credentials_problem}"
+        problems.append(("attention", "Working", message))
+    if config_problem:
+        message = "The file of remediations is bad; the last good one is in force"
+        problems.append(("attention", "Working", message))
+    if not problems:
+        return _reflex("good", "Working", "Every target can be read, and the file of remediations is in force")
+    standing, word, _ = problems[0]
+    return _reflex(standing, word, ". ".join(message for _, _, message in problems))
+
+
+def about_alerts(heartbeat: Heartbeat | None, now: datetime) -> Answer:
+    """Whether heartbeats come to this replica, and in time.
+
+    None is not green: it is not known whether alerts arrive. It is not red either, for they may go to another replica.
+    """
+    answer = partial(Answer, about="alerts")
+    if heartbeat is None:
+        message = "No heartbeat has come to this replica: none is set up, or alerts do not arrive, or another gets them"
+        return answer(standing="attention", answer="Not known", message=message)
+    if now - heartbeat.at > OVERDUE:
+        message = "No heartbeat for more than 10 min: alerts may not reach this replica"
+        return answer(standing="attention", answer="No longer", message=message)
+    if heartbeat.delay is None:
+        message = "Heartbeats come, and do not say when their samples were recorded"
+        return answer(standing="good", answer="They arrive", message=message)
+    if heartbeat.delay > LATE:
+        message = "The last heartbeat took more than 150 s: rules are not evaluated, or a clock is wrong"
+        return answer(standing="attention", answer="Late", message=message)
+    return answer(standing="good", answer="They arrive", message="Heartbeats come regularly, and in time")
+
+
+def about_withheld(forecasts: Forecasts) -> Answer:
+    """Which remediations would leave something undone that their alert asks for."""
+    held = [
+        (remediation, told)
+        for remediation, told in forecasts
+        if told.reason is not Reason.APPLIED and not told.nothing_to_do
+    ]
+    if not held:
+        return Answer(about="withheld", standing="good", answer="Nothing", message="No act is held back")
+    failed = any(told.reason.failed for _, told in held)
+    return Answer(
+        about="withheld",
+        standing="bad" if failed else "attention",
+        answer=f"{len(held)} of {len(forecasts)} acts",
+        message=", ".join(f"{remediation.name}: {_until(told)}" for remediation, told in held),
+    )
+
+
+def _on_at_0(target: Target, flags: Sequence[str]) -> Answer:
+    """At 0 %, and not as a rollback leaves it."""
+    message = f"The share is 0 %, but not as in its profile: {', '.join(flags)}. canary set 0 puts that right"
+    return _canary(target, "attention", "Not all off at 0 %", message)
+
+
+def _unreached(workload: Workload) -> str:
+    """Why a rollback would be written and change nothing."""
+    if workload.rollout.paused:
+        return "The Deployment is paused, a rollback would reach no pod"
+    return f"The last change is stuck, and a rollback may reach no pod either: {workload.rollout.stuck}"
+
+
+def _off(target: Target, workload: Workload, now: datetime) -> Answer:
+    """At 0 %: safe once no pod serves anything else, whatever is asked for."""
+    rollout, replicas = workload.rollout, workload.replicas
+    if rollout.reached(replicas):
+        if ending := rollout.ending(now):
+            return _canary(target, "attention", "Going to 0 %", f"0 % is set, all {replicas} pods follow, and {ending}")
+        message = f"The flags say 0 %, and all {replicas} pods run with them"
+        if rollout.available < replicas:
+            message += f", {rollout.available} of them available"
+        if rollout.paused:
+            message += ". The Deployment is paused, so the next change reaches no pod"
+        return _canary(target, "good", "Safe at 0 %", message)
+    if rollout.paused:
+        message = f"0 % is set, and the Deployment is paused, so no pod follows: {_left(rollout)}"
+        return _canary(target, "bad", "Not yet at 0 %", message)
+    if not rollout.seen:
+        return _canary(target, "attention", "Going to 0 %", "0 % is set, and the pods are still to follow")
+    message = f"0 % is set, and {rollout.updated} of {replicas} pods follow"
+    stuck = rollout.failure or ("they are not available in time" if rollout.deadline_exceeded else "")
+    if stuck:
+        return _canary(target, "bad", "Not yet at 0 %", f"{message}: {stuck}")
+    return _canary(target, "attention", "Going to 0 %", f"{message}, {_left(rollout)}")
+
+
+def _left(rollout: Rollout) -> str:
+    return f"{rollout.old} old ones still serve" if rollout.old else "none of the old ones is left"
+
+
+def _until(told: Forecast) -> str:
+    """The reason, and the moment at which it ends: no duration, for that would change all the time."""
+    return f"{told.reason} until {told.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if told.until else str(told.reason)
+
+
+def _canary(target: Target, standing: Standing, answer: str, message: str) -> Answer:
+    return Answer(about="canary", standing=standing, answer=answer, message=message, target=target.name)
+
+
+def _reflex(standing: Standing, answer: str, message: str) -> Answer:
+    return Answer(about="reflex", standing=standing, answer=answer, message=message)
