@@ -35,7 +35,10 @@ demo: venv ## Watch the reflex at work: a story of half a minute, nothing left r
 test: venv ## Run every test and check; what cannot run here is skipped and named
 	@$(MAKE) --no-print-directory check
 	@# More than there are processors: most tests wait for other programs most of the time.
-	$(BIN)/pytest -n $(or $(PYTEST_WORKERS),3) --dist loadfile --no-loadscope-reorder
+	@# What fails beside other tests is run once more, alone: that tells a busy machine from a fault.
+	$(BIN)/pytest -n $(or $(PYTEST_WORKERS),3) --dist loadfile --no-loadscope-reorder || { test $$? -eq 1 \
+	  && echo "Again, alone, what failed beside other tests:" \
+	  && $(BIN)/pytest --last-failed --last-failed-no-failures=none --exitfirst --verbose; }
 
 check: venv ## Type-check, lint, check formatting, layers, dependencies, scripts and links
 	$(BIN)/ruff check --quiet

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from demo.waiting import until
 from remediator.core.ledger import LEDGER, PAUSE
 from tests.canary.place import Ended, Place
 from tests.monitoring.wire import JSON, Wire, answer
@@ -45,6 +46,11 @@ def timeline(place: Place, *arguments: str, stdin: str | None = None) -> Any:
 def of_kind(found: Any, *kinds: str) -> list[tuple[str, str, list[str]]]:
     """The lines of some kinds: kind, text, sources."""
     return [(line["kind"], line["text"], line["sources"]) for line in found["lines"] if line["kind"] in kinds]
+
+
+def rollouts(found: Any) -> str:
+    """What the revisions changed."""
+    return "; ".join(text for _, text, _ in of_kind(found, "rollout"))
 
 
 def audit(place: Place) -> str:
@@ -93,14 +99,15 @@ def test_a_refusal_and_its_event_are_one_line_and_repeats_are_counted(here: Plac
 def test_people_and_other_programs_are_in_it(place: Place) -> None:
     """A person's act with the reason, kubectl's write by its name, and the revisions that both made."""
     place.run("canary", "set", "0", "--no-wait", "--reason=checkout is slow")
+    # Two writes that follow each other at once may become one revision.
+    until("the Deployment controller has made a revision", lambda: "PCT 10 -> 0" in rollouts(timeline(place)), 60)
     place.set_flags(DENIS_MATERIALIZERS_PCT="50", DENIS_MATERIALIZERS_ENABLED="true")
+    until("and another one", lambda: "PCT 0 -> 50" in rollouts(timeline(place)), 60)
     found = timeline(place)
     ((_, person, sources),) = of_kind(found, "person")
     assert re.fullmatch(r"denis: 10 % -> 0 % by .+: checkout is slow; held \d+m?s, ended by kubectl-set", person)
     assert sources == ["ledger"]
     assert ("write", "denis: 0 % -> 50 % by kubectl-set; holds", ["managedFields"]) in of_kind(found, "write")
-    rollouts = [text for _, text, _ in of_kind(found, "rollout")]
-    assert any("DENIS_MATERIALIZERS_PCT 10 -> 0" in text for text in rollouts)
 
 
 def test_standard_input_takes_what_kubectl_logs_shows(here: Place) -> None:

@@ -24,16 +24,20 @@ from tests.support.faults import FaultyApi
 from tests.support.loopback import Handler, LoopbackServer
 from tests.support.service import alert
 
-ESTABLISHED, HUNG_UP = "01", "08"
+ESTABLISHED, OVER, HUNG_UP = "01", "06", "08"
 KEEPALIVE = "02"
 KEPT_OPEN = JSON.replace(b"Connection: close\r\n", b"")
 
 
 def sockets(address: str) -> list[tuple[str, str]]:
-    """State and kind of timer of this machine's sockets that are connected to an address, as Linux shows them."""
+    """State and kind of timer of this machine's sockets that are connected to an address, as Linux shows them.
+
+    Not those that both ends have closed: they may be of another server, which had the port before.
+    """
     port = int(address.rpartition(":")[2])
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return [(line[3], line[5].partition(":")[0]) for line in lines if line[2].endswith(f":{port:04X}")]
+    found = [(line[3], line[5].partition(":")[0]) for line in lines if line[2].endswith(f":{port:04X}")]
+    return [(state, timer) for state, timer in found if state != OVER]
 
 
 def connect(path: Path, cluster: dict[str, Any], user: dict[str, Any] | None = None) -> Connection:

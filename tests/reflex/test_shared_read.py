@@ -1,6 +1,7 @@
 """Callers who ask at the same time share a read, and it begins after each of them asked."""
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,19 +13,21 @@ LONG = 10.0
 
 
 class Calls:
-    """A function whose calls end when they are told to, and that are counted."""
+    """A function whose calls are counted, and take a while once they may end."""
 
     def __init__(self) -> None:
         self.begun = threading.Semaphore(0)
         self.go = threading.Semaphore(0)
         self.count = 0
         self.error: Exception | None = None
+        self.seconds = 0.0
 
     def __call__(self, seconds: float) -> int:
         self.count += 1
         number = self.count
         self.begun.release()
         assert self.go.acquire(timeout=LONG)
+        time.sleep(self.seconds)
         if self.error:
             raise self.error
         return number
@@ -77,6 +80,7 @@ def test_a_storm_costs_one_read_at_a_time(pool: ThreadPoolExecutor, calls: Calls
     storm = [pool.submit(ask) for _ in range(40)]
     asking.wait(LONG)
     assert not calls.begun.acquire(blocking=False)
+    calls.seconds = 0.05
     calls.go.release(1_000)
 
     assert first.result(LONG) == 1
