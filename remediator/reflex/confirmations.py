@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from remediator.core.alerts import Alert, MalformedAlert
 from remediator.core.confirmation import Confirmation, unknown
@@ -29,12 +29,16 @@ PROBLEM_SECONDS = 30.0
 LATE_SECONDS = 10.0
 """After which a regular question without an answer is a problem: finding an address takes as long as it takes."""
 
+NOTIFICATION_SECONDS = 4.0
+"""For which all alerts of a notification may wait, also for answers that come: half of the time that it has."""
+
 PLACES = 32
 """Questions at a time: each has a thread, and may hold a turn of the webhook's, of which there are twice as many."""
 
 PLACE_SECONDS = 0.1
 """How long one is waited for: a Prometheus that is well has answered many by then."""
 
+T = TypeVar("T")
 Alerts = tuple[Alert | MalformedAlert, ...]
 
 
@@ -56,18 +60,55 @@ Ask = Callable[[], RuleStates]
 """Asks for the states of the rules now."""
 
 
+class Allowance:
+    """The time that a notification has for Prometheus's answers: what one alert waits in vain, no other waits again."""
+
+    def __init__(self) -> None:
+        self._waited = self._in_vain = 0.0
+
+    def left(self, longest: float) -> float:
+        """Seconds that an alert may still wait that may wait for `longest`, alone."""
+        return max(min(longest - self._in_vain, NOTIFICATION_SECONDS - self._waited), 0.0)
+
+    def wait(self, call: Callable[[], T]) -> T:
+        """What the call waits for. Raises TimeoutError where it does, having waited in vain."""
+        began = time.monotonic()
+        try:
+            return call()
+        except TimeoutError:
+            self._in_vain += time.monotonic() - began
+            raise
+        finally:
+            self._waited += time.monotonic() - began
+
+
 class Question:
     """What Prometheus says of the alerts of one decision."""
 
-    def __init__(self, ask: Callable[[], Confirmation], longest: float, places: threading.Semaphore) -> None:
-        self._longest = longest
+    def __init__(
+        self, ask: Callable[[], Confirmation], longest: float, allowance: Allowance, places: threading.Semaphore
+    ) -> None:
+        self._allowance = allowance
         self._places = places
         self._answer: Future[Confirmation] = Future()
-        if places.acquire(timeout=PLACE_SECONDS):
-            self._start(ask)
+        self._longest = allowance.left(longest)
+        if self._longest:
+            self._begin(ask)
         else:
+            self._answer.set_result(unknown("Prometheus kept other alerts of the notification waiting for too long"))
+        self._ends = time.monotonic() + self._longest
+
+    def _begin(self, ask: Callable[[], Confirmation]) -> None:
+        try:
+            self._allowance.wait(self._take_place)
+        except TimeoutError:
             self._answer.set_result(unknown(f"{PLACES} questions wait for Prometheus's answer already"))
-        self._ends = time.monotonic() + longest
+        else:
+            self._start(ask)
+
+    def _take_place(self) -> None:
+        if not self._places.acquire(timeout=PLACE_SECONDS):
+            raise TimeoutError
 
     def _start(self, ask: Callable[[], Confirmation]) -> None:
         try:
@@ -90,9 +131,9 @@ class Question:
     def answer(self, left: float) -> Confirmation:
         """Wait for the answer, for at most `left` seconds and what is left of the question's own time."""
         try:
-            return self._answer.result(max(min(self._ends - time.monotonic(), left), 0))
+            return self._allowance.wait(lambda: self._answer.result(max(min(self._ends - time.monotonic(), left), 0)))
         except TimeoutError:
-            return unknown(f"Prometheus gave no answer in {self._longest:g} s")
+            return unknown(f"Prometheus gave no answer in {self._longest:.2g} s")
 
 
 class Confirmations:
@@ -146,6 +187,8 @@ class Confirmations:
             log.exception("question failed")
             return None
 
-    def question(self, shared: SharedRead[RuleStates], alerts: Alerts, longest: float) -> Question:
-        """Ask about these alerts, for so many seconds; `shared` asks once for all who ask about a target."""
-        return Question(lambda: shared(longest).examine(alerts), longest, self._places)
+    def question(
+        self, shared: SharedRead[RuleStates], alerts: Alerts, longest: float, allowance: Allowance
+    ) -> Question:
+        """Ask about these alerts, for so many seconds at most; `shared` asks once for all who ask about a target."""
+        return Question(lambda: shared(longest).examine(alerts), longest, allowance, self._places)

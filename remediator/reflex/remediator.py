@@ -31,7 +31,7 @@ from remediator.kube.claim import Claim, Claimed, Unconfirmed, claim
 from remediator.kube.connection import REQUEST_SECONDS
 from remediator.kube.errors import ClusterError, Conflict, Unanswered
 from remediator.kube.targets import Cluster
-from remediator.reflex.confirmations import Confirmations, Question
+from remediator.reflex.confirmations import Allowance, Confirmations, Question
 from remediator.reflex.heartbeat import Heartbeats
 from remediator.reflex.last_reads import LastReads, Read, Snapshot
 from remediator.reflex.recent_acts import Memory
@@ -102,7 +102,7 @@ class Remediator:
         Alerts that the same remediation answers are decided together and share one outcome.
         """
         began = time.monotonic()
-        deadline = began + TIME_LIMIT
+        deadline, allowance = began + TIME_LIMIT, Allowance()
         policy = self._policy()
         withheld: dict[Skip, list[int]] = {}
         wanted: dict[str, tuple[Remediation, list[int]]] = {}
@@ -115,7 +115,7 @@ class Remediator:
 
         outcomes: dict[int, Outcome] = {}
         for remediation, indexes in sorted(wanted.values(), key=lambda pair: pair[0].action.urgency):
-            outcome = self._settle_safely(remediation, _pick(notification, indexes), deadline)
+            outcome = self._settle_safely(remediation, _pick(notification, indexes), deadline, allowance)
             outcomes.update(dict.fromkeys(indexes, outcome))
             self._recorder.record(outcome, notification, took=_since(began), now=self._now())
             self._hear(remediation, outcome.alerts)
@@ -128,10 +128,12 @@ class Remediator:
                 self._heartbeats.receive(outcome.alerts)
         return [outcomes[index] for index in range(len(notification.alerts))]
 
-    def _settle_safely(self, remediation: Remediation, alerts: Alerts, deadline: float) -> Outcome:
+    def _settle_safely(
+        self, remediation: Remediation, alerts: Alerts, deadline: float, allowance: Allowance
+    ) -> Outcome:
         outcome = partial(Outcome, alerts=alerts, remediation=remediation)
         try:
-            return self._settle(remediation, alerts, deadline)
+            return self._settle(remediation, alerts, deadline, allowance)
         except ClusterError as error:
             return outcome(reason=error.reason, message=str(error))
         except TimeoutError:
@@ -141,9 +143,9 @@ class Remediator:
             log.exception("decision failed", extra={"remediation": remediation.name})
             return outcome(reason=Reason.INTERNAL_ERROR, message="a fault of Remediator's; its log has the traceback")
 
-    def _settle(self, remediation: Remediation, alerts: Alerts, deadline: float) -> Outcome:
+    def _settle(self, remediation: Remediation, alerts: Alerts, deadline: float, allowance: Allowance) -> Outcome:
         """Decide and act. Raises ClusterError, TimeoutError."""
-        return _Settlement(self, remediation, alerts, deadline).outcome()
+        return _Settlement(self, remediation, alerts, deadline, allowance).outcome()
 
     def _state(self, remediation: Remediation) -> _TargetState:
         target, effect = remediation.target, remediation.action.effect
@@ -163,8 +165,11 @@ class Remediator:
 class _Settlement:
     """The alerts that one remediation answers, on the way to their outcome."""
 
-    def __init__(self, service: Remediator, remediation: Remediation, alerts: Alerts, deadline: float) -> None:
-        self._service, self._remediation, self._alerts, self._deadline = service, remediation, alerts, deadline
+    def __init__(
+        self, service: Remediator, remediation: Remediation, alerts: Alerts, deadline: float, allowance: Allowance
+    ) -> None:
+        self._service, self._remediation, self._alerts = service, remediation, alerts
+        self._deadline, self._allowance = deadline, allowance
         self._target, self._state = remediation.target, service._state(remediation)
         self._outcome = partial(Outcome, alerts=alerts, remediation=remediation)
         self._last = service._reads.last(self._target)
@@ -222,7 +227,7 @@ class _Settlement:
                 self._answered(recent)
                 return None
             longest = self._remediation.action.longest_question
-            self._question = confirmations.question(self._state.ask, self._alerts, longest)
+            self._question = confirmations.question(self._state.ask, self._alerts, longest, self._allowance)
         return decision
 
     def _wait(self) -> None:

@@ -19,11 +19,13 @@ from remediator.core.actions.scale import Scale
 from remediator.core.actions.set_percentage import SetPercentage
 from remediator.core.confirmation import Confirmation
 from remediator.core.ledger import LEDGER, PAUSE
+from remediator.core.matchers import parse_matchers
 from remediator.core.policy import Policy
 from remediator.monitoring.prometheus import Prometheus
 from remediator.monitoring.rule_states import QUESTION_SECONDS, ask
 from remediator.reflex.confirmations import PLACES, Confirmations
 from remediator.sandbox import EmbeddedCluster
+from remediator.sandbox.seed import FLAGS, deployment
 from remediator.web.admission import TURNS, Admission
 from remediator.web.webhook import create_app
 from tests.conftest import MakeService
@@ -347,6 +349,55 @@ def test_a_storm_while_prometheus_hangs_holds_up_no_rollback(
         assert {answer.result().status_code for answer in storm} == {503}
     assert outcome["reason"] == "Applied"
     assert outcome["message"].startswith("set 10 % -> 0 %: unconfirmed: ")
+
+
+def many_canaries(cluster: EmbeddedCluster, policy: Policy, count: int) -> Policy:
+    """The policy with so many rollbacks, each of another Deployment, by the label `canary` of its alerts."""
+    template = policy.remediations[0]
+    names = [f"canary-{number}" for number in range(count)]
+    cluster.add(*[deployment(name, replicas=1, env=FLAGS) for name in names])
+    cluster.await_settled()
+    rollbacks = tuple(
+        replace(
+            template,
+            name=name,
+            matchers=parse_matchers(f'remediation="rollback",canary="{name}"'),
+            target=replace(template.target, name=name, deployment=name, container=name),
+        )
+        for name in names
+    )
+    return replace(policy, targets=tuple(one.target for one in rollbacks), remediations=rollbacks)
+
+
+def test_a_notification_waits_for_prometheus_as_long_as_one_alert(
+    asking: Asking, prometheus: RulingPrometheus, embedded: EmbeddedCluster
+) -> None:
+    """While Prometheus hangs, the alerts of one notification share one second: all canaries are back before its end."""
+    prometheus.hang()
+    service = asking()
+    service.policy = many_canaries(embedded, service.policy, 12)
+    names = [one.name for one in service.policy.remediations]
+    began = time.monotonic()
+    outcomes = service.handle(notification(*[alert(canary=name) for name in names]))
+    took = time.monotonic() - began
+
+    assert [outcome.reason for outcome in outcomes] == ["Applied"] * 12
+    assert "unconfirmed: Prometheus gave no answer in 0.9 s" in outcomes[0].message
+    assert outcomes[-1].message.endswith("Prometheus kept other alerts of the notification waiting for too long")
+    assert [len(acts(embedded, name)) for name in names] == [1] * 12
+    assert took < SetPercentage.longest_question + 5
+
+
+def test_what_prometheus_answers_in_time_is_heard_for_each_alert(
+    asking: Asking, prometheus: RulingPrometheus, embedded: EmbeddedCluster
+) -> None:
+    """Of many alerts in one notification each is refuted, however many questions that takes."""
+    service = asking()
+    service.policy = many_canaries(embedded, service.policy, 12)
+    alerts = [alert(canary=one.name) for one in service.policy.remediations]
+
+    assert service.reasons(*alerts) == ["Recovered"] * 12
+    assert writes(embedded) == 0
 
 
 def test_a_question_that_does_not_end_disarms(asking: Asking) -> None:
