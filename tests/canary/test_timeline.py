@@ -12,6 +12,7 @@ import pytest
 
 from demo.waiting import until
 from remediator.core.ledger import LEDGER, PAUSE
+from tests.canary.conftest import await_settled
 from tests.canary.place import Ended, Place
 from tests.monitoring.wire import JSON, Wire, answer
 from tests.support.faults import Answer, FaultyApi, First
@@ -62,6 +63,7 @@ def test_an_act_is_one_line_from_every_source(place: Place) -> None:
     """Ledger, audit line and Event have one id; the alert, the act and its rollout are in this order."""
     with serving(place) as service:
         assert service.reasons(firing()) == ["Applied"]
+    await_settled(place)
     found = timeline(place, audit(place))
     assert of_kind(found, "alert", "act") == [
         ("alert", "DenisErrorRateHigh fires, value 0.061", ["audit log"]),

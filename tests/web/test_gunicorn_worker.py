@@ -50,7 +50,7 @@ def stalled(replica: Replica, number: int, sent: bytes) -> Iterator[list[socket.
     with ExitStack() as stack:
         connections = []
         for _ in range(number):
-            connection = stack.enter_context(socket.create_connection(replica.address, timeout=30))
+            connection = stack.enter_context(socket.create_connection(replica.address, timeout=60))
             connection.sendall(sent)
             connections.append(connection)
         yield connections
@@ -105,14 +105,14 @@ def test_a_stalled_client_loses_its_connection_at_the_deadline(replica: Replica)
     """A request that does not become whole is cut after 10 s, without an answer, and that is counted."""
     with stalled(replica, 1, STALLS["body"]) as (connection,):
         assert connection.recv(1) == b""
+    replica.says(r'reason="request not whole within 10 s" client=127\.0\.0\.1 count=1')
     assert cut(replica, "deadline") == 1
-    assert 'reason="request not whole within 10 s" client=127.0.0.1 count=1' in replica.log.read_text()
 
 
 def test_a_trickle_does_not_move_the_deadline(replica: Replica) -> None:
     """Who sends a byte now and then is cut as well."""
     with stalled(replica, 1, STALLS["header"]) as (connection,):
-        until("cut", lambda: cut(replica, "deadline") or connection.send(b"X") == 0, 20)
+        until("cut", lambda: cut(replica, "deadline") or connection.send(b"X") == 0, 60)
 
 
 @pytest.mark.parametrize("stall", ["silent", "header"])
@@ -130,7 +130,7 @@ def test_large_bodies_at_once_come_to_their_end_one_after_the_other(replica: Rep
     part = head + b"[" * (MAX_BODY_BYTES - 10)
     number = MAX_READ_BYTES // len(part)
     with stalled(replica, 1, STALLS["body"]) as (small,), stalled(replica, number, part) as large:
-        until("the older ones are read", lambda: unread(large) == 0, 20)
+        until("the older ones are read", lambda: unread(large) == 0, 60)
         with stalled(replica, 1, head) as (youngest,):
             youngest.sendall(part[len(head) :])
             assert youngest.recv(65_536).startswith(b"HTTP/1.1 503 ")
@@ -146,11 +146,11 @@ def test_more_than_can_be_answered_is_refused_at_once(replica: Replica, api: Fau
     """While the API server hangs, those for whom there is no thread get 503 at once; all get an answer."""
     replica.wait_until_ready()
     go_on = Event()
-    api.always("GET", First(do=lambda: go_on.wait(30)))
+    api.always("GET", First(do=lambda: go_on.wait(60)))
     number = TURNS + MAX_WAITING + 50
     with ThreadPoolExecutor(number) as pool:
         answers = [pool.submit(replica.post, body(alert("scale"))) for _ in range(number)]
-        until("the rest is refused", lambda: replica.value(REFUSED) >= number - TURNS, 20)
+        until("the rest is refused", lambda: replica.value(REFUSED) >= number - TURNS, 60)
         assert sum(answer.done() for answer in answers) <= number - TURNS
         api.always("GET", None)
         go_on.set()
@@ -175,7 +175,7 @@ def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(shared_replica: R
 def test_a_connection_is_kept_for_the_next_notification(shared_replica: Replica) -> None:
     """Several notifications, in pieces and whole, over one connection."""
     host, port = shared_replica.address
-    connection = http.client.HTTPConnection(host, port, timeout=20)
+    connection = http.client.HTTPConnection(host, port, timeout=60)
     for _ in range(3):
         connection.putrequest("POST", "/webhook")
         connection.putheader("Content-Type", "application/json")
@@ -192,7 +192,7 @@ def test_a_connection_is_kept_for_the_next_notification(shared_replica: Replica)
 def test_an_idle_connection_is_closed_when_the_service_stops_and_not_before(replica: Replica) -> None:
     """A connection is kept for longer than any request may take, and does not hold up the end of the service."""
     with stalled(replica, 1, STALLS["body"]) as (slow,), stalled(replica, 1, b"") as (idle,):
-        used = http.client.HTTPConnection(*replica.address, timeout=20)
+        used = http.client.HTTPConnection(*replica.address, timeout=60)
         used.request("POST", "/webhook", RESOLVED, {"Content-Type": "application/json"})
         with used.getresponse() as response:
             response.read()
@@ -218,9 +218,9 @@ def test_clients_that_stall_in_the_tls_handshake_take_no_thread(
             stack.enter_context(stalled(replica, TURNS, sent))
         host, port = replica.address
         for _ in range(TURNS):
-            plain = stack.enter_context(socket.create_connection(replica.address, timeout=30))
+            plain = stack.enter_context(socket.create_connection(replica.address, timeout=60))
             stack.enter_context(context.wrap_socket(plain, server_hostname=host)).sendall(STALLS["body"])
-        connection = http.client.HTTPSConnection(host, port, context=context, timeout=20)
+        connection = http.client.HTTPSConnection(host, port, context=context, timeout=60)
         for size in (1, 20_000):
             padded = body(alert(status="resolved", padding="x" * size))
             connection.request("POST", "/webhook", padded, {"Content-Type": "application/json"})
@@ -274,9 +274,9 @@ def test_who_is_still_sending_reads_the_answer(kubeconfig: Path, certificates: P
     with service(kind, kubeconfig, certificates, tmp_path / "replica") as replica:
         for path, headers, mebibytes, code in cases:
             connection = (
-                http.client.HTTPSConnection(*replica.address, context=context, timeout=20)
+                http.client.HTTPSConnection(*replica.address, context=context, timeout=60)
                 if kind == "tls"
-                else http.client.HTTPConnection(*replica.address, timeout=20)
+                else http.client.HTTPConnection(*replica.address, timeout=60)
             )
             with closing(connection):
                 connection.putrequest("POST", path)
@@ -304,7 +304,7 @@ def test_who_goes_on_sending_for_ever_is_cut_and_holds_up_nobody(replica: Replic
         began = time.monotonic()
         assert {replica.post(RESOLVED)[0] for _ in range(20)} == {200}
         assert time.monotonic() - began < LINGER_SECONDS
-        until("they are cut", lambda: all(one.done() for one in sending), LINGER_SECONDS + 10)
+        until("they are cut", lambda: all(one.done() for one in sending), LINGER_SECONDS + 60)
         ended.set()
     assert replica.stop() == 0
 
@@ -355,7 +355,7 @@ def test_small_notifications_pass_a_large_one_that_waits(replica: Replica, api: 
     replica.wait_until_ready()
     go_on = Event()
     large = body(alert("scale", padding="x" * (MAX_ANSWERED_BYTES // 2 + 1)))
-    api.always("GET", First(do=lambda: go_on.wait(30)))
+    api.always("GET", First(do=lambda: go_on.wait(60)))
     with ThreadPoolExecutor(2) as pool:
         answers = [pool.submit(replica.post, large) for _ in range(2)]
         until("the second is refused", lambda: replica.value(REFUSED) == 1, 60)
@@ -376,13 +376,13 @@ def test_it_stops_in_order_while_clients_are_busy(replica: Replica, api: FaultyA
 
     def hold() -> None:
         writing.set()
-        go_on.wait(20)
+        go_on.wait(60)
 
     api.next("PATCH", First(do=hold))
     ended = Event()
 
     def talk() -> None:
-        connection = http.client.HTTPConnection(*replica.address, timeout=20)
+        connection = http.client.HTTPConnection(*replica.address, timeout=60)
         with closing(connection), suppress(OSError, http.client.HTTPException):
             while not ended.is_set():
                 connection.request("POST", "/webhook", RESOLVED, {"Content-Type": "application/json"})
@@ -392,7 +392,7 @@ def test_it_stops_in_order_while_clients_are_busy(replica: Replica, api: FaultyA
         for _ in range(32):
             pool.submit(talk)
         act = pool.submit(replica.post, body(alert()))
-        assert writing.wait(20)
+        assert writing.wait(60)
         replica.ask_to_stop()
         until("the listener is closed", lambda: _refuses(replica.address), 60)
         ended.set()
@@ -421,14 +421,14 @@ def test_who_is_kept_out_by_tls_is_told_of(kubeconfig: Path, certificates: Path,
     with Replica(tmp_path / "replica", *flags) as replica:
 
         def post() -> int:
-            with closing(http.client.HTTPSConnection(*replica.address, context=context, timeout=20)) as connection:
+            with closing(http.client.HTTPSConnection(*replica.address, context=context, timeout=60)) as connection:
                 connection.request("POST", "/webhook", RESOLVED, {"Content-Type": "application/json"})
                 with connection.getresponse() as response:
                     return response.status
 
         with stalled(replica, 1, HEAD + b"\r\n"):
-            until("counted", lambda: cut(replica, "handshake") == 1, 60)
-        assert 'reason="TLS handshake failed" client=127.0.0.1 count=1 error=' in replica.log.read_text()
+            replica.says(r'reason="TLS handshake failed" client=127\.0\.0\.1 count=1 error=')
+        assert cut(replica, "handshake") == 1
         refused = json.loads(replica.get("/api/v1/status")[1])["data"]["notifications"]["refused"]
         assert [(refusal["code"], refusal["reason"]) for refusal in refused] == [(None, "TLS handshake failed")]
         assert post() == 200
@@ -445,7 +445,7 @@ def test_a_connection_that_waits_after_its_handshake_is_kept(
     flags = [f"--config.file={SHIPPED}", f"--kubeconfig={kubeconfig}", "--insecure-no-auth", *tls]
     context = ssl.create_default_context(cafile=str(certificates / "ca.crt"))
     with Replica(tmp_path / "replica", *flags) as replica:
-        plain = socket.create_connection(replica.address, timeout=30)
+        plain = socket.create_connection(replica.address, timeout=60)
         encrypted = context.wrap_socket(plain, server_hostname=replica.address[0])
         with stalled(replica, 1, STALLS["tls"]) as (slow,), encrypted as idle:
             assert slow.recv(1) == b""

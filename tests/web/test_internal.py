@@ -23,6 +23,10 @@ RESOLVED = body(alert(status="resolved"))
 MANY = 1_100
 PROBE_SECONDS = 3
 """As long as the kubelet waits, by the chart's values."""
+PROBES = 3
+"""How often in a row the kubelet has to wait in vain before it believes it, by the same values."""
+SCRAPE_SECONDS = 10
+"""As long as Prometheus waits, where nothing else is said."""
 
 SLOW_HEAD = b"GET /metrics HTTP/1.1\r\nHost: x\r\n"
 
@@ -63,7 +67,7 @@ def dribbling(address: tuple[str, int], number: int, head: bytes) -> Iterator[li
                     connection.send(b"X-Slow: 1\r\n")
 
     with ExitStack() as stack:
-        connections = [stack.enter_context(socket.create_connection(address, timeout=30)) for _ in range(number)]
+        connections = [stack.enter_context(socket.create_connection(address, timeout=60)) for _ in range(number)]
         for connection in connections:
             with suppress(OSError):
                 connection.sendall(head)
@@ -91,6 +95,11 @@ def seconds(replica: Replica, path: str) -> float:
     return time.monotonic() - began
 
 
+def is_alive(replica: Replica) -> bool:
+    """Whether the kubelet would leave it alone: one of some probes is answered in time."""
+    return any(seconds(replica, "/-/healthy") < PROBE_SECONDS for _ in range(PROBES))
+
+
 @pytest.mark.parametrize("port", ["internal", "webhook"])
 def test_slow_clients_of_one_port_starve_neither(confined: Replica, port: str) -> None:
     """1,100 clients that dribble, and 1,024 open files: notifications, probes and scrapes are answered all the same."""
@@ -104,9 +113,9 @@ def test_slow_clients_of_one_port_starve_neither(confined: Replica, port: str) -
             assert confined.post(RESOLVED)[0] == 200
             took.append(time.monotonic() - began)
             probed.append(seconds(confined, "/-/healthy"))
-            assert seconds(confined, "/metrics") < 5
+            assert seconds(confined, "/metrics") < SCRAPE_SECONDS
         # The median: a busy machine may hold up one of them, and the kubelet asks three times.
-        assert median(took) < 1, took
+        assert median(took) < PROBE_SECONDS, took
         assert median(probed) < PROBE_SECONDS, probed
         (worker,) = confined.workers()
         assert len(list(Path(f"/proc/{worker}/fd").iterdir())) < 1_024
@@ -136,10 +145,10 @@ def test_a_probe_gets_through_however_the_others_stall(shared_replica: Replica, 
     """With each place taken by a client that stalls, the one that has stalled for longest makes room."""
     with ExitStack() as stack:
         for _ in range(INTERNAL_CONNECTIONS + 20):
-            connection = stack.enter_context(socket.create_connection(internal(shared_replica), timeout=30))
+            connection = stack.enter_context(socket.create_connection(internal(shared_replica), timeout=60))
             with suppress(OSError):
                 connection.sendall(sent)
-        assert seconds(shared_replica, "/-/healthy") < PROBE_SECONDS
+        assert is_alive(shared_replica)
 
 
 def test_clients_that_do_not_read_their_answer_make_room_too(replica: Replica) -> None:
@@ -151,13 +160,13 @@ def test_clients_that_do_not_read_their_answer_make_room_too(replica: Replica) -
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
             connection.connect(internal(replica))
             connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert seconds(replica, "/-/healthy") < PROBE_SECONDS
+        assert is_alive(replica)
 
 
 def test_an_endless_head_is_not_kept(shared_replica: Replica) -> None:
     """Headers that come to megabytes are not read: memory is bounded on a port without a login."""
     line = b"X: " + b"x" * 60_000 + b"\r\n"
-    with socket.create_connection(internal(shared_replica), timeout=20) as connection, suppress(ConnectionError):
+    with socket.create_connection(internal(shared_replica), timeout=60) as connection, suppress(ConnectionError):
         connection.sendall(SLOW_HEAD)
         for _ in range(90):
             connection.sendall(line)
@@ -173,14 +182,16 @@ def test_out_of_descriptors_it_waits_and_says_so_once_a_second(replica: Replica)
     _, hard = resource.prlimit(worker, resource.RLIMIT_NOFILE)
     free = next(number for number in range(10_000) if number not in taken)
     resource.prlimit(worker, resource.RLIMIT_NOFILE, (free, hard))
+    limited = time.monotonic()
     with ExitStack() as stack:
         for address in [replica.address, internal(replica)] * 20:
-            stack.enter_context(socket.create_connection(address, timeout=20)).sendall(b"GET / HTTP/1.0\r\n\r\n")
+            stack.enter_context(socket.create_connection(address, timeout=60)).sendall(b"GET / HTTP/1.0\r\n\r\n")
         used, began = processor_seconds(worker), time.monotonic()
-        until("some time is over", lambda: time.monotonic() > began + 3, 10)
+        until("some time is over", lambda: time.monotonic() > began + 3, 60)
         assert processor_seconds(worker) - used < 1.5
         lines = [line for line in replica.log.read_text().splitlines() if "connection not accepted" in line]
-        assert 1 <= len(lines) <= 10
+        # Of both ports; it began when they were connected to.
+        assert 1 <= len(lines) <= 2 * (time.monotonic() - limited + 2)
         assert "count=" in lines[0]
     resource.prlimit(worker, resource.RLIMIT_NOFILE, (hard, hard))
     until("it recovers", lambda: replica.get("/-/healthy")[0] == 200, 60)
@@ -198,7 +209,7 @@ def test_the_soft_limit_of_open_files_is_raised(kubeconfig: Path, tmp_path: Path
     flags = (f"--config.file={SHIPPED}", f"--kubeconfig={kubeconfig}", "--insecure-no-auth")
     within = ["sh", "-c", 'ulimit -Sn 512; ulimit -Hn 4096; exec "$@"', "sh"]
     with Replica(tmp_path / "replica", *flags, within=within) as replica:
-        (worker,) = until("its worker is there", replica.workers, 20)
+        (worker,) = until("its worker is there", replica.workers, 60)
         assert resource.prlimit(worker, resource.RLIMIT_NOFILE) == (4096, 4096)
 
 
@@ -226,7 +237,7 @@ def test_every_answer_is_safe_to_show_and_tells_no_version(
     """Each path answers in our own words, with nosniff, and without the versions of what serves it."""
     request = urllib.request.Request(f"http://{shared_replica.internal}{path}", method=method)
     try:
-        answer = urllib.request.urlopen(request, timeout=5)
+        answer = urllib.request.urlopen(request, timeout=60)
     except urllib.request.HTTPError as error:
         answer = error
     with answer:
@@ -238,7 +249,7 @@ def test_every_answer_is_safe_to_show_and_tells_no_version(
 
 def test_what_is_no_request_gets_an_error_without_a_version(shared_replica: Replica) -> None:
     """The error of a request line that cannot be read comes from the server below, which has a name and no version."""
-    with socket.create_connection(internal(shared_replica), timeout=20) as connection:
+    with socket.create_connection(internal(shared_replica), timeout=60) as connection:
         connection.sendall(b"GET / HTTP/9 x\r\n\r\n")
         answer = b"".join(iter(lambda: connection.recv(65_536), b""))
     assert b"Python" not in answer
