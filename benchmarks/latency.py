@@ -73,7 +73,7 @@ def measure(effort: Effort, directory: Path) -> Iterator[Figure]:
             return act()
 
         # From then on the ledger has its full length: the service remembers what the reset removes.
-        for _ in range(effort.of(MAX_ENTRIES + 5, 3)):
+        for _ in range(effort.of(MAX_ENTRIES + 5, 1)):
             ours()
         bare = BareAct(there, NAME)
 
@@ -81,8 +81,8 @@ def measure(effort: Effort, directory: Path) -> Iterator[Figure]:
             rest()
             return bare.act()
 
-        compared = alternate(ours, baseline, effort.of(2 * BLOCK, 5))
-        late = alternate(overtaken, baseline, effort.of(BLOCK // 2, 5))
+        compared = alternate(ours, baseline, effort.of(2 * BLOCK, 1))
+        late = alternate(overtaken, baseline, effort.of(BLOCK // 2, 1))
         bare.close()
     yield _figure("p50", compared, [f"each patch carries a ledger of up to {MAX_ENTRIES} acts, on both sides"])
     slowest = Compared(ours=_p99(compared.ours), baseline=_p99(compared.baseline))
