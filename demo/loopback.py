@@ -5,7 +5,7 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
-TIMEOUT_SECONDS = 5.0
+TIMEOUT_SECONDS = 15.0
 
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -25,5 +25,5 @@ def send_json(url: str, document: Any, *, method: str = "POST", headers: Mapping
     """What is answered to a document. Raises OSError; an answer of 4xx or 5xx is an HTTPError, which is one."""
     request = urllib.request.Request(url, json.dumps(document).encode(), dict(headers or {}), method=method)
     request.add_header("Content-Type", (headers or {}).get("Content-Type", "application/json"))
-    with _opener.open(request, timeout=10 * TIMEOUT_SECONDS) as response:
+    with _opener.open(request, timeout=4 * TIMEOUT_SECONDS) as response:
         return json.loads(response.read() or b"null")

@@ -11,7 +11,7 @@ from typing import Self
 
 from demo.waiting import until
 
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 
 

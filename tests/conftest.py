@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from remediator.sandbox import EmbeddedCluster
 from tests.support.components import component
@@ -19,8 +19,10 @@ from tests.support.faults import FaultyApi
 from tests.support.replica import Replica
 from tests.support.service import SHIPPED, Clock, Service
 
-settings.register_profile("ci", derandomize=True, deadline=None)
-settings.register_profile("here", deadline=None)
+# How long examples take to be made depends on who else is busy, and is no fault of a test.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", PATIENT, derandomize=True)
+settings.register_profile("here", PATIENT)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
 
 # Go is as thrifty with 100 MB as with 100 GB. Collecting garbage was a tenth of what Kubernetes and Helm cost here.

@@ -42,10 +42,10 @@ def _interpreter(version: str) -> Path:
 
 def _rolls_back(service: Process) -> None:
     started = service.says(r"webhook=([\d.:]+) internal=([\d.:]+)")
-    until("ready", lambda: get_text(f"http://{started[2]}/-/ready") is not None, 20)
+    until("ready", lambda: get_text(f"http://{started[2]}/-/ready") is not None, 60)
     answer = send_json(f"http://{started[1]}/webhook", json.loads(body(alert())))
     assert answer["outcomes"][0]["reason"] == "Applied"
-    until("the page shows it", lambda: "Safe at 0 %" in (get_text(f"http://{started[2]}/") or ""), 30)
+    until("the page shows it", lambda: "Safe at 0 %" in (get_text(f"http://{started[2]}/") or ""), 60)
 
 
 @pytest.mark.parametrize("version", ["3.11", "3.12"])

@@ -45,16 +45,16 @@ def test_an_act_in_flight_is_finished_on_sigterm(replica: Replica, api: FaultyAp
 
     def hold() -> None:
         writing.set()
-        go_on.wait(10)
+        go_on.wait(60)
 
     api.next("PATCH", First(do=hold))
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(replica.post, body(alert()))
-        assert writing.wait(10)
+        assert writing.wait(60)
         replica.ask_to_stop()
         until("the listener is closed", lambda: _refused(replica.address), 60)
         go_on.set()
-        status, outcome = answer.result(15)
+        status, outcome = answer.result(60)
 
     assert (status, outcome["outcomes"][0]["reason"]) == (200, "Applied")
     assert replica.stop() == 0
@@ -214,7 +214,7 @@ def test_stalled_clients_lose_their_connection_and_nobody_elses_time(replica: Re
     """Twenty clients that stall in their header or body take every thread; probes answer, and then alerts do again."""
     stalled = []
     for number in range(20):
-        connection = socket.create_connection(replica.address, timeout=30)
+        connection = socket.create_connection(replica.address, timeout=60)
         half = HEAD if number % 2 else HEAD + b"Content-Length: 100\r\n\r\n{"
         connection.sendall(half)
         stalled.append(connection)
@@ -239,9 +239,9 @@ def test_tls_with_client_certificates(kubeconfig: Path, certificates: Path, tmp_
             f"https://{host}:{port}/webhook", data=body(alert()), headers={"Content-Type": "application/json"}
         )
         with pytest.raises((urllib.error.URLError, OSError)):
-            urllib.request.urlopen(request, context=context, timeout=10)
+            urllib.request.urlopen(request, context=context, timeout=60)
         context.load_cert_chain(certificates / "client.crt", certificates / "client.key")
-        with urllib.request.urlopen(request, context=context, timeout=10) as response:
+        with urllib.request.urlopen(request, context=context, timeout=60) as response:
             assert json.load(response)["outcomes"][0]["reason"] == "Applied"
 
 
@@ -275,7 +275,7 @@ def _client(suites: str) -> ssl.SSLContext:
 
 
 def _shakes_hands(address: tuple[str, int], suite: str) -> bool:
-    with socket.create_connection(address, timeout=10) as connection:
+    with socket.create_connection(address, timeout=60) as connection:
         try:
             with _client(suite).wrap_socket(connection):
                 return True
@@ -287,7 +287,7 @@ TLS_FILES = {"cert": "server.crt", "key": "server.key", "client-ca": "ca.crt"}
 
 
 def _run(*flags: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([REMEDIATOR, "serve", *flags], capture_output=True, text=True, timeout=30)
+    return subprocess.run([REMEDIATOR, "serve", *flags], capture_output=True, text=True, timeout=60)
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ class EmbeddedCluster:
         """A Deployment as it is now; this is not a request, and the object is not to be changed."""
         return self._registry.get(DEPLOYMENTS, namespace, name)
 
-    def await_settled(self, timeout: float = 5.0) -> None:
+    def await_settled(self, timeout: float = 60.0) -> None:
         """Wait until no rollout is under way, so that versions stay as they are until the next write."""
         deadline = time.monotonic() + timeout
         while not all(map(_is_settled, self._store.all(DEPLOYMENTS.stored_as))):

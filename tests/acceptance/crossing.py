@@ -108,7 +108,7 @@ class _Handler(Handler):
         """The connection to the API server that belongs to this one of the replica; another one if it is broken."""
         if self.upstream is None or self.upstream.sock is None or select.select([self.upstream.sock], [], [], 0)[0]:
             self.close_upstream()
-            self.upstream = http.client.HTTPSConnection(address, timeout=10, context=trust)
+            self.upstream = http.client.HTTPSConnection(address, timeout=60, context=trust)
             self.upstream.connect()
         return self.upstream
 

@@ -19,7 +19,7 @@ from tests.acceptance.gate import Gate
 PACE = Pace(interval="500ms", hold="1s", group_wait="300ms", group_interval="500ms", repeat_interval="100ms")
 """Alertmanager repeats an alert at every group_interval, because repeat_interval is shorter."""
 
-SECONDS = 30.0
+SECONDS = 60.0
 """Far more than anything takes; a busy machine may need some of it."""
 
 HEALTHY = Scenario()

@@ -146,7 +146,7 @@ def test_an_empty_token_file_is_refused_at_the_start(
     """A Pod without a token does not start, and says where it looked and what to do."""
     account.project(token="", authority=authority)
     command = [*in_pod(account, control_plane.server.address), REMEDIATOR, "serve", f"--config.file={config}"]
-    ended = subprocess.run([*command, "--insecure-no-auth"], capture_output=True, text=True, timeout=30)
+    ended = subprocess.run([*command, "--insecure-no-auth"], capture_output=True, text=True, timeout=60)
     assert ended.returncode == 2
     assert "/token is empty" in ended.stderr
     assert "looked at /var/run/secrets/kubernetes.io/serviceaccount" in ended.stderr

@@ -13,7 +13,7 @@ from tests.contract.client import APPLY
 from tests.support.control_plane import ControlPlane
 from tests.support.service import Clock, Service, alert, notification
 
-SECONDS = 30.0
+SECONDS = 60.0
 
 NOWHERE = {"template": {"spec": {"nodeSelector": {"disk": "of-no-node"}}}}
 """What keeps new pods Pending; the old ones go on."""

@@ -18,7 +18,7 @@ from tests.support.components import component
 
 T = TypeVar("T")
 
-SECONDS = 10.0
+SECONDS = 60.0
 """How long a condition of the page is waited for. The page asks every 3 s."""
 
 FLAGS = (

@@ -16,7 +16,7 @@ from tests.canary.test_terminal import terminal
 from tests.support.control_plane import ControlPlane
 from tests.support.service import Clock, Service, alert, notification
 
-SECONDS = 30.0
+SECONDS = 60.0
 PAUSED: dict[str, Any] = {"spec": {"paused": True}}
 NOWHERE = {"template": {"spec": {"nodeSelector": {"disk": "of-no-node"}}}}
 """What keeps new pods Pending; the old ones go on."""

@@ -370,7 +370,7 @@ def test_it_goes_on_for_the_minute_that_it_says(start: Start, here: Place, tmp_p
         running = {path: start(here, *ROLLBACK, kubeconfig=path) for path in silent}
         for path, command in running.items():
             assert command.ends() == 1
-            assert 59 < time.monotonic() - began < 75
+            assert 59 < time.monotonic() - began < 120
             assert f"by hand: kubectl --kubeconfig={path} -n denis {BY_HAND[ROLLBACK]}" in command.text()
 
 

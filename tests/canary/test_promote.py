@@ -10,7 +10,7 @@ from tests.canary.place import Ended, Place
 from tests.support.documents import dump_yaml, load_yaml
 from tests.support.stand_in import StandIn
 
-SECONDS = 20.0
+SECONDS = 60.0
 RULES = {
     "groups": [
         {

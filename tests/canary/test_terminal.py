@@ -20,7 +20,7 @@ from demo.waiting import until
 from tests.canary.place import Place
 from tests.support.faults import BlackHole, FaultyApi, Then
 
-SECONDS = 20.0
+SECONDS = 60.0
 CTRL_C = 130
 
 

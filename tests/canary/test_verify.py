@@ -241,11 +241,11 @@ def test_a_pod_that_exports_without_end(verify: Verify, api: ProxyingApi) -> Non
 def test_a_pod_that_never_ends(tmp_path: Path, status: bytes) -> None:
     """A pod whose answer keeps coming is left when its time is over, whatever the answer says."""
     path, began = tmp_path / "kubeconfig", time.monotonic()
-    with Wire([JSON.replace(b"200 OK", status) + b"\r\n", *repeat(b"#\n", 100)], pause=0.1) as wire:
+    with Wire([JSON.replace(b"200 OK", status) + b"\r\n", *repeat(b"#\n", 600)], pause=0.1) as wire:
         path.write_text(kubeconfig(wire.url))
         with pytest.raises(Unavailable, match="the pod gave no complete answer in time"):
             Pods(Connection(path)).metrics(DENIS, "denis-1", 8084, timeout=0.5)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 40
 
 
 def test_a_pod_that_fails_at_length(verify: Verify, api: ProxyingApi) -> None:
@@ -399,7 +399,7 @@ def test_without_rights_on_pods(control_plane: ControlPlane, namespace: str, den
     until(
         "the account has its rights",
         lambda: run("canary", "verify", *where, config=config).exit_code != 1,
-        10,
+        60,
     )
     result = run("canary", "verify", *where, config=config)
 

@@ -12,7 +12,7 @@ from tests.chart.deployments import Site
 from tests.contract.client import Answer, Client, Object
 from tests.support.control_plane import ControlPlane
 
-SECONDS = 30.0
+SECONDS = 60.0
 RELEASE = "remediator"
 REVISION = "deployment.kubernetes.io/revision"
 

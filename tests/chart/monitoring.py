@@ -20,7 +20,7 @@ from tests.support.documents import dump_yaml
 GROUP = "monitoring.coreos.com"
 KINDS = {"ServiceMonitor": "v1", "PrometheusRule": "v1", "AlertmanagerConfig": "v1alpha1"}
 INTERNAL_PORT = 9090
-SECONDS = 30.0
+SECONDS = 60.0
 Object = dict[str, Any]
 
 

@@ -366,7 +366,7 @@ def assert_turned(chain: Chain, links: set[tuple[str, str]], found: str, remedy:
         return set(bad) == links
 
     with suppress(TimeoutError):
-        until("the links have turned", turned, 5.0)
+        until("the links have turned", turned, SECONDS)
     assert set(bad) == links, bad
     for link in bad.values():
         assert found in link["found"], link

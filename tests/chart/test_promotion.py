@@ -197,7 +197,7 @@ def test_the_promoter_comes_and_goes_with_its_value(
     cluster_helm.install(RELEASE, namespace, values_for(namespace, **case("promotion-values")), wait=False)
     assert promoters() == 7
     control_plane.kubectl("create", "job", "now", f"--from=cronjob/{PROMOTER.name}", f"--namespace={namespace}")
-    control_plane.kubectl("wait", "job/now", "--for=condition=complete", "--timeout=30s", f"--namespace={namespace}")
+    control_plane.kubectl("wait", "job/now", "--for=condition=complete", "--timeout=60s", f"--namespace={namespace}")
     cluster_helm.upgrade(RELEASE, namespace, values_for(namespace, promotion={"enabled": False}))
     assert promoters() == 0
     cluster_helm.rollback(RELEASE, namespace)

@@ -56,7 +56,7 @@ def test_a_real_bash_completes(tmp_path: Path, words: tuple[str, ...], completed
         text=True,
         env=environment,
         check=False,
-        timeout=30,
+        timeout=60,
     )
     assert ended.stderr == ""
     assert ended.stdout.split() == completed

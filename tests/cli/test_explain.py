@@ -420,7 +420,7 @@ json_values = st.recursive(
     st.dictionaries(st.sampled_from(["spec", "status"]), json_values),
     st.dictionaries(st.sampled_from(["annotations", "managedFields", "uid", "generation"]), json_values),
 )
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_no_deployment_in_a_file_ends_it_with_a_traceback(tmp_path: Path, parts: Any, metadata: Any) -> None:
     """Whatever stands in the Deployment's fields, it is explained or refused."""
     state = tmp_path / "state.json"

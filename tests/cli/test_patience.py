@@ -26,11 +26,11 @@ def test_requests_at_once_are_one_wait(
     barrier = Barrier(8)
 
     def read(_: int) -> bool:
-        barrier.wait(30)
+        barrier.wait(60)
         return isinstance(cluster.read(DENIS), Workload)
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(read, range(8 * 25)))
     # What was started and not ended would speak up in a minute.
-    until("no timer runs", lambda: not any(isinstance(one, Timer) for one in threading.enumerate()), 20)
+    until("no timer runs", lambda: not any(isinstance(one, Timer) for one in threading.enumerate()), 60)
     assert "no answer" not in capsys.readouterr().err

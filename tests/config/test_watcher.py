@@ -154,15 +154,15 @@ def test_watching_takes_over_changes_until_told_to_stop(
     watch = threading.Thread(target=file.watch, args=(metrics, now, stop))
     watch.start()
     try:
-        assert looked.acquire(timeout=10)
+        assert looked.acquire(timeout=60)
         path.write_text(RENAMED)
         # The look under way may have read the file before; the one after it may be under way still at the third.
         for _ in range(3):
-            assert looked.acquire(timeout=10)
+            assert looked.acquire(timeout=60)
         assert names(file) == ["renamed"]
     finally:
         stop.set()
-        watch.join(timeout=10)
+        watch.join(timeout=60)
     assert not watch.is_alive()
 
 

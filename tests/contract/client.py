@@ -25,7 +25,7 @@ STRATEGIC = "application/strategic-merge-patch+json"
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY = "application/apply-patch+yaml"
-SECONDS = 20
+SECONDS = 60
 
 
 _kept: dict[tuple[str, ssl.SSLContext | None], http.client.HTTPConnection] = {}

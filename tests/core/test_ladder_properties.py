@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -269,7 +269,6 @@ TestIncidents.settings = settings(
     # Under 20 steps, so that nobody's acts push an act of ours out of the ledger: see test_ledger.py.
     stateful_step_count=19,
     max_examples=150,
-    suppress_health_check=[HealthCheck.too_slow],
 )
 
 

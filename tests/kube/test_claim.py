@@ -183,7 +183,7 @@ def test_only_who_has_the_turn_plans_and_sends() -> None:
         order.append(found.resource_version)
         if len(order) == 1:
             entered.set()
-            go_on.wait(10)
+            go_on.wait(60)
         return target.plan(found)
 
     def work() -> None:
@@ -191,11 +191,11 @@ def test_only_who_has_the_turn_plans_and_sends() -> None:
 
     first, second = threading.Thread(target=work), threading.Thread(target=work)
     first.start()
-    assert entered.wait(10)
+    assert entered.wait(60)
     second.start()
     go_on.set()
-    first.join(10)
-    second.join(10)
+    first.join(60)
+    second.join(60)
     assert order[0] == "1"
     assert order[-1] == "2"
     assert target.version == 3

@@ -20,7 +20,7 @@ from pathlib import Path
 from remediator.kube.client_tls import client_context
 context = client_context(authority=Path(sys.argv[2]).read_bytes(), verify=True, identity=None)
 host, _, port = sys.argv[1].partition(":")
-with socket.create_connection((host, int(port)), timeout=10) as raw, context.wrap_socket(raw, server_hostname=host):
+with socket.create_connection((host, int(port)), timeout=60) as raw, context.wrap_socket(raw, server_hostname=host):
     print("accepted")
 """
 PLAIN = "subjectKeyIdentifier=none\nauthorityKeyIdentifier=none\n"

@@ -54,7 +54,7 @@ def connect(path: Path, cluster: dict[str, Any], user: dict[str, Any] | None = N
     return Connection(path)
 
 
-def ask(verb: Verb = "get", *, seconds: float = 3.0) -> Request:
+def ask(verb: Verb = "get", *, seconds: float = 60.0) -> Request:
     """A request about DENIS."""
     body: dict[str, Any] | None = {"spec": {}} if verb == "patch" else None
     path = "/apis/apps/v1/namespaces/denis/deployments/denis"
@@ -96,7 +96,7 @@ def test_a_redirect_is_no_success_and_not_followed(tmp_path: Path, verb: Verb) -
 @pytest.mark.parametrize(("verb", "error"), [("get", Unavailable), ("patch", Unanswered)])
 def test_an_answer_that_never_ends(tmp_path: Path, verb: Verb, error: type[ClusterError]) -> None:
     """An answer that keeps coming is left when its time is over; whether a write was applied is not known then."""
-    with Wire([JSON + b"\r\n", *[b" "] * 100], pause=0.1) as wire:
+    with Wire([JSON + b"\r\n", *[b" "] * 600], pause=0.1) as wire:
         connection = connect(tmp_path / "kubeconfig", {"server": wire.url})
         with pytest.raises(ClusterError, match="the API server gave no complete answer in time") as told:
             connection.request(ask(verb, seconds=0.5))

@@ -120,7 +120,7 @@ def test_a_plugin_that_hangs_costs_a_bounded_time(program: str) -> None:
     began = time.monotonic()
     with pytest.raises(PluginFailed, match="gave no answer in 0s and was ended"):
         python(program).run(PluginPatience(seconds=0.4))
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 50
 
 
 def test_what_a_plugin_has_started_ends_with_it(tmp_path: Path) -> None:
@@ -144,10 +144,10 @@ child.wait()
 
 def test_what_a_plugin_leaves_running_is_not_waited_for() -> None:
     """A plugin that has answered is done, even where a child of it holds its output open."""
-    program = f"import subprocess; print({json.dumps(GOOD)!r}, flush=True); subprocess.Popen(['sleep', '20'])"
+    program = f"import subprocess; print({json.dumps(GOOD)!r}, flush=True); subprocess.Popen(['sleep', '60'])"
     began = time.monotonic()
     assert python(program).run(ENOUGH).token == "t0ken"
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 40
 
 
 def test_a_person_hears_what_is_waited_for() -> None:

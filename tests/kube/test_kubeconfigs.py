@@ -287,7 +287,7 @@ def _kubectl(path: Path | None, case: Case) -> Any:
         "auth",
         "whoami",
         "--output=json",
-        "--request-timeout=5s",
+        "--request-timeout=60s",
     ]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
     return json.loads(ended.stdout)["status"]["userInfo"] if ended.returncode == 0 else None
@@ -300,7 +300,7 @@ def _ours(path: Path | None, case: Case) -> Any:
         verb="create",
         path=path_of("authentication.k8s.io/v1", resource="selfsubjectreviews"),
         body={"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"},
-        ends=time.monotonic() + 5,
+        ends=time.monotonic() + 60,
     )
     try:
         return connection.request(request)["status"]["userInfo"]

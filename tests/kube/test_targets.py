@@ -79,7 +79,7 @@ def test_a_broken_token_is_a_problem_of_the_target(api: FaultyApi, tmp_path: Pat
 
 def read_denis() -> Request:
     """What asks the API server about DENIS."""
-    return Request(verb="get", path="/apis/apps/v1/namespaces/denis/deployments/denis", ends=time.monotonic() + 3)
+    return Request(verb="get", path="/apis/apps/v1/namespaces/denis/deployments/denis", ends=time.monotonic() + 60)
 
 
 @pytest.mark.parametrize("date", [b"garbage", b"Thu, 32 Foo 99999 99:99:99 GMT"])

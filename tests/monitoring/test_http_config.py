@@ -299,7 +299,7 @@ def test_a_real_prometheus(age: str, configure: Configure, certificates: Path) -
         absolute = {key: str(certificates / name) for key, name in tls.items()}
         shared = configure(tls_config=absolute, basic_auth=basic)
         command = [str(promtool), "query", "instant", f"--http.config.file={shared.file}", url, "vector(1)"]
-        said = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert said.returncode == 0, said.stderr
         assert ask(url, shared) == ""
 

@@ -149,9 +149,9 @@ def test_no_tls() -> None:
 def test_slow_answer_ends_in_time(parts: tuple[bytes, ...]) -> None:
     """An answer that does not come, or not to an end, costs the timeout and little more."""
     began = time.monotonic()
-    with Wire(parts, pause=10.0 if len(parts) < 1000 else 0.05) as wire:
+    with Wire(parts, pause=60.0 if len(parts) < 1000 else 0.05) as wire:
         assert "no complete answer in 0.3 s; " in refusal(wire.url, timeout=0.3)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 40
 
 
 def test_endless_answer_is_not_read_to_its_end() -> None:

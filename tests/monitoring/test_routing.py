@@ -65,7 +65,7 @@ def test_the_receivers_of_an_alert(tmp_path: Path, routes: dict[str, Any], recei
     config.write_text(dump_yaml({"route": routes, "receivers": [{"name": name} for name in ("root", *"abc")]}))
     labels = [f"{name}={value}" for name, value in LABELS.items()]
     command = [str(amtool), "config", "routes", "test", f"--config.file={config}", *labels]
-    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
     assert tuple(dict.fromkeys(said.strip().split(","))) == receivers
 
 

@@ -486,9 +486,9 @@ def test_nobody_to_ask() -> None:
 def test_prometheus_that_is_slow_is_asked_once() -> None:
     """A Prometheus that does not answer costs one timeout, gets one question, and all is unknown."""
     began = time.monotonic()
-    with Wire((b"", b""), pause=10) as wire:
+    with Wire((b"", b""), pause=60) as wire:
         found = gather(scope(), WINDOW, prometheus=Prometheus(wire.url, timeout=0.3))
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 40
     assert len(wire.requests) == 1
     assert "no complete answer in 0.3 s" in why(found.error_rate.worst)
     assert why(found.firing) == why(found.error_rate.worst)

@@ -24,7 +24,7 @@ class Held(io.StringIO):
         self.go_on = threading.Event()
 
     def write(self, text: str) -> int:
-        self.go_on.wait(20)
+        self.go_on.wait(60)
         return super().write(text)
 
 
@@ -127,4 +127,4 @@ def test_a_line_that_is_written_is_let_go_of(dropped: list[None]) -> None:
     last = weakref.ref(facts)
     audit.write(facts, NOON)
     del facts
-    until("it is let go of", lambda: last() is None, 20)
+    until("it is let go of", lambda: last() is None, 60)

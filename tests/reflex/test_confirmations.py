@@ -124,9 +124,9 @@ def test_one_of_a_pair_adds_workers_while_the_other_hangs(asking: Asking, promet
 
 
 def slow(prometheus: RulingPrometheus) -> None:
-    """Every answer takes 10 s."""
+    """Every answer takes 30 s."""
     gone = threading.Event()
-    prometheus.before = lambda: gone.wait(10)
+    prometheus.before = lambda: gone.wait(30)
 
 
 def restarted(prometheus: RulingPrometheus) -> None:
@@ -136,7 +136,7 @@ def restarted(prometheus: RulingPrometheus) -> None:
 
 FAULTS: dict[str, Callable[[RulingPrometheus], object]] = {
     "hangs": RulingPrometheus.hang,
-    "takes 10 s": slow,
+    "takes 30 s": slow,
     "HTML": lambda prometheus: setattr(prometheus, "fault", lambda: b"<html>log in</html>"),
     "an error": lambda prometheus: setattr(prometheus, "fault", lambda: (500, b"")),
     "a partial answer": lambda prometheus: prometheus.warnings.append("no store"),
@@ -164,7 +164,7 @@ def test_a_rollback_without_an_answer_is_done_in_time(
     assert act["because"].startswith("unconfirmed: ")
     assert len(act["because"]) <= 100
     # As long as Alertmanager waits for an answer; how long it takes is a benchmark's to say.
-    assert took < SetPercentage.longest_question + 5
+    assert took < SetPercentage.longest_question + 20
 
 
 def test_no_word_of_others_hides_an_act_from_the_admission_policy(
@@ -343,7 +343,7 @@ def test_a_storm_while_prometheus_hangs_holds_up_no_rollback(
 
     with ThreadPoolExecutor(TURNS) as pool:
         storm = [pool.submit(deliver, "scale") for _ in range(TURNS)]
-        until("the storm has come", lambda: questions() == PLACES, 20)
+        until("the storm has come", lambda: questions() == PLACES, 60)
         (outcome,) = deliver("rollback").json["outcomes"]
         assert questions() <= PLACES < TURNS
         assert {answer.result().status_code for answer in storm} == {503}
@@ -406,14 +406,14 @@ def test_a_question_that_does_not_end_disarms(asking: Asking) -> None:
 
     def never() -> Any:
         asked.set()
-        ended.wait(60)
+        ended.wait(300)
         return ask([Prometheus("http://127.0.0.1:1")])
 
     confirming = Confirmations(never, wanted=lambda: True, steady=lambda: seconds[0])
     service = asking(confirmations=confirming)
     thread = threading.Thread(target=confirming.watch, args=(stop,))
     thread.start()
-    assert asked.wait(20)
+    assert asked.wait(60)
     service.observer.look()
     assert service.value("remediator_armed", remediation="scale-workers") == 1
 

@@ -53,7 +53,7 @@ class Relaying:
         """Receive a heartbeat, and wait until it has ended so."""
         before = self.count(result)
         self.relay.received(FRESH)
-        until(f"the relay is {result}", lambda: self.count(result) > before, 20)
+        until(f"the relay is {result}", lambda: self.count(result) > before, 60)
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_the_service_relays_by_its_flag(kubeconfig: Path, config: Path, tmp_path
                 assert replica.post(body(beat))[0] == 200
                 return switch.paths[:1] == [f"/{SECRET}"]
 
-            until("it is relayed", relayed, 20)
+            until("it is relayed", relayed, 60)
         assert SECRET not in replica.log.read_text()
 
 

@@ -27,7 +27,7 @@ from tests.support.documents import load_yaml
 Kubectl = Callable[..., str]
 DENIS = "/apis/apps/v1/namespaces/denis/deployments/denis"
 FLAG = "DENIS_MATERIALIZERS_PCT"
-SECONDS = 20
+SECONDS = 60
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_it_can_be_gone_for_a_while(cluster: EmbeddedCluster) -> None:
 
 def test_connections_are_kept_alive_and_ended_by_stop(cluster: EmbeddedCluster) -> None:
     """Two requests on one connection; then the server hangs up."""
-    with socket.create_connection(("127.0.0.1", int(cluster.url.rpartition(":")[2])), timeout=5) as client:
+    with socket.create_connection(("127.0.0.1", int(cluster.url.rpartition(":")[2])), timeout=60) as client:
         answers = client.makefile("rb")
         for _ in range(2):
             client.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -202,7 +202,7 @@ JSON = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dicti
     kind=st.sampled_from(["strategic-merge-patch", "merge-patch"]),
     path=st.sampled_from([DENIS, DENIS + "/scale", DENIS + "/status"]),
 )
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_whatever_is_patched_is_answered(cluster: EmbeddedCluster, body: Any, kind: str, path: str) -> None:
     """Every JSON document gets an answer of the API, on a connection that stays open, and denis survives."""
     client = http.client.HTTPConnection(cluster.url.removeprefix("http://"), timeout=SECONDS)

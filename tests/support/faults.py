@@ -167,7 +167,7 @@ class FaultyApi(LoopbackServer):
                 self._reply(request, *self._pass_on(request, body))
 
     def _pass_on(self, request: Handler, body: bytes) -> tuple[int, bytes]:
-        upstream = http.client.HTTPConnection(self._upstream, timeout=10)
+        upstream = http.client.HTTPConnection(self._upstream, timeout=60)
         try:
             kept = {
                 key: value for key, value in request.headers.items() if key.lower() not in ("host", "authorization")

@@ -35,7 +35,7 @@ class Replica(Process):
         for key, value in {"Content-Type": "application/json", **headers}.items():
             request.add_header(key, value)
         try:
-            with urllib.request.urlopen(request, timeout=15) as response:
+            with urllib.request.urlopen(request, timeout=60) as response:
                 return response.status, json.load(response)
         except urllib.error.HTTPError as error:
             with error:
@@ -43,7 +43,7 @@ class Replica(Process):
 
     def raw(self, *pieces: bytes) -> bytes:
         """Send bytes and say that no more come; whatever comes back."""
-        with socket.create_connection(self.address, timeout=20) as connection:
+        with socket.create_connection(self.address, timeout=60) as connection:
             for piece in pieces:
                 connection.sendall(piece)
             connection.shutdown(socket.SHUT_WR)
@@ -52,7 +52,7 @@ class Replica(Process):
     def get(self, path: str) -> tuple[int, str]:
         """Ask the internal listener."""
         try:
-            with urllib.request.urlopen(f"http://{self.internal}{path}", timeout=5) as response:
+            with urllib.request.urlopen(f"http://{self.internal}{path}", timeout=30) as response:
                 return response.status, response.read().decode()
         except urllib.error.HTTPError as error:
             with error:

@@ -36,7 +36,7 @@ class Webhook:
     def _answer(self, environ: Any, start_response: Callable[..., object]) -> Iterable[bytes]:
         body = environ["wsgi.input"].read()
         self.answering.append(len(body))
-        assert self.go_on.wait(20)
+        assert self.go_on.wait(60)
         start_response("200 OK", [])
         return [str(len(body)).encode()]
 
@@ -60,7 +60,7 @@ class Stalling(io.RawIOBase):
         """What it sends; then wait, and then nothing."""
         piece = b" " * min(size, self.left)
         self.left -= len(piece)
-        assert piece or not size or self.go_on.wait(20)
+        assert piece or not size or self.go_on.wait(60)
         return piece
 
 
@@ -101,8 +101,8 @@ def test_those_for_whom_there_is_no_turn_are_refused_with_503() -> None:
     number = TURNS + MAX_WAITING + 10
     with ThreadPoolExecutor(number) as pool:
         answers = [pool.submit(webhook.post, 100) for _ in range(number)]
-        until("ten are refused at once", lambda: len(webhook.refused) >= 10, 10)
-        until("so are those that waited", lambda: len(webhook.refused) == MAX_WAITING + 10, 10)
+        until("ten are refused at once", lambda: len(webhook.refused) >= 10, 60)
+        until("so are those that waited", lambda: len(webhook.refused) == MAX_WAITING + 10, 60)
         webhook.go_on.set()
         statuses = [answer.result() for answer in answers]
     assert [status for status, _ in statuses].count("200 OK") == TURNS
@@ -118,9 +118,9 @@ def test_large_bodies_are_answered_one_after_the_other_and_small_ones_beside_the
     large = MAX_ANSWERED_BYTES // 2 + 1
     with ThreadPoolExecutor(3) as pool:
         first = pool.submit(webhook.post, large)
-        until("it is being answered", lambda: webhook.answering == [large], 10)
+        until("it is being answered", lambda: webhook.answering == [large], 60)
         small = pool.submit(webhook.post, SMALL_BYTES)
-        until("the small one is, too", lambda: len(webhook.answering) == 2, 10)
+        until("the small one is, too", lambda: len(webhook.answering) == 2, 60)
         assert pool.submit(webhook.post, large).result()[0] == "503 Service Unavailable"
         webhook.go_on.set()
         assert [first.result()[0], small.result()[0]] == ["200 OK", "200 OK"]
@@ -137,7 +137,7 @@ def test_large_bodies_for_which_there_is_no_memory_are_refused_unread() -> None:
         for one in stalling:
             stack.callback(one.go_on.set)
             pool.submit(webhook.post, MAX_BODY_BYTES, sent=one)
-        until("all have sent what they send", lambda: not any(one.left for one in stalling), 10)
+        until("all have sent what they send", lambda: not any(one.left for one in stalling), 60)
         assert webhook.post(MAX_BODY_BYTES)[0] == "503 Service Unavailable"
         assert webhook.post(SMALL_BYTES)[0] == "200 OK"
     assert webhook.post(MAX_BODY_BYTES)[0] == "200 OK"
@@ -153,7 +153,7 @@ def test_bodies_that_are_only_announced_hold_up_no_other(sent: int) -> None:
         for one in stalling:
             stack.callback(one.go_on.set)
             pool.submit(webhook.post, MAX_BODY_BYTES, sent=one)
-        until("all have sent what they send", lambda: not any(one.left for one in stalling), 10)
+        until("all have sent what they send", lambda: not any(one.left for one in stalling), 60)
         assert webhook.post(MAX_BODY_BYTES)[0] == "200 OK"
 
 

@@ -14,7 +14,7 @@ from tests.support.control_plane.daemon import Daemon
 from tests.support.control_plane.programs import find_program
 from tests.support.control_plane.service_account import new_key
 
-START_SECONDS = 90.0
+START_SECONDS = 180.0
 
 
 class ApiServer:
@@ -84,7 +84,7 @@ class ApiServer:
         if self._server is not None and not self._server.runs:
             raise AssertionError(f"kube-apiserver ended:\n{self._server.last_words()}")
         request = urllib.request.Request(f"{self.url}/readyz", headers={"Authorization": f"Bearer {self.admin_token}"})
-        with urllib.request.urlopen(request, timeout=5, context=self.trust()) as response:
+        with urllib.request.urlopen(request, timeout=15, context=self.trust()) as response:
             return bool(response.status == 200)
 
     def _etcd(self) -> list[str | Path]:

@@ -22,7 +22,7 @@ from tests.support.control_plane.plane import NODE, ControlPlane
 from tests.support.control_plane.volumes import Volumes
 
 PASS_SECONDS = 0.2
-SECONDS = 30.0
+SECONDS = 60.0
 HOSTNAME = "kubernetes.io/hostname"
 
 

@@ -36,7 +36,7 @@ GROUPS = {
 }
 """The resources that are listed by name; all others are of the core group."""
 TOKEN_SECONDS = 3600
-SECONDS = 30.0
+SECONDS = 60.0
 NAMESPACE_SECONDS = 180.0
 """How long an emptied namespace may take to go: its controllers come back half a minute after the API server does."""
 

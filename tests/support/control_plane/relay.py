@@ -60,7 +60,7 @@ class ConnectProxy(_Relay):
             host, _, port = lines.readline().split()[1].decode().rpartition(":")
             while lines.readline().strip():
                 pass
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=10) as upstream:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=60) as upstream:
             client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             self._pass_on(client, upstream)
 
@@ -83,7 +83,7 @@ class SocksProxy(_Relay):
             else:
                 host = stream.read(stream.read(1)[0]).decode()
             port = int.from_bytes(stream.read(2), "big")
-        with socket.create_connection((host, port), timeout=10) as upstream:
+        with socket.create_connection((host, port), timeout=60) as upstream:
             client.sendall(b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00")
             self._pass_on(client, upstream)
 

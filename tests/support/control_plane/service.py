@@ -84,7 +84,7 @@ class Service:
 
     def _connect(self, client: socket.socket) -> None:
         endpoints = self.endpoints()
-        server = socket.create_connection(endpoints[next(self._turns) % len(endpoints)], timeout=5)
+        server = socket.create_connection(endpoints[next(self._turns) % len(endpoints)], timeout=30)
         server.settimeout(None)
         self._sockets.append(server)
         self._streams.append(kept := bytearray())
