@@ -14,7 +14,8 @@ from typing import Any, Self, TypeVar
 
 import yaml
 
-from tests.support.components import component
+from tests.chart.answers import Refused, kept
+from tests.support.components import CACHE, component
 from tests.support.control_plane.programs import find_program
 
 ROOT = Path(__file__).parents[2]
@@ -27,10 +28,6 @@ Values = Mapping[str, Any]
 T = TypeVar("T")
 
 
-class Refused(Exception):
-    """Helm did not do it; the text is what it said."""
-
-
 class Helm(ABC):
     """One version of Helm. Values are given whole, for the two spell files and overrides differently."""
 
@@ -41,12 +38,16 @@ class Helm(ABC):
         self._kubeconfig = kubeconfig
 
     @abstractmethod
-    def lint(self, values: Values) -> list[str]:
-        """What `lint --strict` finds."""
+    def _version(self) -> str:
+        """Which program it is."""
 
     @abstractmethod
-    def template(self, values: Values, *, name: str, namespace: str, chart: Path) -> dict[str, str]:
-        """Manifests by template, unparsed. Raises Refused."""
+    def _lint(self, values: Values) -> list[str]: ...
+
+    @abstractmethod
+    def _template(
+        self, values: Values, *, chart: Path, name: str, namespace: str, version: str = KUBERNETES
+    ) -> dict[str, str]: ...
 
     @abstractmethod
     def install(
@@ -70,6 +71,19 @@ class Helm(ABC):
     def package(self, directory: Path) -> Path:
         """The chart's archive, made in a directory."""
 
+    def lint(self, values: Values) -> list[str]:
+        """What `lint --strict` finds."""
+        found: list[str] = kept(self._version(), CHART, ["lint", values], lambda: self._lint(values))
+        return found
+
+    def template(self, values: Values, *, chart: Path, **place: str) -> dict[str, str]:
+        """Manifests by template, unparsed, for a `name` in a `namespace`. Raises Refused."""
+        question = ["template", values, place]
+        manifests: dict[str, str] = kept(
+            self._version(), chart, question, lambda: self._template(values, chart=chart, **place)
+        )
+        return manifests
+
     def render(
         self, values: Values, *, name: str = "remediator", namespace: str = "denis", chart: Path = CHART
     ) -> list[Object]:
@@ -77,21 +91,23 @@ class Helm(ABC):
 
         Each Helm renders the same values once, so that a token that is made by chance is always the same.
         """
+        place = {"name": name, "namespace": namespace}
         if chart != CHART:
-            return self.render_again(values, name=name, namespace=namespace, chart=chart)
+            return _parsed(self.template(values, chart=chart, **place))
         key = (self.name, json.dumps(values, sort_keys=True), name, namespace)
         if key not in _rendered:
-            _rendered[key] = self.render_again(values, name=name, namespace=namespace)
+            _rendered[key] = _parsed(self.template(values, chart=chart, **place))
         return copy.deepcopy(_rendered[key])
 
-    def render_again(
-        self, values: Values, *, name: str = "remediator", namespace: str = "denis", chart: Path = CHART
-    ) -> list[Object]:
+    def render_again(self, values: Values, *, name: str = "remediator", namespace: str = "denis") -> list[Object]:
         """The same, whether or not it was rendered before. Raises Refused."""
-        manifests = self.template(values, name=name, namespace=namespace, chart=chart)
-        texts = (text for path, text in manifests.items() if path.endswith(".yaml"))
-        objects = [one for text in texts for one in yaml.load_all(text, StrictLoader) if one]
-        return sorted(objects, key=lambda one: (one["kind"], one["metadata"]["name"], one["metadata"].get("namespace")))
+        return _parsed(self._template(values, chart=CHART, name=name, namespace=namespace))
+
+
+def _parsed(manifests: Mapping[str, str]) -> list[Object]:
+    texts = (text for path, text in manifests.items() if path.endswith(".yaml"))
+    objects = [one for text in texts for one in yaml.load_all(text, StrictLoader) if one]
+    return sorted(objects, key=lambda one: (one["kind"], one["metadata"]["name"], one["metadata"].get("namespace")))
 
 
 _rendered: dict[tuple[str, ...], list[Object]] = {}
@@ -114,18 +130,20 @@ class Helm3(Helm):
 
     name = "helm3"
 
-    def lint(self, values: Values) -> list[str]:
-        """What `lint --strict` finds."""
+    def _version(self) -> str:
+        program = find_program("helm")
+        return f"{program} {program.stat().st_size} {program.stat().st_mtime_ns}"
+
+    def _lint(self, values: Values) -> list[str]:
         try:
             found = self._run("lint", CHART, "--strict", f"--kube-version={KUBERNETES}", *self._values(values))
         except Refused as error:
             found = str(error)
         return [line for line in found.splitlines() if line.startswith(("[ERROR]", "[WARNING]", "[INFO]"))]
 
-    def template(
-        self, values: Values, *, name: str, namespace: str, chart: Path, version: str = KUBERNETES
+    def _template(
+        self, values: Values, *, chart: Path, name: str, namespace: str, version: str = KUBERNETES
     ) -> dict[str, str]:
-        """Manifests by template, unparsed. Raises Refused."""
         flags = [f"--namespace={namespace}", f"--kube-version={version}", *self._values(values)]
         text = self._run("template", name, chart, *flags)
         manifests: dict[str, str] = {}
@@ -189,12 +207,17 @@ class Helm4(Helm):
 
     name = "helm4"
 
-    def lint(self, values: Values) -> list[str]:
-        """What `lint --strict` finds."""
+    def _version(self) -> str:
+        _helm4_python()
+        return f"{(CACHE / 'helm4' / 'installed').read_text()}{DRIVER.read_text()}"
+
+    def _lint(self, values: Values) -> list[str]:
         return [str(problem) for problem in self._run("lint", values=values)]
 
-    def template(self, values: Values, *, name: str, namespace: str, chart: Path) -> dict[str, str]:
-        """Manifests by template, unparsed. Raises Refused."""
+    def _template(
+        self, values: Values, *, chart: Path, name: str, namespace: str, version: str = KUBERNETES
+    ) -> dict[str, str]:
+        assert version == KUBERNETES, "the SDK renders for the version that it knows best"
         manifests: dict[str, str] = self._run("render", chart=chart, values=values, name=name, namespace=namespace)
         return manifests
 
@@ -238,11 +261,15 @@ class Helm4(Helm):
         return _shared().run(action, chart=chart, **options)
 
 
+def _helm4_python() -> Path:
+    return component("helm4", "python", on_path=False, made_by="chart-tools")
+
+
 class _Helm4:
     """The program behind Helm 4, which takes longer to start than to render the chart."""
 
     def __init__(self) -> None:
-        python = component("helm4", "python", on_path=False, made_by="chart-tools")
+        python = _helm4_python()
         self._home = tempfile.TemporaryDirectory()
         environment = {"HOME": self._home.name, "PATH": "/usr/bin:/bin", "GOGC": os.environ["GOGC"]}
         self._program = subprocess.Popen(

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.chart.helm import CHART, Helm, Helm3, Helm4, Refused, changed, of_kind
+from tests.chart.answers import Refused
+from tests.chart.helm import CHART, Helm, Helm3, Helm4, changed, of_kind
 
 ALERTS = "DenisMaterializerSuccessRateLow", "DenisErrorRateHigh", "DenisQueueDepthHigh"
 

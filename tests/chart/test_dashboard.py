@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.chart.answers import Refused
 from tests.chart.cases import case
-from tests.chart.helm import CHART, Helm, Helm3, Object, Refused, changed, of_kind
+from tests.chart.helm import CHART, Helm, Helm3, Object, changed, of_kind
 from tests.dashboard.dashboard import Json, dashboard
 
 FILE = Path("files") / "dashboards" / "remediator.json"

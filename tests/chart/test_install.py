@@ -12,15 +12,16 @@ from typing import Any
 import pytest
 
 from demo.waiting import until
+from tests.chart.answers import Refused
 from tests.chart.cases import CASES, OPERATOR_KINDS, case
 from tests.chart.deployments import RESTRICTED
-from tests.chart.helm import Helm, Helm3, Helm4, Object, Refused, changed, only
+from tests.chart.helm import Helm, Helm3, Helm4, Object, changed, only
 from tests.contract.client import Client
 from tests.support.control_plane import ControlPlane
 from tests.support.documents import load_yaml
 
 RELEASE = "remediator"
-SECONDS = 30.0
+SECONDS = 60.0
 CLUSTER_SCOPED = ("validatingadmissionpolicies", "validatingadmissionpolicybindings", "clusterroles")
 NAMESPACED = (
     "deployments,replicasets,pods,services,serviceaccounts,secrets,configmaps,roles,rolebindings,networkpolicies,"
@@ -309,7 +310,7 @@ RUNBOOK = (
     "get deployment denis denis-workers",
     "describe deployment denis",
     "set env deployment/denis -c denis DENIS_MATERIALIZERS_ENABLED=false DENIS_MATERIALIZERS_PCT=0",
-    "rollout status deployment/denis --timeout=20s",
+    "rollout status deployment/denis --timeout=60s",
     "rollout history deployment/denis",
     "rollout undo deployment/denis",
     "scale deployment/denis-workers --replicas=4",

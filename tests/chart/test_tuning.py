@@ -13,8 +13,9 @@ from click.testing import CliRunner
 from remediator.cli.check import check
 from remediator.config.alert_times import AlertTimes, AlertTimesReader
 from remediator.config.loader import parse_policy
+from tests.chart.answers import Refused
 from tests.chart.cases import CASES, case, shipped
-from tests.chart.helm import CHART, Helm, Helm3, Object, Refused, changed, of_kind, only
+from tests.chart.helm import CHART, Helm, Helm3, Object, changed, of_kind, only
 from tests.support.components import component
 from tests.support.documents import dump_yaml, load_yaml
 
