@@ -40,15 +40,10 @@ from remediator.reflex.recorder import Recorder
 from remediator.reflex.relay import Relay
 from remediator.reflex.remediator import Remediator
 from remediator.web.admission import TURNS
+from remediator.web.certificates import TLS, Certificates
 from remediator.web.gunicorn_arbiter import Arbiter
 from remediator.web.internal import InternalRequestHandler, InternalServer, create_internal_app
-from remediator.web.listeners import (
-    TLS,
-    format_address,
-    listening,
-    try_certificates,
-    webhook_connections,
-)
+from remediator.web.listeners import format_address, listening, webhook_connections
 from remediator.web.notifications import Notifications
 from remediator.web.status import Knowledge
 from remediator.web.webhook import create_app
@@ -92,8 +87,6 @@ def serve(settings: Settings) -> None:
     """
     policy_file = PolicyFile(settings.config_file)
     service = _Service(settings, policy_file)
-    if settings.tls:
-        try_certificates(settings.tls)
     connections = webhook_connections()
     with listening(settings.listen_address) as webhook, listening(settings.internal_listen_address) as internal:
         facts = {"version": __version__, "webhook": format_address(webhook), "internal": format_address(internal)}
@@ -105,7 +98,7 @@ def serve(settings: Settings) -> None:
         start = partial(service.start, internal)
         Arbiter(
             bind,
-            settings.tls,
+            service.certificates,
             connections=connections,
             metrics=service.metrics,
             notifications=service.notifications,
@@ -131,6 +124,7 @@ class _Service:
         file = settings.relay_url_file
         self._relay = file and Relay(file, possible=self._acts_possible, metrics=self.metrics)
         self._confirmations = _confirmations(settings, self._act_wanted)
+        self.certificates = self._load_certificates()
         self._observer: Observer | None = None
         connection = Connection(settings.kubeconfig, threads=TURNS, observe=self._count_request)
         self._cluster, self._clock = Cluster(connection), connection.clock
@@ -149,6 +143,16 @@ class _Service:
             settings.basic_auth_files,
             on_reload=self.metrics.credentials_reload_successful.set,
         )
+
+    def _load_certificates(self) -> Certificates | None:
+        if not self._settings.tls:
+            return None
+        certificates, gauge = Certificates(self._settings.tls), self.metrics.webhook_certificate_not_after
+        gauge.labels(certificate="serving").set_function(lambda: _seconds(certificates.current().not_after))
+        if self._settings.tls.client_ca_file:
+            last = gauge.labels(certificate="client_ca")
+            last.set_function(lambda: _seconds(certificates.current().client_ca_not_after))
+        return certificates
 
     def _count_request(self, verb: str, code: str) -> None:
         self.metrics.kubernetes_requests.labels(verb=verb, code=code).inc()
@@ -207,6 +211,8 @@ class _Service:
             notifications=self.notifications,
             heartbeats=heartbeats,
             credentials_problem=lambda: self._credentials.problem if self._credentials else "",
+            certificates=self.certificates,
+            confirmations=self._confirmations,
             started=clock.now(),
             skew=lambda: clock.skew,
             now=clock.now,
@@ -260,6 +266,10 @@ class _Service:
     def _is_alive(self) -> bool:
         """Whether every thread still works; if not, the kubelet is to restart the service."""
         return all(thread.is_alive() for thread in self._threads) and (not self._recorder or self._recorder.is_alive())
+
+
+def _seconds(time: datetime | None) -> float:
+    return time.timestamp() if time else math.nan
 
 
 def _confirmations(settings: Settings, wanted: Callable[[], bool]) -> Confirmations | None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from remediator.sandbox import EmbeddedCluster
-from tests.support.components import component
+from tests.support.certificates import make_authority, make_certificate
 from tests.support.control_plane import ControlPlane
 from tests.support.faults import FaultyApi
 from tests.support.replica import Replica
@@ -139,16 +138,7 @@ def replica(kubeconfig: Path, config: Path, tmp_path: Path) -> Iterator[Replica]
 @pytest.fixture
 def certificates(tmp_path: Path) -> Path:
     """A folder with a CA, and a certificate and key for the server and for a client."""
-    openssl = component("openssl", "openssl")
-
-    def run(*arguments: str) -> None:
-        subprocess.run([openssl, *arguments], cwd=tmp_path, check=True, capture_output=True)
-
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    run("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.crt", "-days", "1", "-subj", "/CN=ca")
-    for name in ("server", "client"):
-        run("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        (tmp_path / "extensions").write_text("subjectAltName=IP:127.0.0.1")
-        signing = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "1", "-extfile", "extensions"]
-        run("x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.crt", *signing)
+    make_authority(tmp_path)
+    make_certificate(tmp_path, "server")
+    make_certificate(tmp_path, "client")
     return tmp_path

@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import pytest
 from demo.process import Process
 from demo.waiting import until
 from remediator.sandbox import EmbeddedCluster
+from tests.support.certificates import make_certificate
 from tests.support.components import component
 from tests.support.faults import FaultyApi, First
 from tests.support.replica import REMEDIATOR, Replica
@@ -243,6 +245,67 @@ def test_tls_with_client_certificates(kubeconfig: Path, certificates: Path, tmp_
         context.load_cert_chain(certificates / "client.crt", certificates / "client.key")
         with urllib.request.urlopen(request, context=context, timeout=60) as response:
             assert json.load(response)["outcomes"][0]["reason"] == "Applied"
+
+
+NOT_AFTER = "remediator_webhook_certificate_not_after_timestamp_seconds"
+
+
+def test_a_certificate_that_is_renewed_while_it_runs(kubeconfig: Path, certificates: Path, tmp_path: Path) -> None:
+    """Status and metric say when the one expires that clients are shown: a good new one, and never garbage."""
+    flags = [f"--web.tls-{name}-file={certificates / file}" for name, file in TLS_FILES.items()]
+    with Replica(tmp_path / "replica", f"--config.file={SHIPPED}", f"--kubeconfig={kubeconfig}", *flags) as replica:
+
+        def reported() -> dict[str, Any]:
+            tls: dict[str, Any] = json.loads(replica.get("/api/v1/status")[1])["data"]["tls"]
+            for certificate, key in (("serving", "notAfter"), ("client_ca", "clientCaNotAfter")):
+                in_metric = replica.value(f'{NOT_AFTER}{{certificate="{certificate}"}}')
+                assert datetime.fromtimestamp(in_metric, UTC).isoformat() == tls[key]
+            return tls
+
+        first = reported()
+        assert first["notAfter"] == _shown_not_after(replica.address, certificates)
+        assert (first["reloadSuccessful"], first["problem"]) == (True, "")
+
+        make_certificate(certificates, "server", 90)
+        renewed = reported()
+        assert renewed["notAfter"] == _shown_not_after(replica.address, certificates)
+        assert datetime.fromisoformat(renewed["notAfter"]) > datetime.now(UTC) + timedelta(days=89)
+
+        (certificates / "server.crt").write_text("garbage")
+        kept = reported()
+        assert kept["notAfter"] == renewed["notAfter"] == _shown_not_after(replica.address, certificates)
+        assert kept["reloadSuccessful"] is False
+        assert kept["problem"] in replica.log.read_text()
+
+
+def _shown_not_after(address: tuple[str, int], certificates: Path) -> str:
+    """When the certificate expires that a client is shown."""
+    context = ssl.create_default_context(cafile=str(certificates / "ca.crt"))
+    context.load_cert_chain(certificates / "client.crt", certificates / "client.key")
+    with context.wrap_socket(socket.create_connection(address, timeout=10), server_hostname=address[0]) as connection:
+        found = connection.getpeercert() or {}
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(found["notAfter"])), UTC).isoformat()
+
+
+def test_without_tls_no_certificate_is_reported(replica: Replica) -> None:
+    """The status says so, and there is no series that an alert could take for an end."""
+    status = json.loads(replica.get("/api/v1/status")[1])["data"]
+    assert (status["tls"], status["evidence"]) == (None, None)
+    assert f"{NOT_AFTER}{{" not in replica.get("/metrics")[1]
+
+
+def test_a_prometheus_that_confirms_nothing_is_reported(kubeconfig: Path, tmp_path: Path) -> None:
+    """The status says whether the Prometheus answers that is asked before an act, and if not, why."""
+    flags = (f"--config.file={SHIPPED}", f"--kubeconfig={kubeconfig}", "--insecure-no-auth")
+    with Replica(tmp_path / "replica", *flags, "--prometheus.url=http://127.0.0.1:1") as replica:
+
+        def evidence() -> dict[str, Any]:
+            found: dict[str, Any] = json.loads(replica.get("/api/v1/status")[1])["data"]["evidence"]
+            return found
+
+        until("it was asked", lambda: evidence()["answered"] is not None, 60)
+        assert evidence()["answered"] is False
+        assert "no connection" in evidence()["problem"]
 
 
 @pytest.mark.parametrize(

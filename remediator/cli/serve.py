@@ -17,7 +17,7 @@ from remediator.cli.options import there
 from remediator.config.shipped import shipped_rules
 
 if TYPE_CHECKING:
-    from remediator.web.listeners import TLS
+    from remediator.web.certificates import TLS
 
 FILE = click.Path(path_type=Path)
 
@@ -229,7 +229,7 @@ def _embedded(kubeconfig: Path | None) -> Iterator[Path]:
 
 
 def _tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> "TLS | None":
-    from remediator.web.listeners import TLS
+    from remediator.web.certificates import TLS
 
     if not (cert or key or client_ca):
         return None

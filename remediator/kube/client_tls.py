@@ -8,6 +8,11 @@ certificate of the authority file is a root, an intermediate one too, and a name
 import re
 import ssl
 import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from urllib3 import BaseHTTPResponse
 
 _CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
@@ -56,3 +61,18 @@ def load_identity(context: ssl.SSLContext, pem: bytes) -> None:
         file.write(pem)
         file.flush()
         context.load_cert_chain(file.name, password="")
+
+
+def not_after(certificate: Mapping[str, Any]) -> datetime | None:
+    """When a certificate expires, of which the ssl module says nothing unless it was verified."""
+    ends = certificate.get("notAfter")
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC) if ends else None
+
+
+def server_not_after(response: BaseHTTPResponse) -> datetime | None:
+    """When the certificate expires that the server showed; None without TLS, and where it was not verified.
+
+    To be asked before the body is read, when the connection goes back to its pool.
+    """
+    sock = getattr(response.connection, "sock", None)
+    return not_after(sock.getpeercert() or {}) if isinstance(sock, ssl.SSLSocket) else None

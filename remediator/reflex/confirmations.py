@@ -177,6 +177,12 @@ class Confirmations:
             return ""
         return last[1].problem
 
+    def answered(self) -> bool | None:
+        """Whether Prometheus answers; None where it was not asked in the last half minute."""
+        if self.problem():
+            return False
+        return None if (last := self._last) is None or self._steady() - last[0] > PROBLEM_SECONDS else True
+
     def recent(self, alerts: Alerts) -> Confirmation | None:
         """The confirmation by the states that were asked for last; anything else they do not prove."""
         if (last := self._last) is None or self._steady() - last[0] > MAX_AGE_SECONDS:

@@ -115,6 +115,11 @@ class Metrics:
             "remediator_credentials_last_reload_successful",
             "1 if the last read of every file of credentials succeeded, else 0.",
         )
+        self.webhook_certificate_not_after = gauge(
+            "remediator_webhook_certificate_not_after_timestamp_seconds",
+            "When the webhook's certificate expires (serving), or the last of its client CAs (client_ca).",
+            ["certificate"],
+        )
         self.clock_skew = gauge(
             "remediator_clock_skew_seconds",
             "How far the API server's clock is ahead of this machine's; NaN before its first answer.",

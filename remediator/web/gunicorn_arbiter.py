@@ -18,18 +18,16 @@ from gunicorn.http import errors
 
 from remediator.reflex.metrics import Metrics
 from remediator.web.admission import BUSY, Admission
+from remediator.web.certificates import Certificates
 from remediator.web.connections import NO_DESCRIPTORS, Turnstile, UnexpectedTLS, refusal
 from remediator.web.gunicorn_worker import DeadlineWorker
-from remediator.web.listeners import TLS, Certificates, format_client
+from remediator.web.listeners import format_client
 from remediator.web.notifications import Notifications
 
 log = logging.getLogger(__name__)
 
 THREADS = 256
 """Started as they are needed: for the requests that are answered, those that wait for it, and those that arrive."""
-
-CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-"""Of TLS 1.2; those of TLS 1.3 are all fine."""
 
 HEADER_FIELDS, FIELD_BYTES = 32, 4096
 """Of a request: 128 KiB in all; Alertmanager sends six fields."""
@@ -61,7 +59,7 @@ class Arbiter(BaseApplication):  # type: ignore[misc]
     def __init__(
         self,
         bind: str,
-        tls: TLS | None,
+        certificates: Certificates | None,
         *,
         connections: int,
         metrics: Metrics,
@@ -70,7 +68,7 @@ class Arbiter(BaseApplication):  # type: ignore[misc]
         stop: Callable[[], None],
     ) -> None:
         self._bind = bind
-        self._tls = tls
+        self._certificates = certificates
         self._connections = connections
         self._metrics = metrics
         self._notifications = notifications
@@ -97,12 +95,10 @@ class Arbiter(BaseApplication):  # type: ignore[misc]
             "worker_tmp_dir": str(memory) if memory.is_dir() else None,
             "worker_exit": lambda arbiter, worker: self._leave(worker),
         }
-        if self._tls:
-            settings |= {"certfile": str(self._tls.cert_file), "keyfile": str(self._tls.key_file)}
-            settings["ciphers"] = CIPHERS
-            settings["ssl_context"] = Certificates(self._tls).context
-            if self._tls.client_ca_file:
-                settings |= {"ca_certs": str(self._tls.client_ca_file), "cert_reqs": 2}
+        if certificates := self._certificates:
+            # With a file gunicorn speaks TLS; it reads none, for the context is ours.
+            settings |= {"certfile": str(certificates.tls.cert_file), "keyfile": str(certificates.tls.key_file)}
+            settings["ssl_context"] = lambda config, make: certificates.current().context
         for name, value in settings.items():
             self.cfg.set(name, value)
 
@@ -123,7 +119,7 @@ class Arbiter(BaseApplication):  # type: ignore[misc]
 
     def turnstile(self) -> Turnstile:
         """What becomes of a connection for which there is no descriptor; over TLS it cannot be answered."""
-        return Turnstile(b"" if self._tls else refusal(503, BUSY), partial(self.refused, 503, NO_DESCRIPTORS))
+        return Turnstile(b"" if self._certificates else refusal(503, BUSY), partial(self.refused, 503, NO_DESCRIPTORS))
 
     def failed(self, error: BaseException, client: object) -> bytes:
         """The answer to a request that gunicorn could not read, or not answer.

@@ -1,18 +1,11 @@
-"""Sockets, certificates and file descriptors, tried before anything starts, so that an error is one line."""
+"""Sockets and file descriptors, tried before anything starts, so that an error is one line."""
 
 import errno
-import logging
-import os
 import re
 import resource
 import socket
-import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
-
-log = logging.getLogger(__name__)
 
 BACKLOG = 2048
 """Connections that the kernel keeps until they are accepted."""
@@ -34,44 +27,6 @@ _ADDRESS = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<host>[^\[\]:]*)):(?P<port>[0
 
 class CannotServe(Exception):
     """A setting with which the service cannot start; the text says which and what to do."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TLS:
-    """Files for TLS on the webhook listener; with a client CA, clients need a certificate that it signed."""
-
-    cert_file: Path
-    key_file: Path
-    client_ca_file: Path | None = None
-
-
-class Certificates:
-    """Certificate, key and client CA, reloaded when a file changes. If that fails, the previous ones stay in use."""
-
-    def __init__(self, tls: TLS) -> None:
-        self._files = [file for file in (tls.cert_file, tls.key_file, tls.client_ca_file) if file]
-        self._context: ssl.SSLContext | None = None
-        self._read: object = None
-
-    def context(self, config: object, make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
-        """The context for a new connection; `make` reads the files. gunicorn's hook `ssl_context`.
-
-        Raises OSError where the files cannot be used and never could.
-        """
-        try:
-            stamp = [(found.st_ino, found.st_mtime_ns, found.st_size) for found in map(os.stat, self._files)]
-        except OSError as error:
-            stamp = [(0, 0, error.errno or 0)]
-        if stamp != self._read:
-            try:
-                self._context = make()
-            except OSError as error:
-                if self._context is None:
-                    raise
-                log.error("failed to reload the certificate, keeping the previous one", extra={"error": str(error)})
-            self._read = stamp
-        assert self._context  # noqa: S101 - for mypy
-        return self._context
 
 
 @contextmanager
@@ -127,15 +82,6 @@ def webhook_connections() -> int:
         least = LEAST_WEBHOOK_CONNECTIONS + INTERNAL_CONNECTIONS + RESERVED
         raise CannotServe(f"the limit of open files is {limit}, and must be {least} or more: ulimit -n {least}")
     return min(left, WEBHOOK_CONNECTIONS)
-
-
-def try_certificates(tls: TLS) -> None:
-    """Load what the listener will use. Raises CannotServe where a file is missing, or key and certificate differ."""
-    try:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=tls.client_ca_file)
-        context.load_cert_chain(tls.cert_file, tls.key_file)
-    except (OSError, ssl.SSLError) as error:
-        raise CannotServe(f"the certificate, its key or the client CA cannot be used: {error}") from None
 
 
 def format_address(listener: socket.socket) -> str:

@@ -19,9 +19,11 @@ from remediator.core.policy import Policy, Remediation, Target
 from remediator.core.time_to_safe import TimeToSafe
 from remediator.core.workload import Workload
 from remediator.reflex.armed import Armed, armed
+from remediator.reflex.confirmations import Confirmations
 from remediator.reflex.dry_runs import DryRun
 from remediator.reflex.heartbeat import Heartbeat, Heartbeats
 from remediator.reflex.observer import Observation, Observer
+from remediator.web.certificates import Certificates, Loaded
 from remediator.web.notifications import Notifications
 from remediator.web.summary import about_alerts, about_canary, about_reflex, about_withheld
 
@@ -39,6 +41,10 @@ class Knowledge:
     notifications: Notifications
     heartbeats: Heartbeats
     credentials_problem: Callable[[], str]
+    certificates: Certificates | None = None
+    """None without TLS."""
+    confirmations: Confirmations | None = None
+    """None where no Prometheus is asked before an act."""
     started: datetime
     now: Callable[[], datetime]
     skew: Callable[[], timedelta | None] = lambda: None
@@ -53,6 +59,7 @@ def status(knowledge: Knowledge) -> dict[str, Any]:
     refusals, heartbeat = knowledge.notifications.refusals(), knowledge.heartbeats.last
     tried, times = knowledge.observer.dry_runs.results, knowledge.observer.times_to_safe
     told = knowledge.observer.forecasts(policy, now)
+    tls = knowledge.certificates.current() if knowledge.certificates else None
     answers = [
         *(
             about_canary(target, observations.get(target.name), told, policy.profiles[0])
@@ -67,6 +74,7 @@ def status(knowledge: Knowledge) -> dict[str, Any]:
             dry_run=knowledge.dry_run,
             config_problem=problem,
             credentials_problem=credentials_problem,
+            tls=tls,
             refusals=refusals,
         ),
         about_alerts(heartbeat, now),
@@ -86,6 +94,8 @@ def status(knowledge: Knowledge) -> dict[str, Any]:
         },
         "heartbeat": _heartbeat(heartbeat),
         "credentials": {"reloadSuccessful": not credentials_problem, "problem": credentials_problem},
+        "tls": _tls(tls) if tls else None,
+        "evidence": _evidence(knowledge.confirmations) if knowledge.confirmations else None,
         "config": {
             "file": str(knowledge.policy_file.path),
             "reloadSuccessful": not problem,
@@ -111,6 +121,19 @@ def _heartbeat(heartbeat: Heartbeat | None) -> dict[str, Any]:
         "delaySeconds": _seconds(heartbeat.delay) if heartbeat else None,
         "probe": heartbeat.probe if heartbeat else "",
     }
+
+
+def _tls(loaded: Loaded) -> dict[str, Any]:
+    return {
+        "notAfter": _iso(loaded.not_after),
+        "clientCaNotAfter": _iso(loaded.client_ca_not_after),
+        "reloadSuccessful": not loaded.problem,
+        "problem": loaded.problem,
+    }
+
+
+def _evidence(confirmations: Confirmations) -> dict[str, Any]:
+    return {"answered": confirmations.answered(), "problem": confirmations.problem()}
 
 
 def _remediation(

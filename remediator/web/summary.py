@@ -17,6 +17,7 @@ from remediator.core.rollout import Rollout
 from remediator.core.workload import Workload
 from remediator.reflex.heartbeat import LATE, OVERDUE, Heartbeat
 from remediator.reflex.observer import Observation
+from remediator.web.certificates import Loaded
 from remediator.web.notifications import Refusal
 
 Standing = Literal["good", "attention", "bad"]
@@ -82,6 +83,7 @@ def about_reflex(
     dry_run: bool,
     config_problem: str,
     credentials_problem: str,
+    tls: Loaded | None = None,
     refusals: Sequence[Refusal],
 ) -> Answer:
     """Whether an alert that came now would be let in, and would find everything that an act needs.
@@ -98,6 +100,8 @@ def about_reflex(
         problems.append(("bad", "Impaired", "; ".join(impaired)))
     if any(look and now - look.at > STALE for look in looks.values()):
         problems.append(("bad", "Blind", "The targets have not been looked at for more than 30 s"))
+    if tls and (expired := [name for name, end in tls.ends().items() if end <= now]):
+        problems.append(("bad", "Certificate expired", f"Alertmanager cannot connect; expired: {', '.join(expired)}"))
     if refusals:
         reasons = ", ".join(f"{refusal.code or ''} {refusal.reason}".strip() for refusal in refusals)
         problems.append(("attention", "Refusing requests", f"Refused within 15 min: {reasons}"))
@@ -106,6 +110,10 @@ def about_reflex(
     if credentials_problem:
         message = f"The credentials could not be read again, the last good ones are in force: {credentials_problem}"
         problems.append(("attention", "Working", message))
+    if tls and tls.problem:
+        problems.append(
+            ("attention", "Working", f"The new certificate cannot be used, the previous one stays: {tls.problem}")
+        )
     if config_problem:
         message = "The file of remediations is bad; the last good one is in force"
         problems.append(("attention", "Working", message))

@@ -16,6 +16,7 @@ from demo.waiting import until
 from remediator.sandbox import EmbeddedCluster
 from tests.acceptance.stack import HEALTHY, PACE, SECONDS
 from tests.dashboard.watched import Story, Watched
+from tests.support.certificates import make_authority
 from tests.support.components import component
 
 BAD = Scenario(success_rate=0.7, canary_error_rate=0.8, inflow=360.0)
@@ -34,7 +35,9 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Wat
     with ExitStack() as stack:
         cluster = stack.enter_context(EmbeddedCluster())
         denis = stack.enter_context(Denis(cluster.url))
-        replicas = [_replica(stack, cluster, directory / f"replica-{number}") for number in range(2)]
+        replicas = [
+            _replica(stack, cluster, directory / f"replica-{number}", watching=number > 0) for number in range(2)
+        ]
         # Alertmanager notifies one of them; the other one only looks on.
         route = shipped.route(PACE, webhook=replicas[0].address, token_file=directory / "replica-0" / "token")
         alertmanager = stack.enter_context(Alertmanager(alertmanager_program, directory, config=route)).ready()
@@ -59,13 +62,19 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Wat
         }
 
 
-def _replica(stack: ExitStack, cluster: EmbeddedCluster, directory: Path) -> Remediator:
+TLS_FILES = {"cert": "ca.crt", "key": "ca.key", "client-ca": "ca.crt"}
+
+
+def _replica(stack: ExitStack, cluster: EmbeddedCluster, directory: Path, *, watching: bool) -> Remediator:
     directory.mkdir()
     token, kubeconfig, config = directory / "token", directory / "kubeconfig", directory / "remediations.yaml"
     token.write_text("a-token-of-the-story")
     cluster.write_kubeconfig(kubeconfig)
     config.write_text(shipped.remediations({"scale-workers": {"cooldown": "2s"}}))
-    flags = [f"--kubeconfig={kubeconfig}"]
+    make_authority(directory, 60)
+    # The webhook of one that nobody notifies may have TLS.
+    tls = [f"--web.tls-{kind}-file={directory / file}" for kind, file in TLS_FILES.items()] if watching else []
+    flags = [f"--kubeconfig={kubeconfig}", *tls]
     return stack.enter_context(Remediator(directory, token_files=[token], cluster=flags, config=config)).ready()
 
 

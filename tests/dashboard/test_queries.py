@@ -30,6 +30,7 @@ TOLD: dict[str, Callable[[Samples], bool]] = {
     "How long an act takes A": lambda samples: 0 < samples[0] < 10,
     "Files A": lambda samples: set(samples) == {1},
     "Files B": lambda samples: set(samples) == {1},
+    "Certificate A": lambda samples: 59 < samples[0] / 86_400 <= 60,
 }
 
 

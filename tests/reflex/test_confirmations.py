@@ -446,6 +446,26 @@ def test_a_service_whose_prometheus_is_gone_is_not_armed_to_add_workers(
     assert service.value("remediator_armed", remediation="scale-workers") == 1
 
 
+def test_whether_prometheus_answers(prometheus: RulingPrometheus) -> None:
+    """Known by the last question, for half a minute; before, and after that, it is not known."""
+    seconds = [100.0]
+    once = partial(ask, [Prometheus(prometheus.url, timeout=QUESTION_SECONDS)])
+    asked = Confirmations(once, wanted=lambda: True, steady=lambda: seconds[0])
+    assert asked.answered() is None
+    asked.ask()
+    assert asked.answered() is True
+    seconds[0] += 30
+    assert asked.answered() is True
+    seconds[0] += 1
+    assert asked.answered() is None
+
+    prometheus.fault = lambda: (503, b"")
+    asked.ask()
+    assert asked.answered() is False
+    seconds[0] += 31
+    assert asked.answered() is None
+
+
 def test_observing_says_what_it_would_have_been(asking: Asking, prometheus: RulingPrometheus) -> None:
     """In observe mode Prometheus is asked as well, so that two weeks of it show what would be confirmed."""
     prometheus.fires("DenisErrorRateHigh", 0.083)

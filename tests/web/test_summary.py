@@ -1,5 +1,6 @@
 """The four answers for a person who was just woken."""
 
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -13,6 +14,7 @@ from remediator.core.workload import Workload
 from remediator.kube.errors import Unavailable
 from remediator.reflex.heartbeat import Heartbeat
 from remediator.reflex.observer import Observation
+from remediator.web.certificates import Loaded
 from remediator.web.notifications import Refusal
 from remediator.web.summary import STALE, Answer, Forecasts, about_alerts, about_canary, about_reflex, about_withheld
 from tests.support.builders import DENIS, MINUTE, NOW, PROFILES, SECOND, entry, pause, policy, rollback, scale, workload
@@ -204,6 +206,7 @@ def reflex(
     dry_run: bool = False,
     config_problem: str = "",
     credentials_problem: str = "",
+    tls: Loaded | None = None,
     refusals: Sequence[Refusal] = (),
 ) -> Answer:
     """The answer about the reflex."""
@@ -215,7 +218,19 @@ def reflex(
         dry_run=dry_run,
         config_problem=config_problem,
         credentials_problem=credentials_problem,
+        tls=tls,
         refusals=refusals,
+    )
+
+
+def loaded(good_for: timedelta, client_ca: timedelta | None = None, problem: str = "") -> Loaded:
+    """Certificates in use that expire then."""
+    return Loaded(
+        context=ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER),
+        stamp=None,
+        not_after=NOW + good_for,
+        client_ca_not_after=NOW + client_ca if client_ca else None,
+        problem=problem,
     )
 
 
@@ -239,6 +254,10 @@ def test_the_reflex_works_if_all_that_an_act_needs_is_there() -> None:
         (reflex(dry_run=True), "attention", "Dry run"),
         (reflex(config_problem="remediations.yaml:3: no"), "attention", "Working"),
         (reflex(credentials_problem="token: is empty"), "attention", "Working"),
+        (reflex(tls=loaded(MINUTE)), "good", "Working"),
+        (reflex(tls=loaded(timedelta(0))), "bad", "Certificate expired"),
+        (reflex(tls=loaded(MINUTE, -MINUTE)), "bad", "Certificate expired"),
+        (reflex(tls=loaded(MINUTE, problem="no start line")), "attention", "Working"),
         (reflex(refusals=[refused(401, "no valid credentials")]), "attention", "Refusing requests"),
         (reflex(refusals=[refused(None, "TLS handshake failed")]), "attention", "Refusing requests"),
     ],
@@ -255,10 +274,13 @@ def test_no_problem_hides_behind_a_worse_one() -> None:
         {**LOOKS, "denis": observed(workload(), "no container denis")},
         config_problem="remediations.yaml:3: no",
         credentials_problem="token: is empty",
+        tls=loaded(-MINUTE, -MINUTE, "no start line"),
         refusals=[refused(401, "no valid credentials"), refused(None, "TLS handshake failed")],
     )
     assert (answer.standing, answer.answer) == ("bad", "Impaired")
     for part in ("no container denis", "file of remediations is bad", "token: is empty", "401 no valid credentials"):
+        assert part in answer.message
+    for part in ("expired: the webhook's certificate, the last client CA", "no start line"):
         assert part in answer.message
     assert ", TLS handshake failed" in answer.message
 

@@ -1,0 +1,129 @@
+"""The webhook's certificate and client CA: what a new connection gets, and when it expires.
+
+The rule of this file: files that cannot be used leave the previous ones in use, and that is reported.
+"""
+
+import logging
+import os
+import ssl
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from remediator.kube.client_tls import not_after
+from remediator.web.listeners import CannotServe
+
+log = logging.getLogger(__name__)
+
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""Of TLS 1.2; those of TLS 1.3 are all fine."""
+
+_NO_CHECK_TIME = 0x200000
+"""X509_V_FLAG_NO_CHECK_TIME of OpenSSL: an expired certificate is read, too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TLS:
+    """Files for TLS on the webhook listener; with a client CA, clients need a certificate that it signed."""
+
+    cert_file: Path
+    key_file: Path
+    client_ca_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What is in use, of files that were loaded together."""
+
+    context: ssl.SSLContext
+    stamp: object
+    """Of the files that were tried last, which are these unless there is a problem."""
+    not_after: datetime | None
+    """When the certificate expires; None where a client could not read it."""
+    client_ca_not_after: datetime | None
+    """When the last of the client CAs expires; None where there is none."""
+    problem: str = ""
+    """Why newer files are not in use, or empty."""
+
+    def ends(self) -> dict[str, datetime]:
+        """When each expires whose end is known, by what it is."""
+        named = {"the webhook's certificate": self.not_after, "the last client CA": self.client_ca_not_after}
+        return {name: end for name, end in named.items() if end}
+
+
+class Certificates:
+    """Certificate, key and client CA, loaded again when a file changes. Safe to share between threads.
+
+    Raises CannotServe where the files cannot be used.
+    """
+
+    def __init__(self, tls: TLS) -> None:
+        self.tls = tls
+        try:
+            self._loaded = _load(tls, _stamp(tls))
+        except OSError as error:
+            raise CannotServe(f"the certificate, its key or the client CA cannot be used: {error}") from None
+
+    def current(self) -> Loaded:
+        """What a new connection gets."""
+        # The stamp is older than what is loaded, and both are replaced together: if a slower thread puts older files
+        # back, the next call loads the newer ones again.
+        loaded, stamp = self._loaded, _stamp(self.tls)
+        if stamp == loaded.stamp:
+            return loaded
+        try:
+            loaded = _load(self.tls, stamp)
+        except OSError as error:
+            log.error("failed to reload the certificate, keeping the previous one", extra={"error": str(error)})
+            loaded = replace(loaded, stamp=stamp, problem=str(error))
+        self._loaded = loaded
+        return loaded
+
+
+def _stamp(tls: TLS) -> object:
+    files = filter(None, (tls.cert_file, tls.key_file, tls.client_ca_file))
+    try:
+        return [(found.st_ino, found.st_mtime_ns, found.st_size) for found in map(os.stat, files)]
+    except OSError as error:
+        return error.errno
+
+
+def _load(tls: TLS, stamp: object) -> Loaded:
+    """Raises OSError, of which SSLError is one."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=tls.client_ca_file)
+    # A passphrase would be asked for on the terminal.
+    context.load_cert_chain(tls.cert_file, tls.key_file, password="")
+    context.set_ciphers(CIPHERS)
+    if tls.client_ca_file:
+        context.verify_mode = ssl.CERT_REQUIRED
+    authorities = filter(None, map(not_after, context.get_ca_certs()))
+    return Loaded(
+        context=context,
+        stamp=stamp,
+        not_after=_read(context, tls.cert_file),
+        client_ca_not_after=max(authorities, default=None),
+    )
+
+
+def _read(context: ssl.SSLContext, cert_file: Path) -> datetime | None:
+    """When the certificate expires that a client is shown, by a handshake in memory."""
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_TIME
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    served, asking = context.wrap_bio(to_server, to_client, server_side=True), client.wrap_bio(to_client, to_server)
+    try:
+        client.load_verify_locations(cert_file)
+        for _ in range(3):
+            try:
+                asking.do_handshake()
+            except ssl.SSLWantReadError:
+                with suppress(ssl.SSLWantReadError):
+                    served.do_handshake()
+            else:
+                # The server is not asked what it makes of a client without a certificate.
+                return not_after(asking.getpeercert() or {})
+    except OSError as error:
+        log.warning("failed to read when the certificate expires", extra={"error": str(error)})
+    return None
