@@ -24,6 +24,7 @@ from remediator.core.reasons import Reason
 from remediator.core.routes import Labels
 from remediator.core.time_to_safe import rollout_part, time_to_safe
 from remediator.core.workload import TargetInvalid, TargetMissing, Workload
+from remediator.kube.connection import Connection
 from remediator.monitoring.alertmanager import Alertmanager
 from remediator.monitoring.clocks import check_certificates, check_clocks
 from remediator.monitoring.http_json import JsonApi, NoAnswer
@@ -36,7 +37,12 @@ from remediator.monitoring.questions import (
     check_rules,
     check_signals,
 )
-from remediator.monitoring.remediator_api import check_heartbeat, check_service
+from remediator.monitoring.remediator_api import (
+    check_evidence,
+    check_heartbeat,
+    check_service,
+    check_webhook_certificate,
+)
 from remediator.monitoring.routing import (
     Asked,
     check_inhibitions,
@@ -241,19 +247,28 @@ class Doctor:
             replicas[str(since)] = status
         fence = self.fence or ""
         checks = [
-            (f"the replica that runs since {since[:19]}", [check_service(status, remediation, fence, withheld)])
+            (
+                f"the replica that runs since {since[:19]}",
+                [
+                    check_webhook_certificate(status, self.now),
+                    check_service(status, remediation, fence, withheld),
+                    check_evidence(status),
+                ],
+            )
             for since, status in replicas.items()
         ]
         beat = self.probe or check_heartbeat(replicas.values(), self.now, fence)
         return [beat, Check(name="ready", passed=True, found=ready.strip()[:100]), *worst_of(checks)]
 
-    def people(self, api_server: timedelta | None) -> Chain:
-        """Who is notified, and what all chains rest on: clocks, `api_server` being its skew, and certificates."""
+    def people(self, api_server: Connection) -> Chain:
+        """Who is notified, and what all chains rest on: clocks and certificates, those of the API server too."""
         sources = self.sources
         apis = [one.api for one in (sources.prometheus, *sources.alertmanagers) if one] + list(sources.services[:1])
         clocks = {f"{api.name} at {api.base}": api.skew for api in apis}
-        links = [*self._people(), check_clocks({"the API server": api_server, **clocks})]
+        links = [*self._people(), check_clocks({"the API server": api_server.clock.skew, **clocks})]
         shown = [(api.name, api.certificate_ends) for api in apis if api.answered_tls]
+        if api_server.server.startswith("https:") and api_server.clock.skew is not None:
+            shown.append(("the API server", api_server.certificate_ends))
         if ends := check_certificates(shown, self.now):
             links.append(ends)
         leads = "who is notified, clocks and certificates"

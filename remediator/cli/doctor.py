@@ -104,7 +104,7 @@ def doctor(
                 probe=sent,
             )
             chains = _examine(examined, service, snapshots)
-            chains.append(examined.people(site.connection.clock.skew))
+            chains.append(examined.people(site.connection))
             healthy = all(link.passed or link.is_excused(require_all) for chain in chains for link in chain.links)
             if healthy or time.monotonic() + PAUSE_SECONDS > until:
                 break

@@ -69,8 +69,9 @@ class Check:
         return self.name in OPTIONAL or (self.found.startswith(NOT_CHECKED) and not require_all)
 
 
-OPTIONAL = ("webhook", "paging")
-"""Checks of what cannot always be known: Alertmanager hides a webhook's URL, and only a test wakes a person."""
+OPTIONAL = ("webhook", "evidence", "paging")
+"""Checks of what cannot always be known: Alertmanager hides a webhook's URL, the service asks Prometheus only while an
+alert would lead to an act, and only a test wakes a person."""
 
 _GRAVITY = (State.BROKEN, State.UNKNOWN, State.WARNING, State.OK)
 

@@ -21,7 +21,7 @@ import urllib3.exceptions
 from urllib3.connection import HTTPConnection
 
 from remediator import __version__
-from remediator.kube.client_tls import client_context
+from remediator.kube.client_tls import client_context, server_not_after
 from remediator.kube.clock import ApiClock
 from remediator.kube.credential_plugin import UNATTENDED, PluginPatience
 from remediator.kube.errors import (
@@ -111,6 +111,11 @@ class Connection:
         return self._way.access.server
 
     @property
+    def certificate_ends(self) -> datetime | None:
+        """When the API server's certificate expires; None before an answer, without TLS, or if it is not verified."""
+        return self._way.certificate_ends
+
+    @property
     def impersonated(self) -> str:
         """The user in whose name requests are made, or empty where it is the credentials' own."""
         return self._way.access.impersonation.user
@@ -180,6 +185,7 @@ class _Way:
 
     def __init__(self, access: Access, identity: ApiIdentity, threads: int) -> None:
         self.access = access
+        self.certificate_ends: datetime | None = None
         self._identity = identity
         self._threads = threads
         # A plugin that gives a certificate is only run for a request.
@@ -222,6 +228,7 @@ class _Way:
             preload_content=False,
             decode_content=False,
         )
+        self.certificate_ends = self.certificate_ends or server_not_after(response)
         if not request.stranger and HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
             # What refuses may be a load balancer, with a clock of its own.
             clock.learn(response.headers.get("Date"), sent, clock.steady())

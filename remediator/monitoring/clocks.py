@@ -6,7 +6,7 @@ Pure. The rule of this file: clocks are compared with each other, and this machi
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from remediator.core.checks import NOT_CHECKED, Check
+from remediator.core.checks import NOT_CHECKED, Check, State
 from remediator.core.durations import format_duration
 from remediator.core.ledger import CLOCK_SKEW
 
@@ -38,18 +38,24 @@ def check_certificates(ends: Sequence[tuple[str, datetime | None]], now: datetim
 
     None where no program did.
     """
-    name, remedy = "certificates", "renew it, and see why it was not renewed by itself"
-    known = sorted((end, who) for who, end in ends if end)
-    if known and known[0][0] - now < SOON:
-        end, who = known[0]
-        ended = end <= now
-        found = f"that of {who} {'ended' if ended else 'ends in'} {format_duration(abs(end - now))}{' ago' * ended}"
-        return Check(name=name, passed=not ended, warning=True, found=found, remedy=remedy)
-    if unknown := [who for who, end in ends if not end]:
+    name = "certificates"
+    first = check_ends(name, [(end, f"that of {who}") for who, end in ends if end], now)
+    unknown = [who for who, end in ends if not end]
+    if unknown and (first is None or first.state is State.OK):
         found = f"{NOT_CHECKED}: that of {unknown[0]} is not verified, so when it ends is not known"
-        return Check(name=name, passed=None, found=found, remedy="take insecure_skip_verify out of tls_config")
-    if not known:
+        remedy = "take insecure_skip_verify out of tls_config, or insecure-skip-tls-verify out of the kubeconfig"
+        return Check(name=name, passed=None, found=found, remedy=remedy)
+    return first
+
+
+def check_ends(name: str, ends: Sequence[tuple[datetime, str]], now: datetime) -> Check | None:
+    """Whether the first of these to end, each with what it is, does so soon; None without any."""
+    if not ends:
         return None
-    end, who = known[0]
-    found = f"the first to end is that of {who}, in {format_duration(end - now)}"
-    return Check(name=name, passed=True, found=found)
+    end, what = min(ends)
+    left = format_duration(abs(end - now))
+    if end - now >= SOON:
+        return Check(name=name, passed=True, found=f"the first to end is {what}, in {left}")
+    found = f"{what} ended {left} ago" if end <= now else f"{what} ends in {left}"
+    remedy = "renew it, and see why it was not renewed by itself"
+    return Check(name=name, passed=end > now, warning=True, found=found, remedy=remedy)

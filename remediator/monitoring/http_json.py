@@ -23,6 +23,7 @@ from urllib3.util import Timeout
 
 from remediator import __version__
 from remediator.core.text import printable
+from remediator.kube.client_tls import server_not_after
 from remediator.monitoring.http_config import HttpConfig, UnreadableSecret, tls_context
 
 CONFIGURABLE = ("Prometheus", "Alertmanager")
@@ -203,9 +204,7 @@ class JsonApi:
             self.skew = parsedate_to_datetime(response.headers["Date"]) - datetime.now(UTC)
         except (KeyError, TypeError, ValueError):
             self.skew = None
-        sock = getattr(response.connection, "sock", None)
-        if isinstance(sock, ssl.SSLSocket) and (ends := (sock.getpeercert() or {}).get("notAfter")):
-            self.certificate_ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(ends)), UTC)
+        self.certificate_ends = server_not_after(response) or self.certificate_ends
 
     @property
     def _has_file(self) -> bool:

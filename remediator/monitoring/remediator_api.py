@@ -5,6 +5,7 @@ not known, and never assumed.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from remediator.core.parts import as_list, as_map
 from remediator.core.policy import Remediation
 from remediator.core.reasons import Reason
 from remediator.core.rollout import read_time
+from remediator.monitoring.clocks import check_ends
 
 MISSING, LATE = timedelta(minutes=10), timedelta(seconds=150)
 """Bounds of the alerts about heartbeats: without one, and how long one may take."""
@@ -102,6 +104,45 @@ def check_heartbeat(statuses: Iterable[object], now: datetime, fence: str = "") 
         remedy = f"{DOCS}/runbooks/RemediatorHeartbeatLate.md"
         return Check(name=name, passed=False, found=f"{text}: too late, or a clock is wrong", remedy=remedy)
     return Check(name=name, passed=True, found=f"{text}: token, network and fence let alerts through", proof=Proof.DONE)
+
+
+def check_webhook_certificate(status: object, now: datetime) -> Check:
+    """Whether the certificate that the webhook shows, and the client CA, are good for more than 14 days."""
+    name, data = "webhook certificate", as_map(as_map(status).get("data"))
+    if "tls" not in data:
+        found = f"{NOT_CHECKED}: this Remediator does not report when its certificate expires"
+        return Check(name=name, passed=None, found=found, remedy="upgrade it")
+    if data["tls"] is None:
+        return Check(name=name, passed=True, found="the webhook listens without TLS, so there is none")
+    tls = as_map(data["tls"])
+    named = {"notAfter": "the certificate", "clientCaNotAfter": "the last client CA"}
+    ends = [(end, what) for key, what in named.items() if (end := read_time(tls.get(key)))]
+    first = check_ends(name, ends, now)
+    if first is None or (first.passed and not read_time(tls.get("notAfter"))):
+        return Check(name=name, passed=None, found="it could not read when it expires", remedy="see its log")
+    if (problem := tls.get("problem")) and first.passed:
+        found = f"the new one cannot be used, the previous one stays: {str(problem)[:200]}; {first.found}"
+        return replace(first, warning=True, found=found, remedy="see that certificate, key and client CA fit together")
+    return first
+
+
+def check_evidence(status: object) -> Check:
+    """Whether the Prometheus answers that the service asks before an act; what it does without an answer is its own."""
+    name, data = "evidence", as_map(as_map(status).get("data"))
+    if "evidence" not in data:
+        found = f"{NOT_CHECKED}: this Remediator does not report whether Prometheus confirms alerts"
+        return Check(name=name, passed=None, found=found, remedy="upgrade it")
+    if data["evidence"] is None:
+        return Check(name=name, passed=True, found="it asks no Prometheus before an act: no --prometheus.url")
+    evidence = as_map(data["evidence"])
+    if evidence.get("answered") is True:
+        return Check(name=name, passed=True, found="its --prometheus.url answers: alerts are confirmed before an act")
+    if evidence.get("answered") is None:
+        found = f"{NOT_CHECKED}: it asks its --prometheus.url only while an alert would lead to an act"
+        return Check(name=name, passed=None, found=found, remedy="check again when one would")
+    found = f"its --prometheus.url confirms no alert: {str(evidence.get('problem'))[:300]}"
+    remedy = "see that it reaches Prometheus: until then rollbacks go unconfirmed, and no workers are added"
+    return Check(name=name, passed=True, warning=True, found=found, remedy=remedy)
 
 
 def _find(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:

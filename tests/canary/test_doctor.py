@@ -1,9 +1,9 @@
 """`remediator doctor` against programs that answer badly: the link that turns, its remedy, and that no other does."""
 
+import itertools
 import json
 import re
 import ssl
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -29,8 +29,8 @@ from tests.contract.client import Client
 from tests.monitoring.watching_prometheus import ALERTS, WatchingPrometheus, shipped_alerts
 from tests.monitoring.wire import JSON, Wire
 from tests.support.builders import NOW, rollback, workload
+from tests.support.certificates import make_certificate
 from tests.support.commands import run
-from tests.support.components import component
 from tests.support.faults import Answer, BlackHole, FaultyApi
 from tests.support.kubectl import patch_deployment
 from tests.support.stand_in import StandIn
@@ -155,10 +155,7 @@ def served(certificates: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
     """A certificate that is good for so many days, of an authority that is trusted here."""
 
     def make(days: int) -> ssl.SSLContext:
-        openssl = component("openssl", "openssl")
-        signing = ["-CA", "ca.crt", "-CAkey", "ca.key", "-days", str(days), "-extfile", "extensions"]
-        command: list[str | Path] = [openssl, "x509", "-req", "-in", "server.csr", "-out", "server.crt", *signing]
-        subprocess.run(command, cwd=certificates, check=True, capture_output=True)
+        make_certificate(certificates, "server", days)
         monkeypatch.setenv("SSL_CERT_FILE", str(certificates / "ca.crt"))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificates / "server.crt", certificates / "server.key")
@@ -193,6 +190,88 @@ def test_a_certificate_that_has_ended(
         _, bad = doctor(prometheus_url=behind_tls.url)
     assert set(bad) == {*of_both("prometheus"), ("people", "people's alerts")}
     assert all("its certificate has expired; renew it, " in link["found"] for link in bad.values())
+
+
+def webhook_certificate(good_for: timedelta, problem: str = "") -> dict[str, Any]:
+    """What a service says of a certificate that expires then."""
+    end = (datetime.now(UTC) + good_for + timedelta(hours=1)).isoformat()
+    return {"notAfter": end, "clientCaNotAfter": None, "reloadSuccessful": not problem, "problem": problem}
+
+
+@pytest.mark.parametrize(
+    ("tls", "state", "found", "remedy"),
+    [
+        (webhook_certificate(timedelta(days=20)), "", "", ""),
+        (webhook_certificate(timedelta(days=3)), "!!", "the certificate ends in 3d", "renew it"),
+        (webhook_certificate(-timedelta(days=2)), "x", "the certificate ended 1d23h", "renew it"),
+        (
+            webhook_certificate(timedelta(days=20), "[SSL] no start line"),
+            "!!",
+            "the new one cannot be used, the previous one stays: [SSL] no start line; the first to end is",
+            "fit together",
+        ),
+    ],
+    ids=["good", "3 days", "expired", "rotated to garbage"],
+)
+def test_the_certificate_of_the_webhook(
+    doctor: Doctor, remediator: StandIn, tls: dict[str, Any], state: str, found: str, remedy: str
+) -> None:
+    """It is asked of the service, which is never reached through the webhook itself; an expired one disarms."""
+    heartbeat = {"last": datetime.now(UTC).isoformat(), "delaySeconds": 20.0}
+    remediator.answers["/api/v1/status"] = json.dumps(serving(heartbeat=heartbeat, tls=tls))
+    answer, bad = doctor()
+    assert_turned(bad, of_both("webhook certificate") if state else set(), state, found, remedy)
+    assert [chain["armed"] for chain in answer["chains"][:2]] == [state != "x"] * 2
+    (link,) = (one for one in answer["chains"][0]["links"] if one["link"] == "webhook certificate")
+    assert link["proof"] == "a"
+
+
+def test_the_certificate_of_each_replica(doctor: Doctor, remediator: StandIn) -> None:
+    """The replica whose certificate was not renewed is named, whichever answers first."""
+    heartbeat = {"last": datetime.now(UTC).isoformat(), "delaySeconds": 20.0}
+    replicas = itertools.cycle(
+        json.dumps(
+            serving(heartbeat=heartbeat, tls=webhook_certificate(timedelta(days=days)), notifications={"since": since})
+        )
+        for days, since in ((90, "2026-11-01T00:00:00Z"), (3, "2026-11-02T00:00:00Z"))
+    )
+    remediator.answers["/api/v1/status"] = lambda fields: next(replicas)
+    _, bad = doctor()
+    assert_turned(
+        bad,
+        of_both("webhook certificate"),
+        "!!",
+        "the replica that runs since 2026-11-02T00:00:00: the certificate ends in 3d",
+        "renew it",
+    )
+
+
+def test_an_older_service(doctor: Doctor, remediator: StandIn) -> None:
+    """It reports neither its certificate nor whether Prometheus confirms: that is not known, and no reason to fail."""
+    status = serving(heartbeat={"last": datetime.now(UTC).isoformat(), "delaySeconds": 20.0})
+    del status["data"]["tls"], status["data"]["evidence"]
+    remediator.answers["/api/v1/status"] = json.dumps(status)
+    answer, bad = doctor()
+    assert_turned(bad, of_both("webhook certificate", "evidence"), "?", "this Remediator does not report", "upgrade it")
+    assert answer["passed"] is None
+
+
+def test_a_service_whose_prometheus_does_not_answer(doctor: Doctor, remediator: StandIn) -> None:
+    """Rollbacks are done without it, so it is a warning, and says what it costs."""
+    heartbeat = {"last": datetime.now(UTC).isoformat(), "delaySeconds": 20.0}
+    evidence = {"answered": False, "problem": "no connection"}
+    remediator.answers["/api/v1/status"] = json.dumps(serving(heartbeat=heartbeat, evidence=evidence))
+    answer, bad = doctor()
+    assert_turned(bad, of_both("evidence"), "!!", "confirms no alert: no connection", "no workers are added")
+    assert [chain["armed"] for chain in answer["chains"][:2]] == [True, True]
+
+
+def test_what_withholds_nothing_is_said_once(doctor: Doctor) -> None:
+    """Two rungs go by the number of replicas, and it stands there once."""
+    answer, _ = doctor()
+    (now,) = (link["found"] for link in answer["chains"][1]["links"] if link["link"] == "now")
+    assert "the kill switch is off, 4 replicas, max is 20" in now
+    assert now.count("replicas") == 1
 
 
 def act(ago: timedelta, effect: Effect, before: int, after: int) -> Entry:

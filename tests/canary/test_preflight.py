@@ -32,7 +32,8 @@ Preflight = Callable[..., tuple[int, dict[str, Any]]]
 
 CLUSTER = ["deployment", "flags", "step", "pause", "kill switch", "record", "reflex", "denis-workers", "file"]
 WAY = ["route", "webhook", "timing", "muting", "inhibitions", "silences"]
-LINKS = ["unit", *ALERTS, "rule text", "external labels", "alertmanagers", *WAY, "heartbeat", "ready", "service"]
+LINKS = ["unit", *ALERTS, "rule text", "external labels", "alertmanagers", *WAY, "heartbeat", "ready"]
+SERVICE = ["webhook certificate", "service", "evidence"]
 TRIALS = ["dry run", "refusals"]
 
 
@@ -95,7 +96,15 @@ def test_every_link_is_looked_at(preflight: Preflight) -> None:
     code, checks = preflight("--require-all")
 
     assert code == 0
-    assert list(checks) == [*CLUSTER, "metrics", *GAUGES, *(f"signal {name}" for name in GAUGES), *LINKS, *TRIALS]
+    assert list(checks) == [
+        *CLUSTER,
+        "metrics",
+        *GAUGES,
+        *(f"signal {name}" for name in GAUGES),
+        *LINKS,
+        *SERVICE,
+        *TRIALS,
+    ]
 
 
 def test_what_was_not_given_is_a_question(preflight: Preflight, api: FaultyApi, config: Path, tmp_path: Path) -> None:

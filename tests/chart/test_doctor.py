@@ -77,6 +77,7 @@ def test_a_healthy_chain_is_all_ok_and_nothing_is_written(get_chain: GetChain, a
     assert stored(chain) == before
     assert list(chains) == ["rollback", "scale-workers", "people"]
     assert {link["proof"] for links in chains.values() for link in links.values() if link["passed"]} == {"d", "a", "f"}
+    assert chains["people"]["certificates"]["found"].startswith("the first to end is that of the API server, in ")
     lasts = chains["rollback"]["time to safe"]["found"]
     assert lasts.startswith("a bad canary stays for at ")
     assert "scrape 500ms + evaluation 500ms + for 1s + group_wait 300ms" in lasts

@@ -167,7 +167,7 @@ def found(explanation: Explanation, reason: Reason) -> str:
             "last act 2h ago, cooldown 30m",
         ),
         (alert(), workload(acts=(entry(2 * HOUR), entry(25 * HOUR))), Reason.BUDGET_SPENT, "1 of 3 acts in 1d"),
-        (SCALE, workload(), Reason.KILL_SWITCH_ON, "the kill switch is off, 4 replicas"),
+        (SCALE, workload(), Reason.KILL_SWITCH_ON, "the kill switch is off"),
         (SCALE, workload(), Reason.AT_LIMIT, "4 replicas, max is 20"),
         (SCALE, workload(), Reason.ALREADY_SAFE, "not for Scale"),
         (SCALE, workload(), Reason.COOLING_DOWN, "no act yet, cooldown 10m"),

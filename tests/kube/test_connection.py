@@ -6,6 +6,7 @@ import ssl
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +175,10 @@ def test_the_tls_settings_of_a_kubeconfig(certificates: Path, tls: ssl.SSLContex
         good = {"server": server.url, "certificate-authority": str(certificates / "ca.crt")}
         elsewhere = {**good, "server": server.url.replace("127.0.0.1", "localhost")}
         for settings in (good, {**elsewhere, "tls-server-name": "127.0.0.1"}):
-            assert connect(tmp_path / "kubeconfig", settings, user).request(ask()) == {}
+            connection = connect(tmp_path / "kubeconfig", settings, user)
+            assert connection.request(ask()) == {}
+            assert connection.certificate_ends
+            assert timedelta(hours=23) < connection.certificate_ends - datetime.now(UTC) <= timedelta(days=1)
         for settings, says in (
             ({**good, "tls-server-name": "api.example"}, "certificate is not trusted: .*'api.example'"),
             ({"server": server.url}, "certificate is not trusted: "),
@@ -195,6 +199,7 @@ def test_a_kubeconfig_that_wants_no_check(certificates: Path, tls: ssl.SSLContex
         anybody = connect(tmp_path / "kubeconfig", {"server": server.url, "insecure-skip-tls-verify": True}, user)
         with pytest.warns(InsecureRequestWarning):
             assert anybody.request(ask()) == {}
+        assert anybody.certificate_ends is None
 
 
 def through(proxy: Wire) -> bool:

@@ -92,7 +92,7 @@ class Scale(Action):
         if workload.replicas == 0:
             message = "at 0 replicas by hand, which counts as a kill switch; scale to 1 or more to release it"
             return Skip(reason=Reason.KILL_SWITCH_ON, message=message)
-        return lambda: f"the kill switch is off, {workload.replicas} replicas"
+        return lambda: "the kill switch is off"
 
     def _at_limit(self, facts: TargetFacts) -> Found | Skip:
         replicas = facts.workload.replicas
