@@ -1,6 +1,7 @@
 """`python -m benchmarks`: measure, print the table, and with `--write` update docs/performance.md."""
 
 import argparse
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +28,8 @@ def main() -> int:
     arguments = parser.parse_args()
     if unknown := set(arguments.subjects) - set(SUBJECTS):
         parser.error(f"unknown subject {', '.join(sorted(unknown))}; choose from {', '.join(SUBJECTS)}")
+    # As where it is installed: a start that compiles all modules shows nothing but that.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     figures, missing = _measure(arguments.subjects or SUBJECTS, Effort(quick=arguments.quick))
     print("\n".join(lines(figures)))
     if arguments.write:

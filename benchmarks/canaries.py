@@ -1,10 +1,11 @@
 """A real API server with canaries. It runs without controllers, so that only what is measured reads and writes."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -16,6 +17,9 @@ from tests.support.control_plane.api_server import ApiServer
 from tests.support.service import alert, body
 
 NAMESPACE = "benchmarks"
+
+OBSERVED = "{}-observed"
+"""The remediation that observes a canary."""
 
 _ONE = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), 1)
 SETTLED = {"observedGeneration": 1_000_000_000, **_ONE}
@@ -64,10 +68,13 @@ class Canaries:
 
 
 @contextmanager
-def canaries(directory: Path, names: Sequence[str] = ("denis",), *, cooldown: str = "30m") -> Iterator[Canaries]:
+def canaries(
+    directory: Path, names: Sequence[str] = ("denis",), *, cooldown: str = "30m", observed: bool = False
+) -> Iterator[Canaries]:
     """An API server with a canary at 10 % for each name, and a remediation of the same name for it.
 
-    The cooldown is also the budget's window: with "1ms", every notification after a reset leads to an act.
+    The cooldown is also the budget's window: with "1ms", every notification after a reset leads to an act. Where they
+    are observed, there is also a remediation for each that reads it and never acts; OBSERVED has its name.
     """
     server = ApiServer(directory / "api")
     try:
@@ -82,11 +89,18 @@ def canaries(directory: Path, names: Sequence[str] = ("denis",), *, cooldown: st
         config = directory / "remediations.yaml"
         whole = {**policy(NAMESPACE, names)}
         hurried = {"cooldown": cooldown, "budget": {"acts": 20, "window": cooldown}}
-        whole["remediations"] = [{**one, **hurried} for one in whole["remediations"]]
+        acting = [{**one, **hurried} for one in whole["remediations"]]
+        observing = [_observing(one) for one in acting] if observed else []
+        whole["remediations"] = [*acting, *observing]
         config.write_text(yaml.safe_dump(whole))
         yield Canaries(server=server, api=api, kubeconfig=kubeconfig, config=config, names=names)
     finally:
         server.close()
+
+
+def _observing(remediation: Mapping[str, Any]) -> Mapping[str, Any]:
+    name = OBSERVED.format(remediation["name"])
+    return {**remediation, "name": name, "matchers": [f'remediation="{name}"'], "mode": "observe"}
 
 
 def notification(name: str, alerts: int = 1) -> bytes:

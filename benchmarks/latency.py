@@ -1,21 +1,20 @@
 """One notification to applied, through the whole service, compared with the GET and the PATCH that it needs."""
 
-import json
 import signal
 import statistics
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
 from benchmarks.baseline import BareAct
-from benchmarks.canaries import canaries, notification
+from benchmarks.canaries import OBSERVED, Canaries, canaries, notification
 from benchmarks.clients.sender import Sender
 from benchmarks.results import Compared, Effort, Figure, alternate, duration, percentile
 from demo.stack import Prometheus
 from demo.waiting import until
 from remediator.core.ledger import MAX_ENTRIES
-from tests.acceptance.fleet import Member
 from tests.support.components import component
 
 GOAL = 1.1
@@ -27,61 +26,74 @@ NAME = "denis"
 HANGS_SECONDS = 1.0
 """What an act may take longer while Prometheus does not answer."""
 
+UNTOUCHED = "untouched"
+"""A canary on which nothing acts: that the service would is why it asks Prometheus regularly, as it does by day."""
+
 RULES = {
     "prometheus.json": "global: {evaluation_interval: 10s}\nrule_files: [rules.yml]\n",
-    "rules.yml": """groups:
+    "rules.yml": f"""groups:
 - name: always
   rules:
-  - {alert: Other, expr: vector(0.083) > 0.05, labels: {remediation: denis}}
+  - {{alert: Other, expr: vector(0.083) > 0.05, labels: {{remediation: {NAME}}}}}
+  - {{alert: Other, expr: vector(0.083) > 0.05, labels: {{remediation: {OBSERVED.format(NAME)}}}}}
 """,
 }
-"""For a Prometheus in which the alert of the notification is active."""
+"""For a Prometheus in which the alerts of the notifications are active."""
 
-RESET = 10
-"""Percent."""
+WAIT_SECONDS = 30.0
+"""Longer than Prometheus takes to evaluate its rules, and the service to ask it again."""
 
-REST_SECONDS = 30.0
-"""Longer than the service takes to read its target again."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Service:
+    """A running service, and a client that makes it act."""
+
+    there: Canaries
+    sender: Sender
+
+    def rest(self) -> None:
+        """Reset the canary, and let the service read it: nothing that is withheld goes by an earlier read."""
+        self.there.reset(NAME)
+        _, reason = self.sender.notify(notification(OBSERVED.format(NAME)))
+        assert reason == "Observing", reason
+
+    def act(self) -> float:
+        """Notify the service, which acts. Returns seconds."""
+        seconds, reason = self.sender.notify(notification(NAME))
+        assert reason == "Applied", reason
+        return seconds
+
+    def rested(self) -> float:
+        """The seconds of an act after a rest."""
+        self.rest()
+        return self.act()
 
 
 def measure(effort: Effort, directory: Path) -> Iterator[Figure]:
     """The times at p50 and at p99. The canary is reset before each act, untimed; the service has read it by then."""
     with (
-        canaries(directory, [NAME], cooldown="1ms") as there,
-        there.start(directory / "service") as service,
-        Sender(service.address) as sender,
+        canaries(directory, [NAME], cooldown="1ms", observed=True) as there,
+        there.start(directory / "service") as member,
+        Sender(member.address) as sender,
     ):
-        firing = notification(NAME)
-
-        def rest() -> None:
-            there.reset(NAME)
-            until("the service has read the reset canary", lambda: _percentage(service) == RESET, REST_SECONDS)
-
-        def act() -> float:
-            seconds, reason = sender.notify(firing)
-            assert reason == "Applied"
-            return seconds
-
-        def ours() -> float:
-            rest()
-            return act()
+        service = _Service(there=there, sender=sender)
 
         def overtaken() -> float:
-            rest()
+            service.rest()
             change = {"metadata": {"annotations": {"changed": str(time.monotonic())}}}
             assert there.api.patch(there.path(NAME), change).code == HTTPStatus.OK
-            return act()
+            return service.act()
 
         # From then on the ledger has its full length: the service remembers what the reset removes.
         for _ in range(effort.of(MAX_ENTRIES + 5, 1)):
-            ours()
+            service.rested()
         bare = BareAct(there, NAME)
 
         def baseline() -> float:
-            rest()
+            service.rest()
             return bare.act()
 
-        compared = alternate(ours, baseline, effort.of(2 * BLOCK, 1))
+        compared = alternate(service.rested, baseline, effort.of(4 * BLOCK, 1))
         late = alternate(overtaken, baseline, effort.of(BLOCK // 2, 1))
         bare.close()
     yield _figure("p50", compared, [f"each patch carries a ledger of up to {MAX_ENTRIES} acts, on both sides"])
@@ -103,26 +115,21 @@ def _confirmed(effort: Effort, directory: Path) -> Iterator[Figure]:
     prometheus = Prometheus(component("prometheus-newest", "prometheus"), directory, RULES)
     with (
         prometheus,
-        canaries(directory, [NAME], cooldown="1ms") as there,
+        canaries(directory, [NAME, UNTOUCHED], cooldown="1ms", observed=True) as there,
         there.start(directory / "alone") as alone,
         there.start(directory / "asking", f"--prometheus.url=http://{prometheus.ready().address}") as asking,
         Sender(alone.address) as to_alone,
         Sender(asking.address) as to_asking,
     ):
-
-        def act(service: Member, sender: Sender) -> float:
-            there.reset(NAME)
-            until("the service has read the reset canary", lambda: _percentage(service) == RESET, REST_SECONDS)
-            seconds, reason = sender.notify(notification(NAME))
-            assert reason == "Applied"
-            return seconds
+        ours = _Service(there=there, sender=to_asking).rested
+        baseline = _Service(there=there, sender=to_alone).rested
 
         def answered(answer: str) -> float:
             return asking.counted("remediator_evidence_total", answer=answer)
 
-        until("the alert is active", prometheus.alerts, REST_SECONDS)
-        until("an act is confirmed", lambda: act(asking, to_asking) and answered("confirmed"), REST_SECONDS)
-        well = alternate(lambda: act(asking, to_asking), lambda: act(alone, to_alone), effort.of(BLOCK, 1))
+        until("the alerts are active", lambda: len(prometheus.alerts()) > 1, WAIT_SECONDS)
+        until("an act is confirmed", lambda: ours() and answered("confirmed"), WAIT_SECONDS)
+        well = alternate(ours, baseline, effort.of(BLOCK, 1))
         assert answered("unknown") <= 1
         without = f"one that asks nobody: {duration(statistics.median(well.baseline))}"
         yield Figure(
@@ -137,8 +144,8 @@ def _confirmed(effort: Effort, directory: Path) -> Iterator[Figure]:
             return
         prometheus.signal(signal.SIGSTOP)
         try:
-            until("no answer is young enough", lambda: act(asking, to_asking) > HANGS_SECONDS / 2, REST_SECONDS)
-            hung = alternate(lambda: act(asking, to_asking), lambda: act(alone, to_alone), 15)
+            until("no answer is young enough", lambda: ours() > HANGS_SECONDS / 2, WAIT_SECONDS)
+            hung = alternate(ours, baseline, 15)
         finally:
             prometheus.signal(signal.SIGCONT)
     later = statistics.median(ours - alone for ours, alone in zip(hung.ours, hung.baseline, strict=True))
@@ -149,11 +156,6 @@ def _confirmed(effort: Effort, directory: Path) -> Iterator[Figure]:
         goal=f"≤ {HANGS_SECONDS:g} s more",
         reached=later <= HANGS_SECONDS,
     )
-
-
-def _percentage(service: Member) -> object:
-    (target,) = json.loads(service.get("/api/v1/status")[1])["data"]["targets"]
-    return target["percentage"]
 
 
 def _figure(name: str, compared: Compared, notes: list[str]) -> Figure:
