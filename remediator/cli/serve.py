@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -14,10 +14,15 @@ from remediator.cli import options
 from remediator.cli.exits import Failed, InvalidConfiguration
 from remediator.cli.logs import LEVELS, configure_logging
 from remediator.cli.options import there
+from remediator.config.credentials import InvalidCredentials
+from remediator.config.document import InvalidDocument
 from remediator.config.shipped import shipped_rules
-
-if TYPE_CHECKING:
-    from remediator.web.certificates import TLS
+from remediator.kube.kubeconfig import NoCluster
+from remediator.reflex.relay import InvalidRelay
+from remediator.service import InvalidPrometheus, Settings
+from remediator.service import serve as run
+from remediator.web.certificates import TLS
+from remediator.web.listeners import CannotServe
 
 FILE = click.Path(path_type=Path)
 
@@ -175,14 +180,6 @@ def serve(
     if embedded_kubeconfig and not embedded:
         raise click.UsageError("--embedded.kubeconfig needs --embedded")
 
-    from remediator.config.credentials import InvalidCredentials
-    from remediator.config.document import InvalidDocument
-    from remediator.kube.kubeconfig import NoCluster
-    from remediator.reflex.relay import InvalidRelay
-    from remediator.service import InvalidPrometheus, Settings
-    from remediator.service import serve as run
-    from remediator.web.listeners import CannotServe
-
     # Until gunicorn has its own handler, SIGTERM must leave through the exits that clean up.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     anybody = insecure_no_auth and not (token_files or basic_auth_files or tls_client_ca_file)
@@ -228,9 +225,7 @@ def _embedded(kubeconfig: Path | None) -> Iterator[Path]:
         raise Failed(str(error)) from error
 
 
-def _tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> "TLS | None":
-    from remediator.web.certificates import TLS
-
+def _tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> TLS | None:
     if not (cert or key or client_ca):
         return None
     if not (cert and key):

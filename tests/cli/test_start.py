@@ -21,6 +21,14 @@ from remediator.cli import main
 main(sys.argv[1:], prog_name="remediator")
 """
 
+COLLECTIONS = """
+import gc, json
+from remediator.cli import COMMANDS
+before = [generation["collections"] for generation in gc.get_stats()]
+COMMANDS["serve"].load()
+print(json.dumps([before, [generation["collections"] for generation in gc.get_stats()], gc.isenabled()]))
+"""
+
 EMERGENCIES = {
     "rollback": ("canary", "rollback", "--no-wait", "--namespace=denis", "--deployment=denis", "--container=denis"),
     "kill-switch": ("kill-switch", "on", "--namespace=denis", "--deployment=denis-workers"),
@@ -76,6 +84,14 @@ def test_a_list_of_commands_imports_none_of_them(arguments: list[str]) -> None:
     modules = loaded(*arguments)
     assert sorted(packages(modules) - {"click", "remediator"}) == []
     assert not {f"remediator.cli.{name}" for name in ("check", "explain", "pause", "serve", "options")} & modules
+
+
+def test_nothing_looks_for_garbage_among_what_a_command_imports() -> None:
+    """The first collection comes after the imports, for what they made stays."""
+    ended = subprocess.run([sys.executable, "-I", "-c", COLLECTIONS], capture_output=True, text=True, check=True)
+    before, after, enabled = json.loads(ended.stdout)
+    assert after == before
+    assert enabled
 
 
 @pytest.mark.parametrize(
