@@ -31,6 +31,11 @@ class TLS:
     key_file: Path
     client_ca_file: Path | None = None
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that are given."""
+        return tuple(file for file in (self.cert_file, self.key_file, self.client_ca_file) if file)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
@@ -63,7 +68,9 @@ class Certificates:
         try:
             self._loaded = _load(tls, _stamp(tls))
         except OSError as error:
-            raise CannotServe(f"the certificate, its key or the client CA cannot be used: {error}") from None
+            raise CannotServe(
+                f"the certificate, its key or the client CA cannot be used: {_said(tls, error)}"
+            ) from None
 
     def current(self) -> Loaded:
         """What a new connection gets."""
@@ -75,18 +82,23 @@ class Certificates:
         try:
             loaded = _load(self.tls, stamp)
         except OSError as error:
-            log.error("failed to reload the certificate, keeping the previous one", extra={"error": str(error)})
-            loaded = replace(loaded, stamp=stamp, problem=str(error))
+            problem = _said(self.tls, error)
+            log.error("failed to reload the certificate, keeping the previous one", extra={"error": problem})
+            loaded = replace(loaded, stamp=stamp, problem=problem)
         self._loaded = loaded
         return loaded
 
 
 def _stamp(tls: TLS) -> object:
-    files = filter(None, (tls.cert_file, tls.key_file, tls.client_ca_file))
     try:
-        return [(found.st_ino, found.st_mtime_ns, found.st_size) for found in map(os.stat, files)]
+        return [(found.st_ino, found.st_mtime_ns, found.st_size) for found in map(os.stat, tls.files)]
     except OSError as error:
         return error.errno
+
+
+def _said(tls: TLS, error: OSError) -> str:
+    """OpenSSL does not say which of the files it is."""
+    return f"{', '.join(map(str, tls.files))}: {error}"
 
 
 def _load(tls: TLS, stamp: object) -> Loaded:

@@ -68,7 +68,7 @@ def test_a_new_certificate_that_cannot_be_used(
             before.not_after,
             before.client_ca_not_after,
         )
-        assert kept.problem
+        assert str(file) in kept.problem
     assert [record.message for record in caplog.records] == [
         "failed to reload the certificate, keeping the previous one"
     ]
