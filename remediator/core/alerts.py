@@ -143,6 +143,9 @@ class MalformedAlert:
     fingerprint: str = ""
 
 
+Alerts = tuple[Alert | MalformedAlert, ...]
+"""Those of one notification that are decided on together."""
+
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 _alert = TypeAdapter(Alert)

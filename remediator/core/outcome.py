@@ -9,7 +9,7 @@ from remediator.core.reasons import Reason
 
 if TYPE_CHECKING:
     # The API server's errors need no alert, and the emergency commands no reader of notifications.
-    from remediator.core.alerts import Alert, MalformedAlert
+    from remediator.core.alerts import Alerts
     from remediator.core.confirmation import Confirmation
     from remediator.core.policy import Remediation, Target
 
@@ -24,7 +24,7 @@ class ClusterError(Exception):
 class Outcome:
     """A reason with all that goes into the answer, the metric, the Event and the audit line."""
 
-    alerts: "tuple[Alert | MalformedAlert, ...]"
+    alerts: "Alerts"
     reason: Reason
     message: str
     remediation: "Remediation | None" = None

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Thread
 from typing import TypeVar
 
-from remediator.core.alerts import Alert, MalformedAlert
+from remediator.core.alerts import Alert, Alerts
 from remediator.core.confirmation import (
     Confirmation,
     format_age,
@@ -36,7 +36,6 @@ GOOD = 0.9
 
 _LONGEST_NAME = 60
 
-Alerts = Sequence[Alert | MalformedAlert]
 T = TypeVar("T")
 R = TypeVar("R")
 

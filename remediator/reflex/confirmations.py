@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
-from remediator.core.alerts import Alert, MalformedAlert
+from remediator.core.alerts import Alerts
 from remediator.core.confirmation import Confirmation, unknown
 from remediator.reflex.shared_read import SharedRead
 
@@ -39,7 +39,6 @@ PLACE_SECONDS = 0.1
 """How long one is waited for: a Prometheus that is well has answered many by then."""
 
 T = TypeVar("T")
-Alerts = tuple[Alert | MalformedAlert, ...]
 
 
 class RuleStates(Protocol):

@@ -5,11 +5,11 @@ The rule of this file: a heartbeat proves that alerts arrive and does nothing el
 
 import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from remediator.core.alerts import Alert, MalformedAlert
+from remediator.core.alerts import Alert, Alerts
 from remediator.core.ledger import CLOCK_SKEW
 from remediator.reflex.metrics import Metrics
 from remediator.reflex.rate_limit import RateLimit
@@ -52,7 +52,7 @@ class Heartbeats:
         self._doubts: RateLimit[str] = RateLimit(interval=OVERDUE.total_seconds())
         self.last: Heartbeat | None = None
 
-    def receive(self, alerts: Iterable[Alert | MalformedAlert]) -> None:
+    def receive(self, alerts: Alerts) -> None:
         """Take the heartbeats of one notification: the freshest counts, where several Prometheus servers send them."""
         now, beats = self._now(), [alert for alert in alerts if isinstance(alert, Alert)]
         recorded = [alert.recorded for alert in beats]

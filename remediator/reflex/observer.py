@@ -3,12 +3,12 @@
 import logging
 import math
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from remediator.config.alert_times import AlertTimes
-from remediator.core.alerts import Alert, MalformedAlert, oldest
+from remediator.core.alerts import Alerts, oldest
 from remediator.core.forecast import Forecast, forecast
 from remediator.core.ledger import Entry
 from remediator.core.policy import Policy, Remediation, Target
@@ -158,7 +158,7 @@ class Observer:
         if read := self._reads.last(target):
             self._show(target, read, self._memory.recall(target))
 
-    def hear(self, remediation: Remediation, alerts: Iterable[Alert | MalformedAlert]) -> None:
+    def hear(self, remediation: Remediation, alerts: Alerts) -> None:
         """Alerts of this remediation fire."""
         if since := oldest(alerts):
             self._firing[remediation.name] = since, self._now()

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from remediator.core.actions import Effect
-from remediator.core.alerts import Alert, MalformedAlert, Notification, format_alerts, newest, oldest
+from remediator.core.alerts import Alerts, Notification, format_alerts, newest, oldest
 from remediator.core.confirmation import Confirmation
 from remediator.core.incident import may_become_new
 from remediator.core.ladder import Act, Skip, decide, screen
@@ -39,8 +39,6 @@ from remediator.reflex.recorder import Recorder
 from remediator.reflex.shared_read import SharedRead
 
 log = logging.getLogger(__name__)
-
-Alerts = tuple[Alert | MalformedAlert, ...]
 
 TIME_LIMIT = 8.0
 """Seconds for one notification: Alertmanager's shortest deadline is 10 s, the answer has to be back before."""

@@ -23,7 +23,7 @@ BY_HAND = {
 
 def is_refuted(url: str, alert: Alert) -> bool:
     """Whether this Prometheus says that all is well."""
-    return ask([Prometheus(url)]).examine([alert]).answer == "refuted"
+    return ask([Prometheus(url)]).examine((alert,)).answer == "refuted"
 
 
 @pytest.mark.parametrize("age", ["oldest", "newest"])

@@ -40,7 +40,7 @@ def examine(
 ) -> Confirmation:
     """What these say of the alerts."""
     urls = [one if isinstance(one, str) else one.url for one in asked]
-    return ask([Prometheus(url, timeout=timeout) for url in urls]).examine(alerts)
+    return ask([Prometheus(url, timeout=timeout) for url in urls]).examine(tuple(alerts))
 
 
 @pytest.mark.parametrize("odd", [{}, {"value": "NaN"}, {"value": None, "activeAt": None}, {"activeAt": "9999-12-31"}])
