@@ -30,6 +30,7 @@ from remediator.kube.connection import Connection
 from remediator.kube.targets import Cluster
 from remediator.reflex.armed import acts_possible
 from remediator.reflex.confirmations import Confirmations
+from remediator.reflex.decision import Decisions
 from remediator.reflex.dry_runs import DryRuns
 from remediator.reflex.heartbeat import Heartbeat, Heartbeats
 from remediator.reflex.last_reads import LastReads
@@ -187,18 +188,22 @@ class _Service:
             dry_run=settings.dry_run,
             now=clock.now,
         )
-        remediator = Remediator(
-            policy=policy,
+        decisions = Decisions(
             cluster=self._cluster,
-            recorder=recorder,
             memory=memory,
             reads=reads,
             show=observer.show,
+            confirmations=self._confirmations,
+            dry_run=settings.dry_run,
+            now=clock.now,
+        )
+        remediator = Remediator(
+            policy=policy,
+            decisions=decisions,
+            recorder=recorder,
             hear=observer.hear,
             heartbeats=heartbeats,
-            confirmations=self._confirmations,
             fence=settings.cluster,
-            dry_run=settings.dry_run,
             now=clock.now,
         )
         knowledge = Knowledge(

@@ -26,8 +26,7 @@ from remediator.core.ladder import LADDER
 from remediator.core.reasons import Reason
 from remediator.core.verification import Verdict
 from remediator.kube import connection
-from remediator.reflex import audit, confirmations, recorder
-from remediator.reflex import remediator as remediation
+from remediator.reflex import audit, confirmations, decision, recorder
 from remediator.reflex.metrics import Metrics
 from remediator.web import admission, connections, internal, listeners
 from remediator.web import gunicorn_arbiter as arbiter
@@ -292,7 +291,7 @@ def test_the_bounds_are_what_is_documented() -> None:
     mebibyte = 1024 * 1024
     assert stated == [
         math.ceil(connections.REQUEST_SECONDS),
-        remediation.TIME_LIMIT,
+        decision.TIME_LIMIT,
         math.ceil(SetPercentage.longest_question),
         math.ceil(Scale.longest_question),
         confirmations.PLACES,
@@ -331,7 +330,7 @@ def test_the_webhooks_limits_are_what_is_documented() -> None:
         admission.MAX_WAITING,
         admission.WAITING_SECONDS,
         math.ceil(connections.REQUEST_SECONDS),
-        remediation.TIME_LIMIT,
+        decision.TIME_LIMIT,
         connection.REQUEST_SECONDS,
         recorder.ALERTS_IN_AUDIT,
         ledger.FINGERPRINTS_WITH_CAUSE,

@@ -12,8 +12,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
+from remediator.core.actions import Effect
 from remediator.core.alerts import Alerts
 from remediator.core.confirmation import Confirmation, unknown
+from remediator.core.policy import Remediation, Target
 from remediator.reflex.shared_read import SharedRead
 
 log = logging.getLogger(__name__)
@@ -146,6 +148,7 @@ class Confirmations:
         self._waiting: float | None = None
         """Since when the regular question has had no answer, None while there is none."""
         self._places = threading.BoundedSemaphore(PLACES)
+        self._shared: dict[tuple[Target, Effect], SharedRead[RuleStates]] = {}
 
     def watch(self, stop: threading.Event) -> None:
         """Ask regularly, while an alert would lead to an act."""
@@ -192,8 +195,9 @@ class Confirmations:
             log.exception("question failed")
             return None
 
-    def question(
-        self, shared: SharedRead[RuleStates], alerts: Alerts, longest: float, allowance: Allowance
-    ) -> Question:
-        """Ask about these alerts, for so many seconds at most; `shared` asks once for all who ask about a target."""
+    def question(self, remediation: Remediation, alerts: Alerts, allowance: Allowance) -> Question:
+        """Ask about these alerts, for as long as the action may wait, once for all alerts of a target and effect."""
+        action = remediation.action
+        shared = self._shared.setdefault((remediation.target, action.effect), SharedRead(self.ask))
+        longest = action.longest_question
         return Question(lambda: shared(longest).examine(alerts), longest, allowance, self._places)

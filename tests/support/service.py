@@ -18,6 +18,7 @@ from remediator.kube.clock import ApiClock
 from remediator.kube.connection import Connection
 from remediator.kube.targets import Cluster
 from remediator.reflex.confirmations import Confirmations
+from remediator.reflex.decision import Decisions
 from remediator.reflex.dry_runs import DryRuns
 from remediator.reflex.heartbeat import Heartbeats
 from remediator.reflex.last_reads import LastReads
@@ -96,18 +97,22 @@ class Service:
             dry_run=dry_run,
             now=now,
         )
-        self.remediator = Remediator(
-            policy=lambda: self.policy,
+        decisions = Decisions(
             cluster=self.cluster,
-            recorder=self.recorder,
             memory=memory,
             reads=self.reads,
             show=self.observer.show,
+            confirmations=confirmations,
+            dry_run=dry_run,
+            now=now,
+        )
+        self.remediator = Remediator(
+            policy=lambda: self.policy,
+            decisions=decisions,
+            recorder=self.recorder,
             hear=self.observer.hear,
             heartbeats=self.heartbeats,
-            confirmations=confirmations,
             fence=fence,
-            dry_run=dry_run,
             now=now,
         )
 

@@ -1,0 +1,348 @@
+"""One decision, from the read of a target to the patch: read, decide, ask Prometheus, decide again, apply.
+
+The rule of this file: the change and its record are one write that holds only for what was read, so the loser of a
+race reads and decides again. Therefore an act may rest on the last read, whatever it was made for. Only acts, which
+nothing undoes, withhold an alert on it; for every other reason the target is read after the alert came.
+"""
+
+import logging
+import random
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from remediator.core.actions import Effect
+from remediator.core.alerts import Alerts, format_alerts, newest, oldest
+from remediator.core.confirmation import Confirmation
+from remediator.core.incident import may_become_new
+from remediator.core.ladder import Act, Skip, decide
+from remediator.core.ledger import MAX_CAUSE, MAX_FINGERPRINT, Entry, cause_limits
+from remediator.core.outcome import Outcome
+from remediator.core.policy import Remediation, Target
+from remediator.core.reasons import Reason
+from remediator.core.text import recordable
+from remediator.core.workload import Workload, write_patch
+from remediator.kube.claim import Claim, Claimed, Unconfirmed, claim
+from remediator.kube.connection import REQUEST_SECONDS
+from remediator.kube.errors import ClusterError, Conflict, Unanswered
+from remediator.kube.targets import Cluster
+from remediator.reflex.confirmations import Allowance, Confirmations, Question
+from remediator.reflex.last_reads import LastReads, Read, Snapshot
+from remediator.reflex.recent_acts import Memory
+from remediator.reflex.shared_read import SharedRead
+
+log = logging.getLogger(__name__)
+
+TIME_LIMIT = 8.0
+"""Seconds for one notification: Alertmanager's shortest deadline is 10 s, the answer has to be back before."""
+
+TRIES = 5
+"""How often a lost race is run again. Each loss is someone else's success, so more would only be a storm."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What all decisions about a target and an effect share: the read, and the right to write."""
+
+    read: SharedRead[Read]
+    write_lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@dataclass(kw_only=True, eq=False)
+class Decisions:
+    """Decides, and acts; what it is made of is what every decision works with. Safe to call from many threads."""
+
+    cluster: Cluster
+    memory: Memory
+    reads: LastReads
+    show: Callable[[Target], None]
+    confirmations: Confirmations | None = None
+    dry_run: bool
+    now: Callable[[], datetime]
+    _shared: dict[tuple[Target, Effect], _Shared] = field(default_factory=dict, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+
+    def settle(self, remediation: Remediation, alerts: Alerts, deadline: float, allowance: Allowance) -> Outcome:
+        """The outcome of the alerts that this remediation answers. Never raises."""
+        try:
+            return _Decision(self, remediation, alerts, deadline, allowance).outcome()
+        except ClusterError as error:
+            reason, message = error.reason, str(error)
+        except TimeoutError:
+            reason = Reason.UNAVAILABLE
+            message = f"no decision within {TIME_LIMIT:.0f} s: the API server is slow or cannot be reached"
+        except Exception:  # The only broad one: a fault of ours must cost this decision alone.
+            log.exception("decision failed", extra={"remediation": remediation.name})
+            reason, message = Reason.INTERNAL_ERROR, "a fault of Remediator's; its log has the traceback"
+        return Outcome(alerts=alerts, remediation=remediation, reason=reason, message=message)
+
+    def shared(self, remediation: Remediation) -> _Shared:
+        """What decisions of this remediation share with others about its target and effect."""
+        target, effect = remediation.target, remediation.action.effect
+        autoscalers = remediation.action.reads_autoscalers
+
+        def read(left: float) -> Snapshot:
+            return self.cluster.read(target, autoscalers=autoscalers, timeout=min(REQUEST_SECONDS, left))
+
+        with self._lock:
+            if (target, effect) not in self._shared:
+                call = SharedRead(lambda left: self.reads.read(target, lambda: read(left)))
+                self._shared[target, effect] = _Shared(call)
+            return self._shared[target, effect]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Basis:
+    """What is decided on."""
+
+    read: Read
+    fresh: bool
+    """Whether it was read after the alerts came."""
+
+    def holds(self, action_id: str) -> bool:
+        """Whether the act of this id is in the target's ledger."""
+        return self.read.holds(action_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Decided:
+    """What the ladder says of a basis."""
+
+    result: Act | Skip
+    stands: bool
+    """Whether it stands on a read from before the alerts came."""
+
+    @property
+    def asks(self) -> bool:
+        """Whether Prometheus has a say in it: all else is withheld for another reason."""
+        return isinstance(self.result, Act) or self.result.reason is Reason.OBSERVING
+
+
+class _Decision:
+    """The alerts that one remediation answers, on the way to their outcome.
+
+    In the order of the steps: `_prepare` reads, decides and asks; `_plan`, in the turn to write, decides for good;
+    `_send` applies; `_done` says what has become of it. After a failure `_again` says whether they are tried again.
+    """
+
+    def __init__(
+        self, decisions: Decisions, remediation: Remediation, alerts: Alerts, deadline: float, allowance: Allowance
+    ) -> None:
+        self._service, self._remediation, self._alerts = decisions, remediation, alerts
+        self._deadline, self._allowance = deadline, allowance
+        self._target, self._shared = remediation.target, decisions.shared(remediation)
+        self._basis: _Basis | None = None
+        """What was planned on last, None before the first time."""
+        self._question: Question | None = None
+        self._confirmation: Confirmation | None = None
+        """What Prometheus says of the alerts; it is asked once, whatever is tried again."""
+        self._act: Act | None = None
+        """What the last patch is to do."""
+        self._sent: list[Entry] = []
+        self._lost = False
+        """Whether the answer to a patch was lost."""
+        self._conflicts = 0
+
+    def outcome(self) -> Outcome:
+        """Raises ClusterError, TimeoutError."""
+        try:
+            done = claim(self._prepare, self._plan, self._send, again=self._again, sent=self._sent, turn=self._turn)
+        except Unconfirmed as error:
+            message = f"{error.entry.change} was sent but is unconfirmed: no response, and reading it back failed"
+            return self._outcome(Reason.UNAVAILABLE, message, entry=error.entry)
+        return done if isinstance(done, Outcome) else self._done(done)
+
+    def _prepare(self) -> _Basis:
+        """What to plan on. Where the ladder would act on it, Prometheus has answered by then, or had its time.
+
+        That is waited for here, and not in the turn, so that it holds up no other alert.
+        """
+        basis = self._read()
+        confirmations = self._service.confirmations
+        if not confirmations or not (decided := self._unasked(basis)):
+            return basis
+        if recent := confirmations.recent(self._alerts):
+            self._confirmation = recent
+            return basis
+        question = self._question or confirmations.question(self._remediation, self._alerts, self._allowance)
+        self._question = question
+        if not (basis.fresh or decided.stands):
+            # Prometheus answers meanwhile.
+            basis = self._read_now()
+            if not self._unasked(basis):
+                return basis
+        self._confirmation = question.answer(_left(self._deadline))
+        return basis if basis.fresh else self._last_read() or self._read_now()
+
+    def _read(self) -> _Basis:
+        """The last read, if there is one and nothing was planned on it yet; else one that begins now."""
+        last = None if self._basis else self._last_read()
+        return last or self._read_now()
+
+    def _last_read(self) -> _Basis | None:
+        read = self._service.reads.last(self._target)
+        return _Basis(read=read, fresh=False) if read else None
+
+    def _read_now(self) -> _Basis:
+        return _Basis(read=self._shared.read(_left(self._deadline)), fresh=True)
+
+    def _unasked(self, basis: _Basis) -> _Decided | None:
+        """The decision on this, where Prometheus has a say in it and was not asked yet."""
+        if self._confirmation or self._lost:
+            return None
+        decided = self._decide(basis)
+        return decided if decided.asks else None
+
+    def _decide(self, basis: _Basis) -> _Decided:
+        """What the ladder says of what was read, what this process remembers, and what Prometheus said."""
+        memory, found = self._service.memory, basis.read.snapshot
+        now, began, since = self._service.now(), newest(self._alerts), oldest(self._alerts)
+        if isinstance(found, Workload):
+            recalled = memory.recall(self._target)
+            found = memory.complete(self._target, found, recalled, now, basis.read.began.seconds)
+        result = decide(self._remediation, found, now, began, self._confirmation, since=since)
+        return _Decided(result=result, stands=_stands(result, self._remediation, found, began, now))
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._shared.write_lock.acquire(timeout=_left(self._deadline)):
+            raise TimeoutError
+        try:
+            yield
+        finally:
+            self._shared.write_lock.release()
+
+    def _plan(self, basis: _Basis) -> Claim | Outcome:
+        """The patch, or the outcome where nothing is to be written. Raises Conflict where that settles nothing."""
+        self._basis = basis
+        uid = basis.read.uid
+        if self._lost:
+            change = self._sent[-1].change
+            message = f"the API server gave no answer when {change} was to be set, and the record is not there"
+            return self._outcome(Reason.UNAVAILABLE, message, uid=uid)
+        decided = self._decide(basis)
+        result = decided.result
+        if not (basis.fresh or decided.stands):
+            raise Conflict("what was read last may have changed by now")
+        if isinstance(result, Skip):
+            return self._outcome(result.reason, result.message, uid=uid, until=result.until)
+        if self._service.confirmations and not self._confirmation:
+            raise Conflict("when the target was read, there was nothing to ask Prometheus about")
+        if self._service.reads.overtaken(self._target, basis.read):
+            raise Conflict("the target has changed since it was read")
+        self._act = result
+        return self._claim(result, self._service.now())
+
+    def _claim(self, act: Act, now: datetime) -> Claim:
+        """The patch of an act, with its record."""
+        because = self._confirmation.record[:MAX_CAUSE] if self._confirmation else ""
+        longest, fingerprints = cause_limits(because=bool(because))
+        entry = replace(
+            act.entry(uuid.uuid4().hex[:16], self._remediation, now, newest(self._alerts)),
+            reason=format_alerts(self._alerts, longest),
+            because=because,
+            fingerprints=tuple(
+                recordable(alert.fingerprint[:MAX_FINGERPRINT]) for alert in self._alerts[:fingerprints]
+            ),
+        )
+        acts = act.workload.ledger.with_entries((entry,))
+        return Claim(entry=entry, patch=write_patch(act.workload, act.patch, acts))
+
+    def _send(self, claim: Claim) -> Workload | None:
+        """Send a patch. Raises ClusterError, TimeoutError."""
+        service, target = self._service, self._target
+        # What is left has to do for reading back as well.
+        timeout = min(REQUEST_SECONDS, _left(self._deadline) / 2)
+        if not service.dry_run:
+            service.reads.writing(target)
+        try:
+            return service.cluster.apply(target, claim.patch, dry_run=service.dry_run, timeout=timeout)
+        except Conflict:
+            service.reads.writing(target)
+            raise
+
+    def _again(self, error: Exception) -> bool:
+        """Whether to read and decide again. Raises Conflict, TimeoutError where there is no more time for it."""
+        match error:
+            case Unanswered() if not self._lost:
+                self._lost = True
+            case Conflict() if self._basis and self._basis.fresh:
+                pause = random.uniform(0, 0.05 * 2**self._conflicts)  # noqa: S311 - jitter, no secret
+                self._conflicts += 1
+                if self._conflicts == TRIES:
+                    raise Conflict(f"the target changed {TRIES} times while it was to be written") from error
+                time.sleep(min(pause, _left(self._deadline)))
+            case Conflict():
+                pass
+            case _:
+                return False
+        return True
+
+    def _done(self, claimed: Claimed[_Basis]) -> Outcome:
+        """The outcome of a patch that holds, which is remembered and shown from now on."""
+        service, target, entry = self._service, self._target, claimed.entry
+        uid, because = claimed.found.read.uid, f": {self._confirmation.text}" if self._confirmation else ""
+        if service.dry_run:
+            message = f"would have set {entry.change}{because}; the API server accepted the dry run"
+            return self._outcome(Reason.DRY_RUN, message, uid=uid, entry=entry)
+        service.memory.remember(target, entry)
+        if claimed.answer:
+            service.reads.written(target, claimed.answer)
+        if claimed.answer or claimed.read_back:
+            service.show(target)
+        message = f"set {entry.change}{because}"
+        if claimed.read_back:
+            message += "; the API server's answer was lost, and the record is there"
+        elif self._act:
+            message += _unreached(self._act)
+        return self._outcome(Reason.APPLIED, message, uid=uid, entry=entry, changed_at=entry.time)
+
+    def _outcome(self, reason: Reason, message: str, *, entry: Entry | None = None, **known: Any) -> Outcome:
+        """The outcome with all that is known of the alerts, and of the act that was sent."""
+        if entry:
+            known |= {"before": entry.before, "after": entry.after, "action_id": entry.id}
+        return Outcome(
+            alerts=self._alerts,
+            remediation=self._remediation,
+            confirmation=self._confirmation,
+            reason=reason,
+            message=message,
+            **known,
+        )
+
+
+def _stands(
+    result: Act | Skip, remediation: Remediation, found: Snapshot, began: datetime | None, now: datetime
+) -> bool:
+    """Whether this stands although the target was read before the alerts came.
+
+    An act does, unless a rollout is under way, which has changed by now, or autoscalers count, which are not on the
+    Deployment. What withholds does where it is an act that was, which a newer read could not undo.
+    """
+    if isinstance(result, Act):
+        workload = result.workload
+        return not remediation.action.reads_autoscalers and workload.rollout.converged(workload.replicas)
+    if result.reason is Reason.COOLING_DOWN and isinstance(found, Workload):
+        return not may_become_new(found, remediation, began, now)
+    return result.reason is Reason.BUDGET_SPENT
+
+
+def _unreached(act: Act) -> str:
+    """That what was written reaches no pod, or empty."""
+    if not act.unreached:
+        return ""
+    if act.workload.rollout.paused:
+        return ": written; the Deployment is paused, no pod follows"
+    return f": written; the pods may not follow: {act.unreached}"
+
+
+def _left(deadline: float) -> float:
+    """Seconds until the deadline. Raises TimeoutError where none are left."""
+    if (left := deadline - time.monotonic()) <= 0:
+        raise TimeoutError
+    return left
