@@ -9,9 +9,12 @@ from typing import Any
 
 import click
 
-from remediator.canary.timeline import Findings, gather
-from remediator.canary.timeline_metrics import Recording
-from remediator.canary.timeline_verdicts import add_verdicts
+from remediator.canary.timeline.audit_log import add_logs
+from remediator.canary.timeline.cluster import add_targets
+from remediator.canary.timeline.events import add_events
+from remediator.canary.timeline.findings import Findings
+from remediator.canary.timeline.metrics import Recording
+from remediator.canary.timeline.verdicts import add_verdicts
 from remediator.cli import options
 from remediator.cli.canary.monitoring import open_prometheus
 from remediator.cli.exits import Failed, InvalidConfiguration
@@ -76,7 +79,9 @@ def timeline(
         if not first < last:
             raise click.UsageError("the time that is asked for ends before it begins")
         window, found = Window(start=first, end=last), Findings()
-        gather(site.connection, site.policy, logs, window, found)
+        places = add_targets(site.connection, site.policy, window, found)
+        add_logs(logs, site.policy, places, window, found)
+        add_events(places, site.policy, found)
         if not logs:
             found.notes.append(
                 "No audit log was read, so not all decisions are here; give --audit.file=F, or - for kubectl logs."

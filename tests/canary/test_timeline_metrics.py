@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from remediator.canary.timeline import Findings
-from remediator.canary.timeline_metrics import Recording
+from remediator.canary.timeline.findings import Findings
+from remediator.canary.timeline.metrics import Recording
 from remediator.core.sampled_series import Grid, SampledSeries
 from remediator.core.timeline import Kind, Line, Window, arrange
 from remediator.monitoring.http_json import NoAnswer

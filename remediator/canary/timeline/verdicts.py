@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from remediator.canary.backtest.setup import CannotTest
 from remediator.canary.review import STEP, ReviewedRemediation, review
-from remediator.canary.timeline import Findings
+from remediator.canary.timeline.findings import Findings
 from remediator.core.judgement import FOLLOWED_WITHIN, WELL_FOR, WELL_WITHIN
 from remediator.core.policy import Policy
 from remediator.core.sampled_series import Grid

@@ -1,29 +1,32 @@
-"""What the API server and the audit log know of an incident: acts, decisions, rollouts, and who else wrote.
-
-The rule of this file: what cannot be read is a sentence, and the rest is there all the same.
-"""
+"""What the Deployments know of an incident: acts, who else wrote, and rollouts."""
 
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from remediator.canary.history import Act, list_acts
+from remediator.canary.timeline.events import Place, read_event
+from remediator.canary.timeline.findings import (
+    SAME_SECOND,
+    Findings,
+    act_topic,
+    outcome_topic,
+    short,
+    value_topic,
+    write_id,
+)
 from remediator.core.actions import Effect
-from remediator.core.audit_lines import AuditLine, Broken, read_audit_lines
 from remediator.core.durations import format_duration
 from remediator.core.field_owners import OWN_MANAGERS
 from remediator.core.ledger import MAX_ENTRIES
-from remediator.core.outcome import act_or_span, event_name
 from remediator.core.parts import as_list, as_map
-from remediator.core.policy import HEARTBEAT_ALERT, PERCENTAGE_FLAG, Policy, Remediation, Target
+from remediator.core.policy import PERCENTAGE_FLAG, Policy, Target
 from remediator.core.reasons import Reason
 from remediator.core.rollout import read_time
 from remediator.core.text import printable
 from remediator.core.timeline import Kind, Line, Source, Window
-from remediator.core.verification import Verdict
 from remediator.core.workload import TargetInvalid, Workload, read_workload
 from remediator.kube.connection import Connection
 from remediator.kube.errors import ClusterError, NotFound
@@ -33,83 +36,22 @@ from remediator.kube.targets import deployment_path
 READ_SECONDS = 10.0
 """For one request."""
 
-REPORTER = "remediator.denis.run/"
-"""How the name begins by which Remediator reports its Events."""
-
-MOST_BROKEN = 5
-"""Broken lines of a log that are named; the others are counted."""
-
 MOST_NAMES = 5
-
-MAX_TEXT = 400
 
 EVENTS_KEPT = timedelta(hours=1)
 """The API server's default (--event-ttl)."""
 
-SAME_SECOND = timedelta(seconds=1)
-
 _REVISION = "deployment.kubernetes.io/revision"
 
 
-@dataclass(kw_only=True)
-class Findings:
-    """Lines from several sources, and what is not among them."""
-
-    lines: list[Line] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    """What was not asked, not answered, or cannot be read, in sentences."""
-    workloads: dict[Target, Workload] = field(default_factory=dict)
-    """The targets as they are now, those that can be read."""
-    failed: bool = False
-    """Whether a source that was asked gave no answer."""
-
-    def fail(self, note: str) -> None:
-        """Note that there was no answer."""
-        self.notes.append(note)
-        self.failed = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Event:
-    """An Event of Remediator about a target."""
-
-    name: str
-    uid: str
-    time: datetime
-    reason: str
-    effect: str
-    note: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
-    """A target with what its API server knows of it."""
-
-    target: Target
-    uid: str
-    events: tuple[_Event, ...]
-
-
-def gather(
-    connection: Connection,
-    policy: Policy,
-    logs: Sequence[tuple[str, Iterable[str]]],
-    window: Window,
-    found: Findings,
-) -> None:
-    """Add what the API server has of the targets, and what these logs have, each with the name that it goes by."""
+def add_targets(connection: Connection, policy: Policy, window: Window, found: Findings) -> list[Place]:
+    """Add what the targets have, but for their Events: those of each, where it can be read, are returned."""
     if connection.now() - window.start > EVENTS_KEPT:
         found.notes.append("The API server keeps Events for an hour by default: older ones may be gone.")
-    places = [place for target in policy.targets if (place := _read_target(connection, target, window, found))]
-    audited = [line for name, text in logs for line in _read_log(name, text, window, found)]
-    known = {place.target.name: place for place in places}
-    found.lines += _audited(audited, policy, known)
-    names = _names(found.lines, policy, places)
-    for place in places:
-        found.lines += (_event_line(event, place.target, policy, names) for event in place.events)
+    return [place for target in policy.targets if (place := _read_target(connection, target, window, found))]
 
 
-def _read_target(connection: Connection, target: Target, window: Window, found: Findings) -> _Place | None:
+def _read_target(connection: Connection, target: Target, window: Window, found: Findings) -> Place | None:
     """What there is of a target, or None; what cannot be read is noted."""
 
     def ask(verb: Verb, path: str, **query: str) -> Any:
@@ -144,11 +86,11 @@ def _read_target(connection: Connection, target: Target, window: Window, found: 
     try:
         path = path_of("v1", namespace=target.namespace, resource="events")
         listed = ask("list", path, fieldSelector=f"involvedObject.name={target.deployment}")
-        events = tuple(event for one in as_list(listed.get("items")) if (event := _read_event(as_map(one))))
+        events = tuple(event for one in as_list(listed.get("items")) if (event := read_event(as_map(one))))
     except ClusterError as error:
         found.notes.append(f"The Events of {target.name} were not read: {error}.")
         events = ()
-    return _Place(target=target, uid=uid, events=events)
+    return Place(target=target, uid=uid, events=events)
 
 
 def _selector(manifest: Mapping[str, Any]) -> dict[str, str]:
@@ -163,7 +105,7 @@ def _acts(target: Target, workload: Workload, now: datetime) -> Iterable[Line]:
         entry = act.entry
         topics = {value_topic(target, entry.effect.field, entry.after)} if entry.effect.field else set()
         if act.manager:
-            line_id, kind, source = _write_id(target, act.manager, entry.time), Kind.WRITE, Source.MANAGED_FIELDS
+            line_id, kind, source = write_id(target, act.manager, entry.time), Kind.WRITE, Source.MANAGED_FIELDS
         else:
             line_id, source = f"act/{entry.id}", Source.LEDGER
             kind = Kind.ACT if entry.remediation else Kind.PERSON
@@ -194,7 +136,7 @@ def _acts(target: Target, workload: Workload, now: datetime) -> Iterable[Line]:
         yield Line(
             time=switch.since,
             kind=Kind.PERSON,
-            text=_short(text),
+            text=short(text),
             sources=(Source.ANNOTATION,),
             subject=target.name,
             topics=frozenset({act_topic(target, Effect.KILL_SWITCH)}),
@@ -212,7 +154,7 @@ def _describe(act: Act) -> str:
     ended = f"; held {held}, ended by {act.ended_by}" if act.ended_by else "; holds"
     if entry.effect in (Effect.PAUSE, Effect.UNKNOWN):
         ended = ""
-    return _short(f"{act.target}: {act.change} by {act.by}{why}{overrode}{ended}")
+    return short(f"{act.target}: {act.change} by {act.by}{why}{overrode}{ended}")
 
 
 def _standing(target: Target, workload: Workload, now: datetime, window: Window) -> Iterable[str]:
@@ -256,11 +198,11 @@ def _writes(target: Target, managed: Sequence[Any], workload: object) -> Iterabl
         yield Line(
             time=moment,
             kind=Kind.WRITE,
-            text=_short(f"{target.name}: last write of {manager}, which has {fields}{values}"),
+            text=short(f"{target.name}: last write of {manager}, which has {fields}{values}"),
             sources=(Source.MANAGED_FIELDS,),
             subject=target.name,
             to_second=True,
-            id=_write_id(target, manager, moment),
+            id=write_id(target, manager, moment),
             topics=frozenset(topics),
         )
 
@@ -299,7 +241,7 @@ def _rollouts(target: Target, uid: str, sets: Iterable[Any]) -> Iterable[Line]:
             yield Line(
                 time=made,
                 kind=Kind.ROLLOUT,
-                text=_short(text),
+                text=short(text),
                 sources=(Source.REPLICA_SET,),
                 subject=target.name,
                 to_second=True,
@@ -349,197 +291,3 @@ def _some(names: Sequence[str], separator: str) -> str:
     """The first of some names, and how many more there are."""
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     return separator.join(names[:MOST_NAMES]) + more
-
-
-def _read_event(item: Mapping[str, Any]) -> _Event | None:
-    """An Event of Remediator, or None for those of others."""
-    metadata, about = as_map(item.get("metadata")), as_map(item.get("involvedObject"))
-    moment = read_time(item.get("eventTime") or item.get("firstTimestamp"))
-    reporter = str(item.get("reportingComponent") or item.get("reportingController"))
-    if not reporter.startswith(REPORTER) or about.get("kind") != "Deployment" or moment is None:
-        return None
-    return _Event(
-        name=str(metadata.get("name")),
-        uid=str(about.get("uid")),
-        time=moment,
-        reason=printable(str(item.get("reason"))),
-        effect=str(item.get("action")),
-        note=printable(str(item.get("message"))),
-    )
-
-
-def _event_line(event: _Event, target: Target, policy: Policy, names: Mapping[str, str]) -> Line:
-    remediation = event.note.partition(":")[0]
-    known = remediation in {one.name for one in policy.remediations}
-    kind = _kind(event.reason)
-    text = event.note if kind is Kind.ACT else f"{event.reason}: {event.note}"
-    return Line(
-        time=event.time,
-        kind=kind,
-        text=_short(f"{target.name}: {text}"),
-        sources=(Source.EVENT,),
-        subject=remediation if known and kind is Kind.DECISION else target.name,
-        id=names.get(event.name, f"event/{event.name}"),
-        topics=frozenset(
-            {outcome_topic(remediation, event.reason), verification_topic(target.name, event.effect, event.reason)}
-        ),
-        repeats=event.reason if kind is Kind.DECISION else "",
-    )
-
-
-def _kind(word: str) -> Kind:
-    """What a reason or a verdict is about."""
-    if word in set(Verdict):
-        return Kind.VERIFICATION
-    return Kind.ACT if word in (Reason.APPLIED, Reason.DRY_RUN) else Kind.DECISION
-
-
-def _names(lines: Iterable[Line], policy: Policy, places: Iterable[_Place]) -> dict[str, str]:
-    """The ids of lines by the names of the Events that say the same."""
-    acts = {line.id.removeprefix("act/") for line in lines if line.id.startswith("act/")}
-    found = {}
-    for place in places:
-        for uid in {place.uid, *(event.uid for event in place.events)}:
-            for action in acts:
-                for verdict in Verdict:
-                    name = event_name(place.target, uid, action, verdict)
-                    found[name] = _verification_id(action, verdict)
-                for remediation in policy.remediations:
-                    found[event_name(place.target, uid, remediation.name, Reason.APPLIED, action)] = f"act/{action}"
-    return found
-
-
-def _read_log(name: str, text: Iterable[str], window: Window, found: Findings) -> Iterable[AuditLine]:
-    """The audit lines of a log in the window; broken ones, and a log that does not reach as far back, are noted."""
-    lines, broken, first, last, number = [], list[Broken](), None, None, 0
-    for one in read_audit_lines(text):
-        if isinstance(one, Broken):
-            broken.append(one)
-            continue
-        number += 1
-        first, last = min(first or one.time, one.time), max(last or one.time, one.time)
-        if one.time in window:
-            lines.append(one)
-    for one in broken[:MOST_BROKEN]:
-        found.notes.append(f"{name}, line {one.number}: {one.why}; it is left out.")
-    if len(broken) > MOST_BROKEN:
-        found.notes.append(f"{name}: {len(broken) - MOST_BROKEN} more lines cannot be read; they are left out.")
-    if first is None or last is None:
-        found.notes.append(f"{name} has no audit line at all.")
-    elif not lines:
-        found.notes.append(
-            f"{name} has {number} audit lines, none of this time: from {first:%d %b %H:%M:%S} to {last:%d %b %H:%M:%S}."
-        )
-    elif first > window.start:
-        found.notes.append(f"{name} begins {first:%d %b %H:%M:%S}: decisions before that may be missing.")
-    return lines
-
-
-def _audited(lines: Sequence[AuditLine], policy: Policy, places: Mapping[str, _Place]) -> Iterable[Line]:
-    remediations = {one.name: one for one in policy.remediations}
-    shown = set[str]()
-    # Logs may overlap.
-    for line in {line.text: line for line in lines}.values():
-        if line.audit == "verification":
-            yield _verified(line)
-            continue
-        if line.reason == Reason.HEARTBEAT and all(alert.name == HEARTBEAT_ALERT for alert in line.alerts):
-            continue
-        refusal = _refusal_id(line, remediations.get(line.remediation), places.get(line.target))
-        # One Event stands for all refusals of its span, and was written with the first.
-        yield _decided(line, "" if refusal in shown else refusal)
-        shown.add(refusal)
-        for alert in line.alerts:
-            if alert.began and alert.name:
-                value = f", value {alert.value}" if alert.value else ""
-                yield Line(
-                    time=alert.began,
-                    kind=Kind.ALERT,
-                    text=_short(f"{alert.name} fires{value}"),
-                    sources=(Source.AUDIT,),
-                    subject=alert.name,
-                    id=f"alert/{alert.name}/{alert.began.isoformat()}",
-                    topics=frozenset({firing_topic(alert.name)}),
-                )
-
-
-def _verified(line: AuditLine) -> Line:
-    return Line(
-        time=line.time,
-        kind=Kind.VERIFICATION,
-        text=_short(f"{line.target}: {line.verdict}: {line.message}"),
-        sources=(Source.AUDIT,),
-        subject=line.target,
-        id=_verification_id(line.action_id, line.verdict) if line.action_id else "",
-        topics=frozenset({verification_topic(line.target, line.effect, line.verdict)}),
-    )
-
-
-def _decided(line: AuditLine, refusal: str) -> Line:
-    kind = _kind(line.reason)
-    seen = dict.fromkeys(f"{alert.name} {alert.value}".strip() for alert in line.alerts)
-    alerts = f" ({', '.join([*seen][:4])})" if seen else ""
-    if applied := line.reason == Reason.APPLIED and bool(line.action_id):
-        text = f"{line.target}: {line.message} by {line.remediation}{alerts}"
-    else:
-        who = ": ".join(filter(None, (line.target, line.remediation, line.reason)))
-        text = f"{who}: {line.message}{alerts}"
-    return Line(
-        time=line.time,
-        kind=kind,
-        text=_short(text),
-        sources=(Source.AUDIT,),
-        subject=line.target if applied else line.remediation,
-        id=f"act/{line.action_id}" if applied else refusal,
-        topics=frozenset({outcome_topic(line.remediation, line.reason)}),
-        alerts=line.alert_count,
-        repeats="" if kind is Kind.ACT else line.reason,
-    )
-
-
-def _refusal_id(line: AuditLine, remediation: Remediation | None, place: _Place | None) -> str:
-    """The id of the Event that was written with this line, or empty where there is none."""
-    if not remediation or not place:
-        return ""
-    span = act_or_span(line.action_id, remediation.cooldown, line.time)
-    name = event_name(place.target, place.uid, remediation.name, line.reason, span)
-    same = any(event.name == name and abs(event.time - line.time) < SAME_SECOND for event in place.events)
-    return f"event/{name}" if same else ""
-
-
-def _write_id(target: Target, manager: str, moment: datetime) -> str:
-    return f"write/{target.name}/{manager}/{moment.isoformat()}"
-
-
-def _verification_id(action_id: str, verdict: str) -> str:
-    return f"verification/{action_id}/{verdict}"
-
-
-def _short(text: str) -> str:
-    text = printable(text).strip()
-    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
-
-
-def outcome_topic(remediation: str, reason: str) -> str:
-    """What the counter of outcomes counts."""
-    return f"outcome/{remediation}/{reason}"
-
-
-def verification_topic(target: str, effect: str, verdict: str) -> str:
-    """What the counter of verifications counts."""
-    return f"verification/{target}/{effect}/{verdict}"
-
-
-def value_topic(target: Target, name: str, value: int) -> str:
-    """What the gauges of the percentage and the replicas show."""
-    return f"value/{target.name}/{name}/{value}"
-
-
-def act_topic(target: Target, effect: str) -> str:
-    """What the gauge of the last act shows."""
-    return f"act/{target.name}/{effect}"
-
-
-def firing_topic(alert: str) -> str:
-    """What ALERTS shows."""
-    return f"firing/{alert}"

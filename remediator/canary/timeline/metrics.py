@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from remediator.canary.timeline import (
+from remediator.canary.timeline.findings import (
     Findings,
     act_topic,
     firing_topic,

@@ -1,0 +1,84 @@
+"""What a timeline is made of: lines from several sources, and what makes two of them the same thing.
+
+Lines of one id say the same. Lines of one topic may: what a counter counted, and what a log says of it.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from remediator.core.policy import Target
+from remediator.core.reasons import Reason
+from remediator.core.text import printable
+from remediator.core.timeline import Kind, Line
+from remediator.core.verification import Verdict
+from remediator.core.workload import Workload
+
+MAX_TEXT = 400
+
+SAME_SECOND = timedelta(seconds=1)
+
+
+@dataclass(kw_only=True)
+class Findings:
+    """Lines from several sources, and what is not among them."""
+
+    lines: list[Line] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What was not asked, not answered, or cannot be read, in sentences."""
+    workloads: dict[Target, Workload] = field(default_factory=dict)
+    """The targets as they are now, those that can be read."""
+    failed: bool = False
+    """Whether a source that was asked gave no answer."""
+
+    def fail(self, note: str) -> None:
+        """Note that there was no answer."""
+        self.notes.append(note)
+        self.failed = True
+
+
+def kind_of(word: str) -> Kind:
+    """What a reason or a verdict is about."""
+    if word in set(Verdict):
+        return Kind.VERIFICATION
+    return Kind.ACT if word in (Reason.APPLIED, Reason.DRY_RUN) else Kind.DECISION
+
+
+def short(text: str) -> str:
+    """A text that may be anything's, printable and not too long for a line."""
+    text = printable(text).strip()
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
+
+
+def write_id(target: Target, manager: str, moment: datetime) -> str:
+    """The id of a program's last write."""
+    return f"write/{target.name}/{manager}/{moment.isoformat()}"
+
+
+def verification_id(action_id: str, verdict: str) -> str:
+    """The id of what became of an act."""
+    return f"verification/{action_id}/{verdict}"
+
+
+def outcome_topic(remediation: str, reason: str) -> str:
+    """What the counter of outcomes counts."""
+    return f"outcome/{remediation}/{reason}"
+
+
+def verification_topic(target: str, effect: str, verdict: str) -> str:
+    """What the counter of verifications counts."""
+    return f"verification/{target}/{effect}/{verdict}"
+
+
+def value_topic(target: Target, name: str, value: int) -> str:
+    """What the gauges of the percentage and the replicas show."""
+    return f"value/{target.name}/{name}/{value}"
+
+
+def act_topic(target: Target, effect: str) -> str:
+    """What the gauge of the last act shows."""
+    return f"act/{target.name}/{effect}"
+
+
+def firing_topic(alert: str) -> str:
+    """What ALERTS shows."""
+    return f"firing/{alert}"
