@@ -10,7 +10,7 @@ import click
 
 from remediator.canary.doctor import Chain, Doctor
 from remediator.canary.probe import send_probe
-from remediator.cli import options
+from remediator.cli import endpoints, options
 from remediator.cli.canary.monitoring import open_sources
 from remediator.cli.chains import chain_data, print_chains
 from remediator.cli.output import print_data
@@ -31,9 +31,9 @@ PAUSE_SECONDS = 2.0
 
 
 @click.command()
-@options.monitoring(several=True)
-@options.remediator_url(several=True)
-@options.fence(None)
+@endpoints.monitoring(several=True)
+@endpoints.remediator_url(several=True)
+@endpoints.fence(None)
 @account_option()
 @click.option("--probe", is_flag=True, help="Post a heartbeat to Alertmanager and wait up to 90 s until it arrives.")
 @click.option("--short", is_flag=True, help="Show only what is not ok.")
@@ -48,8 +48,8 @@ PAUSE_SECONDS = 2.0
 @options.output()
 def doctor(
     *,
-    prometheus: options.Endpoint | None,
-    alertmanager: Sequence[options.Endpoint],
+    prometheus: endpoints.Endpoint | None,
+    alertmanager: Sequence[endpoints.Endpoint],
     remediator_url: Sequence[str],
     cluster: str | None,
     account: str,

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from remediator.cli import options
+from remediator.cli import endpoints, options
 from remediator.cli.exits import Failed, InvalidConfiguration
 from remediator.cli.output import print_data, print_fact, print_table
 from remediator.cli.period import read_time
@@ -68,8 +68,8 @@ def _labels(context: click.Context, parameter: click.Parameter, texts: Sequence[
 )
 @click.option("--state", metavar="F", type=options.FILE, help="Deployments as kubectl prints them, not the live ones.")
 @click.option("--time", "now", metavar="RFC3339", callback=_time, help="Decide as at this moment; else now.")
-@options.fence(None)
-@options.remediator_url()
+@endpoints.fence(None)
+@endpoints.remediator_url()
 @options.api_server()
 @options.output()
 @click.pass_context

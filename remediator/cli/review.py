@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from remediator.cli import options
+from remediator.cli import endpoints, options
 from remediator.cli.exits import Failed, InvalidConfiguration, Withheld
 from remediator.cli.types import Duration
 from remediator.core.durations import format_duration
@@ -46,8 +46,8 @@ DOUBTFUL = (Judgement.UNDONE, Judgement.ELSEWHERE, Judgement.NOT_NEEDED)
     metavar="N",
     help=f"Exit with 3 unless so many acts can be judged; {LITTLE} where only --min-right is given.",
 )
-@options.prometheus()
-@options.fence()
+@endpoints.prometheus()
+@endpoints.fence()
 @options.api_server()
 @options.output("table", "json")
 def review(
@@ -56,7 +56,7 @@ def review(
     names: Sequence[str],
     min_right: float | None,
     min_judged: int | None,
-    prometheus: options.Endpoint | None,
+    prometheus: endpoints.Endpoint | None,
     cluster: str,
     where: options.Where,
     output: str,

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from remediator.cli import options
+from remediator.cli import endpoints
 from remediator.cli.exits import Failed, InvalidConfiguration
 from remediator.cli.logs import LEVELS, configure_logging
 from remediator.cli.options import there
@@ -113,7 +113,7 @@ def _serve_options(command: Callable[..., None]) -> Callable[..., None]:
             type=FILE,
             help="A file with a URL to ask for after each heartbeat, while an act would be possible. Read each time.",
         ),
-        options.confirming_prometheus(),
+        endpoints.confirming_prometheus(),
         click.option("--dry-run", is_flag=True, help="Decide, validate on the API server, write nothing."),
         click.option(
             "--log.level",

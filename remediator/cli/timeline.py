@@ -15,7 +15,7 @@ from remediator.canary.timeline.events import add_events
 from remediator.canary.timeline.findings import Findings
 from remediator.canary.timeline.metrics import Recording
 from remediator.canary.timeline.verdicts import add_verdicts
-from remediator.cli import options
+from remediator.cli import endpoints, options
 from remediator.cli.canary.monitoring import open_prometheus
 from remediator.cli.exits import Failed, InvalidConfiguration
 from remediator.cli.output import print_data, print_fact, print_table
@@ -43,15 +43,15 @@ COLUMNS = ("time", "kind", "source", "what happened")
     metavar="F",
     help="The service's standard output, as kubectl logs shows it; - is standard input. Repeatable.",
 )
-@options.prometheus()
-@options.fence()
+@endpoints.prometheus()
+@endpoints.fence()
 @options.api_server()
 @options.output("table", "markdown", "json")
 def timeline(
     *,
     period: Period,
     audit_files: Sequence[Path],
-    prometheus: options.Endpoint | None,
+    prometheus: endpoints.Endpoint | None,
     cluster: str,
     where: options.Where,
     output: str,
@@ -100,7 +100,7 @@ def timeline(
 
 
 def _ask_prometheus(
-    endpoint: options.Endpoint | None, site: Site, cluster: str, window: Window, found: Findings
+    endpoint: endpoints.Endpoint | None, site: Site, cluster: str, window: Window, found: Findings
 ) -> timedelta:
     """Add what Prometheus recorded; how far its clock may differ from the API server's."""
     if endpoint is None:

@@ -14,7 +14,7 @@ from remediator.canary.backtest.report import Past, Report, run
 from remediator.canary.backtest.setup import CannotTest, Setup, change
 from remediator.canary.backtest.sweep import Sweep
 from remediator.canary.backtest.sweep import sweep as try_others
-from remediator.cli import options
+from remediator.cli import endpoints, options
 from remediator.cli.backtest.data import report_data, sweep_data
 from remediator.cli.backtest.files import Files
 from remediator.cli.backtest.page import write_page
@@ -96,8 +96,8 @@ def _fail_on(context: click.Context, parameter: click.Parameter, text: str | Non
 )
 @click.option("--fail-on", metavar="WORDS", callback=_fail_on, help=f"Exit with 3 on any of: {', '.join(FAIL_ON)}.")
 @click.option("--html", type=options.FILE, metavar="F", help="Write a page with a picture as well.")
-@options.fence()
-@options.prometheus()
+@endpoints.fence()
+@endpoints.prometheus()
 @options.output("table", "json")
 def backtest(
     *,
@@ -117,7 +117,7 @@ def backtest(
     fail_on: list[Judgement],
     html: Path | None,
     cluster: str,
-    prometheus: options.Endpoint | None,
+    prometheus: endpoints.Endpoint | None,
     output: str,
 ) -> None:
     """Say what the rules and remediations would have done over Prometheus's history, and what really happened.

@@ -8,7 +8,7 @@ import click
 
 from remediator.canary.backtest.setup import CannotTest, Setup, questions_of
 from remediator.cli.canary.monitoring import open_prometheus
-from remediator.cli.options import Endpoint
+from remediator.cli.endpoints import Endpoint
 from remediator.cli.period import Period
 from remediator.core.sampled_series import Grid
 from remediator.monitoring.archive import Archive

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from remediator.canary.doctor import Sources
+from remediator.cli.endpoints import Endpoint
 from remediator.cli.exits import InvalidConfiguration
-from remediator.cli.options import Endpoint
 from remediator.config.document import InvalidDocument
 from remediator.monitoring.alertmanager import Alertmanager
 from remediator.monitoring.http_config import HttpConfig

@@ -7,7 +7,7 @@ import click
 from remediator.canary.checks import check_canary, check_workers
 from remediator.canary.doctor import Doctor
 from remediator.canary.pods import Pods
-from remediator.cli import options
+from remediator.cli import endpoints, options
 from remediator.cli.canary.exports import check_denis, other_way, scrape, scrape_pods
 from remediator.cli.canary.monitoring import open_sources
 from remediator.cli.canary.report import report
@@ -25,10 +25,10 @@ from remediator.monitoring.denis import Unit
 
 @click.command(cls=StepCommand)
 @options.percentage(envvar="DENIS_MATERIALIZERS_PCT")
-@options.monitoring()
-@options.remediator_url()
-@options.denis(None)
-@options.fence(None)
+@endpoints.monitoring()
+@endpoints.remediator_url()
+@endpoints.denis(None)
+@endpoints.fence(None)
 @account_option()
 @click.option("--require-all", is_flag=True, help="What was not looked at (?) counts as failed.")
 @options.target("canary")
@@ -37,8 +37,8 @@ from remediator.monitoring.denis import Unit
 def preflight(
     *,
     percentage: int | None,
-    prometheus: options.Endpoint | None,
-    alertmanager: options.Endpoint | None,
+    prometheus: endpoints.Endpoint | None,
+    alertmanager: endpoints.Endpoint | None,
     remediator_url: str | None,
     denis_url: str | None,
     unit: Unit,

@@ -5,7 +5,7 @@ from datetime import timedelta
 import click
 
 from remediator.canary.verdict import Verdict
-from remediator.cli import options
+from remediator.cli import endpoints, options
 from remediator.cli.canary.change import Order, change
 from remediator.cli.canary.situation import Sources, ask_alarm, look
 from remediator.cli.exits import Withheld
@@ -20,8 +20,8 @@ from remediator.cli.types import Reason
 @click.option("--auto", is_flag=True, help="For a CronJob: step forward where the verdict was promote all the time.")
 @options.yes("Do not ask before raising; needed where there is no terminal.")
 @options.waiting()
-@options.monitoring()
-@options.fence()
+@endpoints.monitoring()
+@endpoints.fence()
 @options.target("canary")
 @options.api_server()
 def promote(
@@ -32,8 +32,8 @@ def promote(
     yes: bool,
     wait: bool,
     timeout: timedelta,
-    prometheus: options.Endpoint | None,
-    alertmanager: options.Endpoint | None,
+    prometheus: endpoints.Endpoint | None,
+    alertmanager: endpoints.Endpoint | None,
     cluster: str,
     target_name: str | None,
     where: options.Where,

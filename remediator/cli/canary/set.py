@@ -5,7 +5,7 @@ from datetime import timedelta
 import click
 
 from remediator.canary.cautions import cautions
-from remediator.cli import options
+from remediator.cli import endpoints, options
 from remediator.cli.canary.change import Order, change
 from remediator.cli.canary.situation import Sources, ask_alarm, look
 from remediator.cli.session import open_site
@@ -19,8 +19,8 @@ from remediator.cli.types import Percentage, Reason, StepCommand
 @click.option("--override", is_flag=True, help="Raise in spite of what stands against it. Needs --reason.")
 @options.yes("Do not ask before raising; needed where there is no terminal.")
 @options.waiting()
-@options.monitoring()
-@options.fence()
+@endpoints.monitoring()
+@endpoints.fence()
 @options.target("canary")
 @options.api_server()
 def set_command(
@@ -32,8 +32,8 @@ def set_command(
     yes: bool,
     wait: bool,
     timeout: timedelta,
-    prometheus: options.Endpoint | None,
-    alertmanager: options.Endpoint | None,
+    prometheus: endpoints.Endpoint | None,
+    alertmanager: endpoints.Endpoint | None,
     cluster: str,
     target_name: str | None,
     where: options.Where,

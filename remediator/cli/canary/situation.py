@@ -10,7 +10,7 @@ from remediator.canary.operator import NotWritten
 from remediator.canary.phases import Stay, time_in_phase, window
 from remediator.canary.verdict import Judgement, judge
 from remediator.cli.canary.monitoring import open_alertmanager, open_prometheus
-from remediator.cli.options import Endpoint
+from remediator.cli.endpoints import Endpoint
 from remediator.cli.output import check_data
 from remediator.cli.session import Site
 from remediator.core.forecast import Forecast, forecast

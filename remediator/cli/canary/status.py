@@ -7,7 +7,7 @@ import click
 
 from remediator.canary.checks import kill_switch, pause
 from remediator.canary.verdict import Verdict
-from remediator.cli import options
+from remediator.cli import endpoints, options
 from remediator.cli.canary.situation import Situation, Sources, look, spell_reflex
 from remediator.cli.output import print_checks, print_data, print_fact
 from remediator.cli.session import open_site
@@ -19,15 +19,15 @@ from remediator.monitoring.evidence import Unknown
 
 
 @click.command()
-@options.monitoring()
-@options.fence()
+@endpoints.monitoring()
+@endpoints.fence()
 @options.output("table", "json", "yaml")
 @options.target("canary")
 @options.api_server()
 def status(
     *,
-    prometheus: options.Endpoint | None,
-    alertmanager: options.Endpoint | None,
+    prometheus: endpoints.Endpoint | None,
+    alertmanager: endpoints.Endpoint | None,
     cluster: str,
     output: str,
     target_name: str | None,

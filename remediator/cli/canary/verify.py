@@ -6,7 +6,7 @@ import click
 
 from remediator.canary.checks import rollout
 from remediator.canary.pods import Pods, Running, check_flags, check_pods
-from remediator.cli import options
+from remediator.cli import endpoints, options
 from remediator.cli.canary.exports import check_denis, other_way, scrape, scrape_pods
 from remediator.cli.canary.report import report
 from remediator.cli.session import Site, open_site
@@ -19,7 +19,7 @@ from remediator.monitoring.denis import Unit
 
 @click.command(cls=StepCommand)
 @options.percentage()
-@options.denis("http://localhost:8084")
+@endpoints.denis("http://localhost:8084")
 @options.target("canary")
 @options.api_server()
 @options.output()

@@ -1,0 +1,159 @@
+"""Options that name what is asked beside the API server: monitoring, DENIS, a running Remediator, and the fence."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any, cast
+
+import click
+
+from remediator.cli.options import FILE, Command, together
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """The URL of a Prometheus or an Alertmanager, and the file that says how to reach it."""
+
+    url: str
+    http_config_file: Path | None
+
+
+def monitoring(*, several: bool = False) -> Callable[[Command], Command]:
+    """`--prometheus.url`, `--alertmanager.url` and the files that say how to reach them.
+
+    The command gets `prometheus` and `alertmanager`, each an Endpoint, or None where there is no URL; with `several`,
+    `alertmanager` is a list of them.
+    """
+    text = "The Alertmanager that the alerts go to; asked for what fires and is not silenced."
+    return _endpoints(
+        ("prometheus", "alertmanager"),
+        _url("prometheus", "The Prometheus that evaluates the rules; asked for signals and firing alerts."),
+        _http_config("prometheus"),
+        _url("alertmanager", f"{text} Repeatable: give each of a pair." if several else text, several=several),
+        _http_config("alertmanager"),
+        click.option(
+            "--http.config.file",
+            "http_config_file",
+            type=FILE,
+            envvar="REMEDIATOR_HTTP_CONFIG_FILE",
+            show_envvar=True,
+            help="The same file for both, where they have none of their own.",
+        ),
+    )
+
+
+def confirming_prometheus() -> Callable[[Command], Command]:
+    """`--prometheus.url`, which may be given more than once, and the file that says how to reach all of them."""
+    text = "A Prometheus that evaluates the rules. It is asked before an act whether the alert holds. Repeatable."
+    return together(_url("prometheus", text, several=True), _http_config("prometheus"))
+
+
+def prometheus() -> Callable[[Command], Command]:
+    """`--prometheus.url` and `--prometheus.http-config-file`; the command gets `prometheus`, an Endpoint or None."""
+    return _endpoints(
+        ("prometheus",), _url("prometheus", "The Prometheus that has the history."), _http_config("prometheus")
+    )
+
+
+def _endpoints(programs: Sequence[str], *options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Options of which the command gets an Endpoint for each program, a list where it takes several, or None."""
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def call(*, http_config_file: Path | None = None, **given: Any) -> Any:
+            for program in programs:
+                url, own = given.pop(f"{program}_url"), given.pop(f"{program}_http_config_file")
+                file = own or http_config_file
+                if isinstance(url, tuple):
+                    given[program] = [Endpoint(url=one, http_config_file=file) for one in url]
+                else:
+                    given[program] = Endpoint(url=url, http_config_file=file) if url else None
+            return command(**given)
+
+        return together(*options)(cast(Command, call))
+
+    return decorate
+
+
+def _url(program: str, text: str, *, several: bool = False) -> Callable[[Command], Command]:
+    return click.option(
+        f"--{program}.url",
+        f"{program}_url",
+        metavar="URL",
+        multiple=several,
+        envvar=f"REMEDIATOR_{program.upper()}_URL",
+        show_envvar=True,
+        help=text,
+    )
+
+
+def _http_config(program: str) -> Callable[[Command], Command]:
+    return click.option(
+        f"--{program}.http-config-file",
+        f"{program}_http_config_file",
+        type=FILE,
+        envvar=f"REMEDIATOR_{program.upper()}_HTTP_CONFIG_FILE",
+        show_envvar=True,
+        help="Its credentials, headers, TLS and proxy, as promtool's and amtool's --http.config.file has them.",
+    )
+
+
+def fence(default: str | None = "") -> Callable[[Command], Command]:
+    """`--cluster`; `default` is what it is where nobody gives one."""
+    return click.option(
+        "--cluster",
+        default=default,
+        metavar="NAME",
+        envvar="REMEDIATOR_CLUSTER",
+        show_envvar=True,
+        help="The cluster filter (the fence): series and alerts of another cluster do not count.",
+    )
+
+
+def denis(default: str | None) -> Callable[[Command], Command]:
+    """`--denis.url`, `--denis.via-pods`, `--denis.port` and `--denis.unit`."""
+    return together(
+        click.option(
+            "--denis.url",
+            "denis_url",
+            metavar="URL",
+            default=default,
+            show_default=bool(default),
+            envvar="REMEDIATOR_DENIS_URL",
+            show_envvar=True,
+            help="Where DENIS exports /metrics.",
+        ),
+        click.option(
+            "--denis.via-pods", "via_pods", is_flag=True, help="Ask every ready pod, through the API server's proxy."
+        ),
+        click.option(
+            "--denis.port",
+            "port",
+            type=click.IntRange(1, 65535),
+            default=8084,
+            show_default=True,
+            help="Where pods export /metrics, for --denis.via-pods.",
+        ),
+        click.option(
+            "--denis.unit",
+            "unit",
+            type=click.Choice(["ratio", "percent"]),
+            default="ratio",
+            show_default=True,
+            help="What a rate of DENIS is at 100 %: 1 or 100. The rules have it in denis:hundred_percent.",
+        ),
+    )
+
+
+def remediator_url(*, several: bool = False) -> Callable[[Command], Command]:
+    """`--remediator.url`; with `several` the command gets a list."""
+    return click.option(
+        "--remediator.url",
+        "remediator_url",
+        metavar="URL",
+        multiple=several,
+        envvar="REMEDIATOR_URL",
+        show_envvar=True,
+        help="The internal listener of the running Remediator; asked for its state and its cluster filter.",
+    )
