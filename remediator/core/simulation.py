@@ -13,7 +13,7 @@ from remediator.core.actions import Effect
 from remediator.core.alerts import Alert
 from remediator.core.ladder import Act, Skip, decide, screen
 from remediator.core.ledger import Entry, Ledger
-from remediator.core.policy import ENABLED_FLAG, PERCENTAGE_FLAG, Policy, Remediation, Target
+from remediator.core.policy import Policy, Remediation, Target
 from remediator.core.reasons import Reason
 from remediator.core.recorded_value import RecordedValue
 from remediator.core.workload import Workload
@@ -125,9 +125,9 @@ def _decide(
     recorded: RecordedValue,
     now: datetime,
 ) -> Decision:
-    value = recorded.at(now) if state.left is None else state.left
-    if remediation.action.effect is Effect.SCALE:
-        value = max(value, recorded.at(now))
+    value = recorded.at(now)
+    if state.left is not None:
+        value = max(state.left, value) if remediation.action.rises else state.left
     people = tuple(
         Entry(
             id=f"people-{number}",
@@ -152,10 +152,7 @@ def _decide(
 
 def past_workload(policy: Policy, remediation: Remediation, value: int, ledger: Ledger) -> Workload:
     """The target with this percentage, or so many replicas."""
-    if remediation.action.effect is Effect.SCALE:
-        return Workload(uid="past", resource_version="1", replicas=value, ledger=ledger)
-    flags = policy.profiles.get(value) or {ENABLED_FLAG: "true" if value else "false", PERCENTAGE_FLAG: f"{value}"}
-    return Workload(uid="past", resource_version="1", replicas=1, env=tuple(flags.items()), ledger=ledger)
+    return replace(remediation.action.past(value, policy.profiles), ledger=ledger)
 
 
 def _is_over(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
 from remediator.config.coverage import WrittenRule
-from remediator.core.actions import Effect
+from remediator.core.actions import AUTOMATIC
 from remediator.core.checks import DOCS, NOT_CHECKED, Check
 from remediator.core.denis_signals import SIGNALS
 from remediator.core.durations import format_duration
@@ -95,8 +95,7 @@ def check_rules(rules: Iterable[AlertRule], expected: Iterable[str], scope: Scop
     `expected` are the alerts that the files beside remediations.yaml have.
     """
     found = scope.act_rules(rules)
-    is_rollback = scope.effect is Effect.SET_PERCENTAGE
-    act, due = ("a rollback", "would take the canary back") if is_rollback else ("this act", "asks for it")
+    act, due = AUTOMATIC[scope.effect].one, AUTOMATIC[scope.effect].due
     remedy = "give Prometheus rules/denis.rules.yaml"
     for name in sorted({*expected} - {rule.name for rule in found}):
         yield Check(name=name, passed=False, found=f"it is not loaded, or does not ask for {act}", remedy=remedy)

@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 
 from remediator.canary.backtest.alert_history import AlertHistory, Fetch, fetch_fenced
 from remediator.config.rule_files import Alarm
-from remediator.core.actions import Effect
-from remediator.core.field_owners import REPLICAS
+from remediator.core.actions import AUTOMATIC, Effect
 from remediator.core.policy import Policy, Target
 from remediator.core.recorded_value import RecordedValue, read_recorded
 from remediator.core.sampled_series import Grid, SampledSeries, Span, spans
@@ -40,16 +39,16 @@ def load_recorded(
         target, effect = remediation.target, remediation.action.effect
         if (target, effect) in found:
             continue
-        gauge, assumed, other = "remediator_canary_percentage", percentage, None
-        if effect.field == REPLICAS:
-            gauge, assumed = "remediator_replicas", remediation.action.least_replicas
+        assumed, other = percentage, None
+        if remediation.action.most_replicas:
+            assumed = remediation.action.least_replicas
             labels = {"namespace": target.namespace, "deployment": target.deployment}
             other = f"max(last_over_time({select('kube_deployment_spec_replicas', labels, {})}[5m]))"
-        series = _one(fetch, _gauge(gauge, target=target.name), target, cluster, notes)
+        series = _one(fetch, _gauge(AUTOMATIC[effect].gauge, target=target.name), target, cluster, notes)
         acts = _one(fetch, _gauge(LAST_ACTION, target=target.name, effect=effect), target, cluster, notes)
         if series is None and other:
             series = _one(fetch, Inlined(text=other), target, cluster, notes)
-        rises = effect is Effect.SCALE
+        rises = remediation.action.rises
         found[target, effect] = read_recorded(series, grid, assumed, _times(acts, grid), rises=rises)
     return found
 

@@ -35,6 +35,15 @@ class JudgedIncident:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MissedIncident:
+    """What people did, or say was an incident, while no alert that asks for it fired."""
+
+    time: datetime
+    effect: Effect
+    judged: Judged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What a back-test has found."""
 
@@ -42,7 +51,7 @@ class Report:
     grid: Grid
     histories: tuple[AlertHistory, ...]
     incidents: tuple[JudgedIncident, ...]
-    missed: tuple[tuple[datetime, Judged], ...]
+    missed: tuple[MissedIncident, ...]
     recorded: Mapping[tuple[Target, Effect], RecordedValue]
     notes: tuple[str, ...]
     agreement: Agreement | Unknown
@@ -58,8 +67,8 @@ class Report:
 
     def count(self, effect: Effect, judgement: Judgement) -> int:
         """How many incidents of this effect are judged so."""
-        missed = len(self.missed) if judgement is Judgement.MISSED and effect is Effect.SET_PERCENTAGE else 0
-        return missed + sum(judged.judgement is judgement for judged in self.judgements(effect))
+        missed = [one.judged for one in self.missed if one.effect is effect]
+        return sum(judged.judgement is judgement for judged in (*self.judgements(effect), *missed))
 
     def acts(self, effect: Effect) -> int:
         """How many acts there would have been."""
@@ -141,8 +150,8 @@ def _judge(incident: Incident, histories: Mapping[str, AlertHistory], past: Past
         action = incident.remediation.action
         value = past.recorded[incident.remediation.target, action.effect]
         active = min(alert.active for alert in alerts)
-        rises, cooldown = action.effect is Effect.SCALE, incident.remediation.cooldown
-        judged = judge(acts[0][0], rises, active, health, value, past.truths, cooldown=cooldown)
+        cooldown = incident.remediation.cooldown
+        judged = judge(acts[0][0], action.rises, active, health, value, past.truths, cooldown=cooldown)
     return JudgedIncident(
         incident=incident,
         because=because,
@@ -165,14 +174,14 @@ def _worst(history: AlertHistory, alerts: Sequence[PastAlert]) -> float:
     return (min if lowest else max)(values, default=float("nan"))
 
 
-def _missed(
-    policy: Policy, alerts: Sequence[PastAlert], past: Past, end: datetime
-) -> Iterable[tuple[datetime, Judged]]:
+def _missed(policy: Policy, alerts: Sequence[PastAlert], past: Past, end: datetime) -> Iterable[MissedIncident]:
     rollbacks = {one.target: one for one in policy.remediations if one.action.takes_back}
     for target, remediation in rollbacks.items():
         times = [(alert.fired, alert.resolved or end) for alert in alerts if _rolls_back(policy, alert, target)]
         # The file has no other percentage for a rollback.
-        yield from missed(past.recorded[target, remediation.action.effect], times, 0, past.truths)
+        effect = remediation.action.effect
+        for time, judged in missed(past.recorded[target, effect], times, 0, past.truths):
+            yield MissedIncident(time=time, effect=effect, judged=judged)
 
 
 def _rolls_back(policy: Policy, alert: PastAlert, target: Target) -> bool:

@@ -17,7 +17,7 @@ from remediator.canary.timeline.findings import (
     value_topic,
     write_id,
 )
-from remediator.core.actions import Effect
+from remediator.core.actions import AUTOMATIC, Effect
 from remediator.core.durations import format_duration
 from remediator.core.field_owners import OWN_MANAGERS
 from remediator.core.ledger import MAX_ENTRIES
@@ -187,7 +187,7 @@ def _writes(target: Target, managed: Sequence[Any], workload: object) -> Iterabl
             continue
         topics, now = set(), []
         if isinstance(workload, Workload):
-            for effect in (Effect.SET_PERCENTAGE, Effect.SCALE):
+            for effect in AUTOMATIC:
                 write = workload.writers.get(effect.field)
                 value = effect.read(workload)
                 if write and value is not None and (write.manager, write.time) == (manager, moment):

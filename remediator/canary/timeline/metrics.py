@@ -20,7 +20,7 @@ from remediator.canary.timeline.findings import (
     value_topic,
     verification_topic,
 )
-from remediator.core.actions import Effect
+from remediator.core.actions import AUTOMATIC
 from remediator.core.durations import format_duration
 from remediator.core.matchers import Matcher
 from remediator.core.policy import HEARTBEAT, HEARTBEAT_ALERT, Policy
@@ -261,13 +261,9 @@ class Recording:
 
     def _values(self) -> Iterator[Line]:
         """The percentage and the replicas, from any writer."""
-        gauges = {
-            Effect.SET_PERCENTAGE: "remediator_canary_percentage",
-            Effect.SCALE: "remediator_replicas",
-        }
         targets = {target.name: target for target in self._policy.targets}
-        for effect, gauge in gauges.items():
-            for series in self._ours(self._fetch(f"max by (cluster, target) ({gauge})")):
+        for effect, wording in AUTOMATIC.items():
+            for series in self._ours(self._fetch(f"max by (cluster, target) ({wording.gauge})")):
                 target = targets.get(series.labels.get("target", ""))
                 last: int | None = None
                 for index in range(self.grid.count) if target else ():

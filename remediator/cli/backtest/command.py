@@ -26,7 +26,7 @@ from remediator.cli.output import print_data
 from remediator.cli.period import Period, period
 from remediator.cli.types import Duration
 from remediator.config.document import InvalidDocument
-from remediator.core.actions import Effect
+from remediator.core.actions import AUTOMATIC
 from remediator.core.durations import format_duration
 from remediator.core.judgement import Judgement, Truth
 from remediator.monitoring.archive import Archive, InvalidArchive
@@ -210,7 +210,7 @@ def _end(report: Report, fail_on: Sequence[Judgement]) -> None:
     found = [
         f"{count} {judgement}"
         for judgement in fail_on
-        if (count := sum(report.count(effect, judgement) for effect in (Effect.SET_PERCENTAGE, Effect.SCALE)))
+        if (count := sum(report.count(effect, judgement) for effect in AUTOMATIC))
     ]
     if found:
         raise Withheld(f"--fail-on: {', '.join(found)}")

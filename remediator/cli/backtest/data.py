@@ -5,7 +5,7 @@ from typing import Any
 from remediator.canary.backtest.alert_history import describe_gaps
 from remediator.canary.backtest.report import JudgedIncident, Report
 from remediator.canary.backtest.sweep import Sweep
-from remediator.core.actions import Effect
+from remediator.core.actions import AUTOMATIC
 from remediator.core.judgement import Judged, Judgement
 from remediator.monitoring.evidence import Unknown
 
@@ -35,14 +35,14 @@ def report_data(report: Report) -> dict[str, Any]:
         if isinstance(report.agreement, Unknown)
         else {"recorded": report.agreement.recorded, "agreeing": report.agreement.agreeing},
         "incidents": [_incident(one) for one in report.incidents],
-        "missed": [{"time": moment.isoformat(), "why": judged.why} for moment, judged in report.missed],
+        "missed": [{"time": one.time.isoformat(), "why": one.judged.why} for one in report.missed],
         "sums": {
             effect: {
                 "acts": report.acts(effect),
                 **{judgement: report.count(effect, judgement) for judgement in Judgement},
                 "sparedSeconds": report.saved(effect).total_seconds(),
             }
-            for effect in (Effect.SET_PERCENTAGE, Effect.SCALE)
+            for effect in AUTOMATIC
         },
     }
 

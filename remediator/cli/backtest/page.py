@@ -20,7 +20,7 @@ from remediator.cli.backtest.words import (
     rows,
     summary,
 )
-from remediator.core.actions import Effect
+from remediator.core.actions import AUTOMATIC, Effect
 from remediator.core.policy import Target
 from remediator.core.recorded_value import RecordedValue
 from remediator.core.sampled_series import Grid, Span, spans
@@ -147,7 +147,6 @@ def _recorded_figure(
 ) -> Iterator[str]:
     known = [value for value in recorded.values if value is not None]
     high = max(*known, 1)
-    unit = "percentage" if effect is Effect.SET_PERCENTAGE else "replicas"
 
     def y(value: float) -> float:
         return TOP + HEIGHT - value / high * HEIGHT
@@ -168,7 +167,7 @@ def _recorded_figure(
         place = x(grid, grid.index(change.time))
         title = f"{format_moment(change.time)}: people set {change.before} to {change.after}"
         body.append(f'<path class="people" d="M{place:.1f} {TOP}V{TOP + HEIGHT}"><title>{title}</title></path>')
-    shown = f"The {unit} of {name}"
+    shown = f"The {AUTOMATIC[effect].value} of {name}"
     caption = f"{shown}, as recorded. Dotted marks: what people set. Solid marks: would-be acts."
     yield from _svg(grid, shown, caption, body, marks)
 

@@ -8,7 +8,7 @@ from remediator.canary.backtest.report import Report
 from remediator.canary.backtest.sweep import Sweep
 from remediator.cli.backtest.words import format_moment, format_value, heading, median, rows, summary
 from remediator.cli.output import print_fact, print_table
-from remediator.core.actions import Effect
+from remediator.core.actions import AUTOMATIC
 from remediator.core.durations import format_duration
 from remediator.core.judgement import Judgement
 
@@ -75,8 +75,8 @@ def _first_acts(report: Report) -> set[object]:
 
 
 def _compared(ours: Report, other: Report) -> Iterator[Sequence[str]]:
-    for effect, name in ((Effect.SET_PERCENTAGE, "rollbacks"), (Effect.SCALE, "scale-ups")):
-        yield name, f"{ours.acts(effect)}", f"{other.acts(effect)}"
+    for effect, wording in AUTOMATIC.items():
+        yield wording.many, f"{ours.acts(effect)}", f"{other.acts(effect)}"
         for judgement in Judgement:
             counts = ours.count(effect, judgement), other.count(effect, judgement)
             if any(counts):

@@ -6,14 +6,12 @@ from datetime import datetime, timedelta
 
 from remediator.canary.backtest.alert_history import describe_gaps
 from remediator.canary.backtest.report import JudgedIncident, Report
-from remediator.core.actions import Effect
+from remediator.core.actions import AUTOMATIC, Effect
 from remediator.core.denis_signals import SIGNALS
 from remediator.core.durations import format_duration
 from remediator.core.judgement import Judgement
 from remediator.core.reasons import Reason
 from remediator.monitoring.evidence import Unknown
-
-NAMES = {Effect.SET_PERCENTAGE: "Rollbacks", Effect.SCALE: "Workers"}
 
 NO_GUESS = "History goes on as if there had been no act: what the act would have changed is not guessed."
 
@@ -63,7 +61,7 @@ EXPECTED = (Reason.COOLING_DOWN, Reason.ALREADY_SAFE)
 def rows(report: Report) -> Iterator[tuple[datetime, tuple[str, str, str, str]]]:
     """The lines of the table, by their time."""
     found = [*_incidents(report)]
-    found += ((moment, (format_moment(moment), "-", "-", str(judged))) for moment, judged in report.missed)
+    found += ((one.time, (format_moment(one.time), "-", "-", str(one.judged))) for one in report.missed)
     yield from sorted(found, key=lambda one: one[0])
 
 
@@ -97,14 +95,13 @@ def heading(report: Report) -> list[str]:
     holes = describe_gaps(report.histories)
     lines += [f"History: {hole}." for hole in holes] or ["History: complete."]
     for (target, effect), recorded in report.recorded.items():
-        unit = " %" if effect is Effect.SET_PERCENTAGE else " replicas"
-        what = f"The {'percentage' if effect is Effect.SET_PERCENTAGE else 'replicas'} of {target.name}"
+        what, assumed = f"The {AUTOMATIC[effect].value} of {target.name}", effect.format_value(recorded.assumed)
         missing = grid.length(grid.count - recorded.moments)
         if not recorded.moments:
-            lines.append(f"{what}: not recorded, taken as {recorded.assumed}{unit}; so what people did is not known.")
+            lines.append(f"{what}: not recorded, taken as {assumed}; so what people did is not known.")
         elif missing:
             known = format_duration(grid.length(recorded.moments))
-            lines.append(f"{what}: recorded for {known}, else taken as {recorded.assumed}{unit}.")
+            lines.append(f"{what}: recorded for {known}, else taken as {assumed}.")
     agreement = report.agreement
     if isinstance(agreement, Unknown):
         lines.append(f"Check: {agreement.why}.")
@@ -124,17 +121,16 @@ def summary(report: Report) -> list[str]:
     """The sums."""
     lines = []
     saved = []
-    for effect, name in NAMES.items():
+    for effect, wording in AUTOMATIC.items():
         acts, incidents = report.acts(effect), len(report.judgements(effect))
         counts = [(judgement, report.count(effect, judgement)) for judgement in Judgement]
         told = ", ".join(f"{count} {judgement}" for judgement, count in counts if count)
         text = f"{acts} act{'s' * (acts != 1)} in {incidents} incident{'s' * (incidents != 1)}"
         delays = report.delays(effect)
         delay = f" First act after the breach began: {median(delays)} in the median." if delays else ""
-        lines.append(f"{name:9}  {text}{f': {told}' if told else ''}.{delay}")
+        lines.append(f"{wording.heading:9}  {text}{f': {told}' if told else ''}.{delay}")
         if report.saved(effect):
-            what = "of a bad canary" if effect is Effect.SET_PERCENTAGE else "of a long queue"
-            saved.append(f"{format_duration(report.saved(effect))} {what}")
+            saved.append(f"{format_duration(report.saved(effect))} of {wording.spared}")
     if saved:
         lines.append(f"{'Spared':9}  {', '.join(saved)}.")
     return [*lines, NO_GUESS]

@@ -6,6 +6,7 @@ outside of it asks which one it is. Pure.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, assert_never
@@ -102,6 +103,45 @@ class Effect(StrEnum):
 _NAMES = frozenset(Effect)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wording:
+    """What the acts of an effect are called, and what they set."""
+
+    one: str
+    due: str
+    """What an alert does that asks for one."""
+    many: str
+    heading: str
+    spared: str
+    """Of what people would have been spared some time."""
+    value: str
+    gauge: str
+    """The metric that shows the value."""
+
+
+AUTOMATIC: Mapping[Effect, Wording] = {
+    Effect.SET_PERCENTAGE: Wording(
+        one="a rollback",
+        due="would take the canary back",
+        many="rollbacks",
+        heading="Rollbacks",
+        spared="a bad canary",
+        value="percentage",
+        gauge="remediator_canary_percentage",
+    ),
+    Effect.SCALE: Wording(
+        one="this act",
+        due="asks for it",
+        many="scale-ups",
+        heading="Workers",
+        spared="a long queue",
+        value="replicas",
+        gauge="remediator_replicas",
+    ),
+}
+"""The effects of the actions that answer alerts."""
+
+
 class Action(ABC):
     """The act that answers an alert."""
 
@@ -121,6 +161,11 @@ class Action(ABC):
     @abstractmethod
     def takes_back(self) -> bool:
         """Whether it takes the canary back."""
+
+    @property
+    @abstractmethod
+    def rises(self) -> bool:
+        """Whether it raises the value that it sets; else it lowers it."""
 
     @property
     @abstractmethod
@@ -167,6 +212,10 @@ class Action(ABC):
     @abstractmethod
     def plan(self, workload: "Workload", target: Target) -> "Act":
         """What is to be written, once every rung is passed."""
+
+    @abstractmethod
+    def past(self, value: int, profiles: Mapping[int, Mapping[str, str]]) -> "Workload":
+        """A target that had this value once, as far as that is recorded."""
 
     @abstractmethod
     def forbidden(

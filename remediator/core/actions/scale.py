@@ -32,6 +32,7 @@ class Scale(Action):
     effect: ClassVar[Effect] = Effect.SCALE
     urgency: ClassVar[int] = 1
     takes_back: ClassVar[bool] = False
+    rises: ClassVar[bool] = True
     reads_autoscalers: ClassVar[bool] = True
     longest_question: ClassVar[float] = 3.0
     signals: ClassVar[tuple[str, ...]] = (QUEUE_DEPTH.name,)
@@ -65,6 +66,10 @@ class Scale(Action):
         return Act(
             workload=workload, effect=self.effect, patch={"replicas": after}, before=workload.replicas, after=after
         )
+
+    def past(self, value: int, profiles: Mapping[int, Mapping[str, str]]) -> Workload:
+        """A Deployment with so many replicas."""
+        return Workload(uid="past", resource_version="1", replicas=value)
 
     def forbidden(
         self, workload: Workload, target: Target, profiles: Mapping[int, Mapping[str, str]]

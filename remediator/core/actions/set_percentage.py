@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from remediator.core.actions import Action, Effect
 from remediator.core.denis_signals import ERROR_RATE, SUCCESS_RATE
 from remediator.core.ladder import Act, Found, Guard, Skip, TargetFacts
-from remediator.core.policy import Target
+from remediator.core.policy import ENABLED_FLAG, PERCENTAGE_FLAG, Target
 from remediator.core.reasons import Reason
 from remediator.core.workload import Workload, flags_patch
 
@@ -23,6 +23,7 @@ class SetPercentage(Action):
     effect: ClassVar[Effect] = Effect.SET_PERCENTAGE
     urgency: ClassVar[int] = 0
     takes_back: ClassVar[bool] = True
+    rises: ClassVar[bool] = False
     reads_autoscalers: ClassVar[bool] = False
     longest_question: ClassVar[float] = 0.9  # With the way to the thread that asks, a second at most.
     most_replicas: ClassVar[int] = 0
@@ -51,6 +52,11 @@ class SetPercentage(Action):
             after=self.percentage,
             unreached=workload.rollout.stuck,
         )
+
+    def past(self, value: int, profiles: Mapping[int, Mapping[str, str]]) -> Workload:
+        """A canary with the flags of this percentage."""
+        flags = profiles.get(value) or {ENABLED_FLAG: "true" if value else "false", PERCENTAGE_FLAG: f"{value}"}
+        return Workload(uid="past", resource_version="1", replicas=1, env=tuple(flags.items()))
 
     def forbidden(
         self, workload: Workload, target: Target, profiles: Mapping[int, Mapping[str, str]]
