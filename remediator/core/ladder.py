@@ -5,7 +5,7 @@ shows what every rung found. The order is part of the contract. A rollback needs
 stops it; adding workers needs all of it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -169,6 +169,24 @@ def screen(alert: Alert | MalformedAlert, policy: Policy, cluster: str) -> Remed
     """The rungs that need no read of the target. `cluster` is the fence; empty means that there is none."""
     facts = alert_facts(alert, policy, cluster)
     return first_skip(climb(SCREENING, facts)) or facts.answering
+
+
+def screen_all(
+    alerts: Sequence[Alert | MalformedAlert], policy: Policy, cluster: str
+) -> tuple[dict[int, Skip], list[tuple[Remediation, list[int]]]]:
+    """The alerts of a notification, by their places: those that need no read, and those that each remediation answers.
+
+    The most urgent remediation comes first.
+    """
+    skipped: dict[int, Skip] = {}
+    wanted: dict[str, tuple[Remediation, list[int]]] = {}
+    for index, alert in enumerate(alerts):
+        screened = screen(alert, policy, cluster)
+        if isinstance(screened, Skip):
+            skipped[index] = screened
+        else:
+            wanted.setdefault(screened.name, (screened, []))[1].append(index)
+    return skipped, sorted(wanted.values(), key=lambda pair: pair[0].action.urgency)
 
 
 def alert_facts(alert: Alert | MalformedAlert, policy: Policy, fence: str | None) -> AlertFacts:

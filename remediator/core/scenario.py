@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from remediator.core.alerts import Alert, newest, oldest
-from remediator.core.ladder import Skip, decide, screen
+from remediator.core.ladder import Skip, decide, screen_all
 from remediator.core.outcome import Outcome
 from remediator.core.policy import Policy, Remediation, Target
 from remediator.core.reasons import Reason
@@ -30,15 +30,12 @@ def play(
     """The outcome of each alert of each delivery. A target that is not described is not there."""
     found = dict(targets)
     for delivery in deliveries:
-        outcomes: dict[int, Outcome] = {}
-        wanted: dict[str, tuple[Remediation, list[int]]] = {}
-        for index, alert in enumerate(delivery.alerts):
-            screened = screen(alert, policy, fence)
-            if isinstance(screened, Skip):
-                outcomes[index] = Outcome(alerts=(alert,), reason=screened.reason, message=screened.message)
-            else:
-                wanted.setdefault(screened.name, (screened, []))[1].append(index)
-        for remediation, indexes in sorted(wanted.values(), key=lambda pair: pair[0].action.urgency):
+        skipped, wanted = screen_all(delivery.alerts, policy, fence)
+        outcomes = {
+            index: Outcome(alerts=(delivery.alerts[index],), reason=skip.reason, message=skip.message)
+            for index, skip in skipped.items()
+        }
+        for remediation, indexes in wanted:
             alerts = tuple(delivery.alerts[index] for index in indexes)
             outcomes.update(dict.fromkeys(indexes, _settle(remediation, alerts, found, delivery.at)))
         yield tuple(outcomes[index] for index in range(len(delivery.alerts)))

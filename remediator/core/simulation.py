@@ -11,7 +11,7 @@ from datetime import datetime
 
 from remediator.core.actions import Effect
 from remediator.core.alerts import Alert
-from remediator.core.ladder import Act, Skip, decide, screen
+from remediator.core.ladder import Act, Skip, decide, screen, screen_all
 from remediator.core.ledger import Entry, Ledger
 from remediator.core.policy import Policy, Remediation, Target
 from remediator.core.reasons import Reason
@@ -99,12 +99,8 @@ def simulate(
     open_incidents: dict[str, Incident] = {}
     incidents: list[Incident] = []
     for arrival in ordered:
-        wanted: dict[str, tuple[Remediation, list[PastAlert]]] = {}
-        for alert in arrival.alerts:
-            screened = screen(Alert(status="firing", labels=dict(alert.labels)), policy, cluster)
-            if isinstance(screened, Remediation):
-                wanted.setdefault(screened.name, (screened, []))[1].append(alert)
-        for remediation, alerts in wanted.values():
+        _, wanted = screen_all([_as_sent(alert) for alert in arrival.alerts], policy, cluster)
+        for remediation, indexes in wanted:
             key = (remediation.target, remediation.action.effect)
             state = states.setdefault(key, _TargetState())
             incident = open_incidents.get(remediation.name)
@@ -113,8 +109,13 @@ def simulate(
             if incident is None:
                 incident = open_incidents[remediation.name] = Incident(remediation=remediation)
                 incidents.append(incident)
+            alerts = [arrival.alerts[index] for index in indexes]
             incident.decisions.append(_decide(policy, remediation, alerts, state, recorded[key], arrival.time))
     return incidents
+
+
+def _as_sent(alert: PastAlert) -> Alert:
+    return Alert(status="firing", labels=dict(alert.labels))
 
 
 def _decide(
@@ -180,7 +181,7 @@ def _firing(policy: Policy, arrivals: Iterable[Arrival], cluster: str) -> dict[s
     alerts = {(alert.identity, alert.fired): alert for arrival in arrivals for alert in arrival.alerts}
     found: dict[str, list[tuple[datetime, datetime]]] = {}
     for alert in sorted(alerts.values(), key=lambda one: one.fired):
-        screened = screen(Alert(status="firing", labels=dict(alert.labels)), policy, cluster)
+        screened = screen(_as_sent(alert), policy, cluster)
         if isinstance(screened, Skip):
             continue
         times = found.setdefault(screened.name, [])

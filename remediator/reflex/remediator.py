@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 
 from remediator.core.alerts import Alerts, Notification
-from remediator.core.ladder import Skip, screen
+from remediator.core.ladder import Skip, screen_all
 from remediator.core.outcome import Outcome
 from remediator.core.policy import Policy, Remediation
 from remediator.core.reasons import Reason
@@ -51,23 +51,17 @@ class Remediator:
         """
         began = time.monotonic()
         deadline, allowance = began + TIME_LIMIT, Allowance()
-        policy = self._policy()
-        withheld: dict[Skip, list[int]] = {}
-        wanted: dict[str, tuple[Remediation, list[int]]] = {}
-        for index, alert in enumerate(notification.alerts):
-            screened = screen(alert, policy, self._fence)
-            if isinstance(screened, Skip):
-                withheld.setdefault(_told_apart(screened, withheld), []).append(index)
-            else:
-                wanted.setdefault(screened.name, (screened, []))[1].append(index)
-
+        skipped, wanted = screen_all(notification.alerts, self._policy(), self._fence)
         outcomes: dict[int, Outcome] = {}
-        for remediation, indexes in sorted(wanted.values(), key=lambda pair: pair[0].action.urgency):
+        for remediation, indexes in wanted:
             outcome = self._decisions.settle(remediation, _pick(notification, indexes), deadline, allowance)
             outcomes.update(dict.fromkeys(indexes, outcome))
             self._recorder.record(outcome, notification, took=_since(began), now=self._now())
             self._hear(remediation, outcome.alerts)
         # After the acts: nothing that is only to be written down may come before them.
+        withheld: dict[Skip, list[int]] = {}
+        for index, skip in skipped.items():
+            withheld.setdefault(_told_apart(skip, withheld), []).append(index)
         for skip, indexes in withheld.items():
             outcome = Outcome(alerts=_pick(notification, indexes), reason=skip.reason, message=skip.message)
             outcomes.update(dict.fromkeys(indexes, outcome))
