@@ -19,11 +19,12 @@ from remediator.config.document import InvalidDocument, read_text
 from remediator.config.loader import parse_policy
 from remediator.config.manifests import parse_manifests
 from remediator.core.alerts import MAX_BODY_BYTES, Alert, MalformedAlert, NotANotification, parse_notification
-from remediator.core.explanation import Explanation, spell_time
+from remediator.core.explanation import Explanation
 from remediator.core.explanation import explain as explain_alert
 from remediator.core.ladder import Skip, screen
 from remediator.core.policy import Policy, Remediation
 from remediator.core.reasons import Reason
+from remediator.core.times import format_time
 from remediator.core.workload import TargetInvalid, TargetMissing, Workload
 from remediator.kube.targets import Cluster
 from remediator.monitoring.http_json import JsonApi, NoAnswer
@@ -129,7 +130,7 @@ def explain(
             print_fact("", "The service may have a cluster filter (the fence): give --cluster or --remediator.url.")
     else:
         alerts_data = [_data(explanation) for explanation in explanations]
-        print_data({"time": spell_time(now), "cluster": cluster, "alerts": alerts_data}, output)
+        print_data({"time": format_time(now, "seconds"), "cluster": cluster, "alerts": alerts_data}, output)
     if any(_leads_nowhere(explanation) for explanation in explanations):
         ctx.exit(WITHHELD)
 
@@ -241,7 +242,7 @@ def _data(explanation: Explanation) -> dict[str, Any]:
         "answer": explanation.answer,
         "nearest": explanation.nearest,
         "again": explanation.again,
-        "actsAt": explanation.acts_at and spell_time(explanation.acts_at),
+        "actsAt": explanation.acts_at and format_time(explanation.acts_at, "seconds"),
         "rungs": [
             {"reason": str(rung.reason), "result": str(rung.step), "found": rung.found} for rung in explanation.rungs
         ],

@@ -13,6 +13,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from remediator.core.times import format_time
 from remediator.reflex.rate_limit import RateLimit
 
 Format = Literal["json", "logfmt"]
@@ -57,7 +58,7 @@ class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         level = record.levelname.lower()
         fields: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
+            "time": format_time(datetime.fromtimestamp(record.created, UTC), "milliseconds"),
             "level": {"warning": "warn", "critical": "error"}.get(level, level),
             "msg": record.getMessage(),
             **{key: value for key, value in vars(record).items() if key not in _STANDARD},

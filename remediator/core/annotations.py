@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from remediator.core.text import printable
 
@@ -13,16 +12,6 @@ _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 def dump(value: object) -> str:
     """Compact JSON, in which only quotes, backslashes and control characters are escaped."""
     return _encode(value)
-
-
-def spell_time(time: datetime) -> str:
-    """A time in UTC, to the microsecond."""
-    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def format_second(time: datetime) -> str:
-    """A time in UTC, to the second."""
-    return time.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def cut(text: str, limit: int) -> str:

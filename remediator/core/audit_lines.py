@@ -8,11 +8,12 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from remediator.core.parts import as_list, as_map
 from remediator.core.text import printable
+from remediator.core.times import parse_time
 
 MAX_LINE = 1_048_576
 """Characters of a line; the service writes at most a few thousand."""
@@ -86,7 +87,7 @@ def _read(line: str) -> AuditLine | str | None:
         return "is no complete JSON object"
     if not isinstance(fields, Mapping) or "audit" not in fields:
         return None  # A log in JSON.
-    time = _time(fields.get("time"))
+    time = parse_time(fields.get("time"))
     if time is None:
         return "has no time that can be read"
     if fields["audit"] not in ("decision", "verification"):
@@ -110,7 +111,7 @@ def _alert(fields: Mapping[str, Any]) -> AuditedAlert:
         name=_text(fields.get("alertname")),
         fingerprint=_text(fields.get("fingerprint")),
         value=_number(_text(fields.get("value"))),
-        began=_time(fields.get("startsAt")),
+        began=parse_time(fields.get("startsAt")),
     )
 
 
@@ -128,11 +129,3 @@ def _number(text: str) -> str:
 
 def _count(value: object) -> int:
     return value if isinstance(value, int) and 0 < value < 1_000_000 else 0
-
-
-def _time(value: object) -> datetime | None:
-    try:
-        time = datetime.fromisoformat(str(value)[:40])
-        return time.astimezone(UTC) if time.tzinfo else None
-    except (ValueError, OverflowError):
-        return None

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from remediator.core.denis_signals import SIGNALS, Signal
 from remediator.core.durations import format_duration
 from remediator.core.text import printable, recordable
+from remediator.core.times import format_time
 
 SECOND = timedelta(seconds=1)
 
@@ -58,7 +59,7 @@ class Confirmation:
         known |= {"threshold": self.threshold, "since": self.since, "evaluated": self.evaluated}
         if self.answer != "confirmed":
             known["why"] = self.message
-        times = {key: _iso(value) if isinstance(value, datetime) else value for key, value in known.items()}
+        times = {key: format_time(value) if isinstance(value, datetime) else value for key, value in known.items()}
         return {key: value for key, value in times.items() if value not in (None, "")}
 
 
@@ -105,7 +106,3 @@ def _signal(expression: str) -> Signal | None:
         if (place := re.search(rf"(?<![a-zA-Z0-9_]){name}(?![a-zA-Z0-9_])", expression))
     ]
     return min(found, key=lambda pair: pair[0])[1] if found else None
-
-
-def _iso(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -5,7 +5,7 @@ The rule of this file: it judges nothing. The results are those of LADDER's rung
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 
 from remediator.core.alerts import Alert, MalformedAlert
@@ -29,6 +29,7 @@ from remediator.core.ladder import (
 from remediator.core.nearest import nearest
 from remediator.core.policy import Policy, Remediation
 from remediator.core.reasons import Kind, Reason
+from remediator.core.times import format_time
 
 
 class Step(StrEnum):
@@ -96,7 +97,7 @@ class Explanation:
             return ""
         if self.reason is Reason.NO_REMEDIATION and isinstance(self.alert, Alert) and self.alert.without_data:
             return "No matcher makes it act."
-        moment = f"At {spell_time(self.later_at)}, in {format_duration(self.later_at - self.at)},"
+        moment = f"At {format_time(self.later_at, 'seconds')}, in {format_duration(self.later_at - self.at)},"
         if isinstance(self.later, Act):
             return f"{moment} it would act again, if it is delivered then: set {self.later.message}."
         if self.later_at == self.at:
@@ -173,8 +174,3 @@ def _rung_result(
 def _ends(reason: Reason) -> str:
     """What ends a reason that no time ends."""
     return next(rung.ends for rung in LADDER if rung.reason is reason)
-
-
-def spell_time(time: datetime) -> str:
-    """A time to the second, in UTC, as RFC 3339 has it."""
-    return time.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from remediator.core.policy import Target
-from remediator.core.rollout import read_time
+from remediator.core.times import format_time, parse_time
 
 KEDA = "keda-operator"
 _AUTOSCALERS = frozenset({"kube-controller-manager", KEDA})
@@ -33,7 +33,7 @@ class Write:
         return self.manager in OWN_MANAGERS
 
     def __str__(self) -> str:
-        return f"{self.manager} at {self.time.isoformat().replace('+00:00', 'Z')}" if self.time else self.manager
+        return f"{self.manager} at {format_time(self.time)}" if self.time else self.manager
 
 
 def last_writes(managed_fields: Sequence[Mapping[str, Any]], target: Target) -> dict[str, Write]:
@@ -41,7 +41,7 @@ def last_writes(managed_fields: Sequence[Mapping[str, Any]], target: Target) -> 
     writes: dict[str, Write] = {}
     # Without a time comes last: a write through /scale has none, and has just replaced the owner of the replicas.
     for entry in sorted(managed_fields, key=lambda entry: (entry.get("time") is None, str(entry.get("time")))):
-        write = Write(manager=str(entry.get("manager")), time=read_time(entry.get("time")))
+        write = Write(manager=str(entry.get("manager")), time=parse_time(entry.get("time")))
         if _find(entry, "f:spec", "f:replicas") is not None:
             writes[REPLICAS] = write
         container = f'k:{{"name":"{target.container}"}}'

@@ -8,9 +8,9 @@ later, nobody knew of, and the canary goes back; a rollback can only make things
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from remediator.core.annotations import format_second
 from remediator.core.ledger import CLOCK_SKEW
 from remediator.core.policy import ENABLED_FLAG, PERCENTAGE_FLAG, Remediation
+from remediator.core.times import format_time
 from remediator.core.workload import Workload
 
 _GRAIN = timedelta(seconds=1)
@@ -29,7 +29,7 @@ class Raise:
 
     def __str__(self) -> str:
         share = "an unknown percentage" if self.percentage is None else f"{self.percentage} %"
-        return f"{format_second(self.time)}, when {self.by} set {share}"
+        return f"{format_time(self.time, 'seconds')}, when {self.by} set {share}"
 
     def precedes(self, began: datetime | None, now: datetime) -> bool:
         """Whether an alert that began at this time is a new incident; one without a time, or of the future, is not.

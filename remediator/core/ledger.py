@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from remediator.core.actions import Effect
-from remediator.core.annotations import cut, dump, fit, format_second, spell_time
+from remediator.core.annotations import cut, dump, fit
+from remediator.core.times import format_time
 
 PREFIX = "remediator.denis.run"
 LEDGER = f"{PREFIX}/ledger"
@@ -211,23 +212,23 @@ def _spell(entry: Entry) -> str:
         "operator": cut(entry.operator, MAX_OPERATOR),
         "reason": cut(entry.reason, cause if entry.remediation else MAX_REASON),
         "because": cut(entry.because, MAX_CAUSE),
-        "startsAt": entry.starts_at and format_second(entry.starts_at),
+        "startsAt": entry.starts_at and format_time(entry.starts_at, "seconds"),
         "overrode": [cut(word, MAX_WORD) for word in entry.overrode[:MAX_OVERRODE]],
         "fingerprints": [cut(text, MAX_FINGERPRINT) for text in entry.fingerprints[:most]],
     }
-    act: dict[str, object] = {"id": cut(entry.id, MAX_NAME), "time": spell_time(entry.time)}
+    act: dict[str, object] = {"id": cut(entry.id, MAX_NAME), "time": format_time(entry.time, "microseconds")}
     act |= {"effect": cut(entry.effect_name, MAX_NAME), "from": entry.before, "to": entry.after}
     return dump(act | {key: text for key, text in texts.items() if text})
 
 
 def encode_pause(pause: Pause) -> str:
     """The annotation's text."""
-    return dump({"reason": pause.reason, "author": pause.author, "until": spell_time(pause.until)})
+    return dump({"reason": pause.reason, "author": pause.author, "until": format_time(pause.until, "microseconds")})
 
 
 def encode_kill_switch(switch: KillSwitch) -> str:
     """The annotation's text."""
-    since = spell_time(switch.since) if switch.since else None
+    since = format_time(switch.since, "microseconds") if switch.since else None
     fields = {"reason": switch.reason, "author": switch.author, "since": since, "replicas": switch.replicas}
     return dump({key: value for key, value in fields.items() if value is not None})
 

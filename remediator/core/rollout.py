@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from remediator.core.times import parse_time
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
@@ -100,10 +102,12 @@ def read_rollout(manifest: Mapping[str, Any]) -> Rollout:
     conditions = {condition.get("type"): condition for condition in status.get("conditions") or []}
     pods = (spec.get("template") or {}).get("spec") or {}
     failure, progress = conditions.get("ReplicaFailure", {}), conditions.get("Progressing", {})
-    complete = read_time(progress.get("lastUpdateTime")) if progress.get("reason") == "NewReplicaSetAvailable" else None
+    complete = (
+        parse_time(progress.get("lastUpdateTime")) if progress.get("reason") == "NewReplicaSetAvailable" else None
+    )
     strategy = spec.get("strategy") or {}
     at_once = {"maxUnavailable": "100%"} if strategy.get("type") == "Recreate" else strategy.get("rollingUpdate") or {}
-    available = read_time(conditions.get("Available", {}).get("lastTransitionTime"))
+    available = parse_time(conditions.get("Available", {}).get("lastTransitionTime"))
     return Rollout(
         seen=status.get("observedGeneration", 0) >= metadata.get("generation", 0),
         paused=bool(spec.get("paused")),
@@ -127,12 +131,3 @@ def _count(share: int | str, replicas: int, *, up: bool) -> int:
         return share
     percent = int(share.rstrip("%")) * replicas
     return -(-percent // 100) if up else percent // 100
-
-
-def read_time(text: object) -> datetime | None:
-    """A time as the API server writes it, or None where there is none."""
-    try:
-        time = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return time if time.tzinfo else None

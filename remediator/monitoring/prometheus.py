@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -18,6 +18,7 @@ from remediator.core.durations import parse_duration
 from remediator.core.parts import as_list, as_map
 from remediator.core.problems import first_problem
 from remediator.core.routes import Labels, known_labels, read_condition
+from remediator.core.times import parse_time
 from remediator.monitoring.http_config import HttpConfig
 from remediator.monitoring.http_json import JsonApi
 from remediator.monitoring.labels import read_labels
@@ -235,7 +236,7 @@ class Prometheus:
         """When its process started, by its own clock. Raises NoAnswer."""
         asked = "the time of its start"
         answer = as_map(as_map(self.api.get("/api/v1/status/runtimeinfo", {}, asked=asked)).get("data"))
-        started = _time(answer.get("startTime"))
+        started = parse_time(answer.get("startTime"))
         if started is None:
             self.api.fail(asked, "it shows none", "only a Prometheus itself has one")
         return started
@@ -352,7 +353,7 @@ def _group_rules(group: object, kinds: tuple[str | None, ...]) -> Iterator[Alert
             state=_text(rule.get("state")),
             error=_text(rule.get("lastError")),
             interval=_seconds(as_map(group).get("interval")),
-            evaluated=_time(rule.get("lastEvaluation")),
+            evaluated=parse_time(rule.get("lastEvaluation")),
             active=tuple(_active(as_map(alert)) for alert in as_list(rule.get("alerts"))),
         )
 
@@ -362,17 +363,8 @@ def _active(alert: Mapping[str, Any]) -> ActiveAlert:
         labels=read_labels(alert.get("labels")) or {},
         state=_text(alert.get("state")),
         value=_value(alert.get("value")),
-        since=_time(alert.get("activeAt")),
+        since=parse_time(alert.get("activeAt")),
     )
-
-
-def _time(value: object) -> datetime | None:
-    """A time as Prometheus writes it, with up to nine digits of a fraction; None for the zero of Go."""
-    try:
-        time = datetime.fromisoformat(_text(value))
-        return time.astimezone(UTC) if time.tzinfo and time.year > 1 else None
-    except (ValueError, OverflowError):
-        return None
 
 
 def _value(value: object) -> float | None:

@@ -15,7 +15,7 @@ from remediator.core.ledger import CLOCK_SKEW
 from remediator.core.parts import as_list, as_map
 from remediator.core.policy import Remediation
 from remediator.core.reasons import Reason
-from remediator.core.rollout import read_time
+from remediator.core.times import parse_time
 from remediator.monitoring.clocks import check_ends
 
 MISSING, LATE = timedelta(minutes=10), timedelta(seconds=150)
@@ -58,7 +58,7 @@ def check_service(status: object, remediation: Remediation, fence: str, withheld
 
 def last_heartbeat(answers: Iterable[Mapping[str, Any]]) -> tuple[datetime | None, Mapping[str, Any]]:
     """When the last heartbeat came to any of the replicas, and what its status says of it; `answers` are their data."""
-    beats = [(read_time(beat.get("last")), beat) for beat in (as_map(data.get("heartbeat")) for data in answers)]
+    beats = [(parse_time(beat.get("last")), beat) for beat in (as_map(data.get("heartbeat")) for data in answers)]
     return max(((at, beat) for at, beat in beats if at), key=lambda one: one[0], default=(None, {}))
 
 
@@ -80,7 +80,7 @@ def check_heartbeat(statuses: Iterable[object], now: datetime, fence: str = "") 
     remedy = f"{DOCS}/runbooks/RemediatorHeartbeatMissing.md"
     if last is None:
         since = min(
-            (at for data in known if (at := read_time(as_map(data.get("notifications")).get("since")))), default=now
+            (at for data in known if (at := parse_time(as_map(data.get("notifications")).get("since")))), default=now
         )
         if now - since < FIRST_BEAT:
             found = f"none has come in the {format_duration(now - since)} since it started"
@@ -116,9 +116,9 @@ def check_webhook_certificate(status: object, now: datetime) -> Check:
         return Check(name=name, passed=True, found="the webhook listens without TLS, so there is none")
     tls = as_map(data["tls"])
     named = {"notAfter": "the certificate", "clientCaNotAfter": "the last client CA"}
-    ends = [(end, what) for key, what in named.items() if (end := read_time(tls.get(key)))]
+    ends = [(end, what) for key, what in named.items() if (end := parse_time(tls.get(key)))]
     first = check_ends(name, ends, now)
-    if first is None or (first.passed and not read_time(tls.get("notAfter"))):
+    if first is None or (first.passed and not parse_time(tls.get("notAfter"))):
         return Check(name=name, passed=None, found="it could not read when it expires", remedy="see its log")
     if (problem := tls.get("problem")) and first.passed:
         found = f"the new one cannot be used, the previous one stays: {str(problem)[:200]}; {first.found}"

@@ -11,10 +11,12 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TextIO
 
 from pydantic_core import to_json
+
+from remediator.core.times import format_time
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +93,7 @@ class AuditLog:
 def _spell(line: _Line) -> str:
     """JSON in ASCII, for labels may hold what turns a terminal's text around."""
     facts, now = line
-    at = now.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    at = format_time(now, "milliseconds")
     told = {"time": at, **{name: fact for name, fact in facts.items() if fact or fact == 0}}
     try:
         text = to_json(told)

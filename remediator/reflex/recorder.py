@@ -15,10 +15,10 @@ from datetime import datetime, timedelta
 from typing import Protocol, TextIO
 
 from remediator.core.alerts import Alert, MalformedAlert, Notification, format_alerts, newest
-from remediator.core.annotations import format_second
 from remediator.core.outcome import Outcome, act_or_span, event_name
 from remediator.core.policy import HEARTBEAT_ALERT, Remediation
 from remediator.core.reasons import Reason
+from remediator.core.times import format_time
 from remediator.core.verification import Verdict, Verification
 from remediator.kube.errors import ClusterError
 from remediator.kube.targets import Event
@@ -188,7 +188,7 @@ def _audited(alert: Alert | MalformedAlert) -> dict[str, str]:
     facts = {"alertname": alert.name, "fingerprint": alert.fingerprint}
     if isinstance(alert, Alert):
         facts |= {"value": alert.value[:VALUE_IN_AUDIT]} if alert.value else {}
-        facts |= {"startsAt": began.isoformat().replace("+00:00", "Z")} if (began := alert.began) else {}
+        facts |= {"startsAt": format_time(began)} if (began := alert.began) else {}
     return facts
 
 
@@ -196,7 +196,7 @@ def _event(outcome: Outcome, remediation: Remediation, now: datetime) -> Event:
     """An act has an Event of its own; a repeated refusal has one in each span of the cooldown."""
     span = act_or_span(outcome.action_id, remediation.cooldown, now)
     began = newest(outcome.alerts)
-    since = f" since {format_second(began)}" if began else ""
+    since = f" since {format_time(began, 'seconds')}" if began else ""
     quiet = outcome.reason.kind == "acted" or outcome.reason is Reason.OBSERVING
     return Event(
         name=event_name(remediation.target, outcome.uid, remediation.name, outcome.reason, span),

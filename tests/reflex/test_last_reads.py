@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from remediator.core.actions import Effect
-from remediator.core.annotations import format_second
 from remediator.core.ledger import LEDGER, PAUSE, Entry, decode_ledger, encode_ledger
 from remediator.core.policy import Budget
+from remediator.core.times import format_time
 from remediator.core.workload import TargetMissing
 from remediator.reflex.last_reads import MAX_AGE_SECONDS, LastReads
 from remediator.sandbox import EmbeddedCluster
@@ -432,7 +432,7 @@ def test_a_new_incident_is_never_withheld_on_an_old_read(
     clock.move(seconds=1)
     if hand:
         # The embedded cluster stamps managedFields by the machine's clock.
-        patched = {**alert(), "startsAt": format_second(clock.now)}
+        patched = {**alert(), "startsAt": format_time(clock.now, "seconds")}
         step(embedded, clock.now - timedelta(seconds=1), 10)
         annotate(embedded, "by", "hand")
     else:

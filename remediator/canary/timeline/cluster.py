@@ -24,9 +24,9 @@ from remediator.core.ledger import MAX_ENTRIES
 from remediator.core.parts import as_list, as_map
 from remediator.core.policy import PERCENTAGE_FLAG, Policy, Target
 from remediator.core.reasons import Reason
-from remediator.core.rollout import read_time
 from remediator.core.text import printable
 from remediator.core.timeline import Kind, Line, Source, Window
+from remediator.core.times import parse_time
 from remediator.core.workload import TargetInvalid, Workload, read_workload
 from remediator.kube.connection import Connection
 from remediator.kube.errors import ClusterError, NotFound
@@ -182,7 +182,7 @@ def _standing(target: Target, workload: Workload, now: datetime, window: Window)
 def _writes(target: Target, managed: Sequence[Any], workload: object) -> Iterable[Line]:
     """The last write of each program that is not Remediator's, as managedFields have it."""
     for entry in map(as_map, managed):
-        manager, moment = printable(str(entry.get("manager"))), read_time(entry.get("time"))
+        manager, moment = printable(str(entry.get("manager"))), parse_time(entry.get("time"))
         if manager in OWN_MANAGERS or moment is None or entry.get("subresource") == "status":
             continue
         topics, now = set(), []
@@ -233,7 +233,7 @@ def _rollouts(target: Target, uid: str, sets: Iterable[Any]) -> Iterable[Line]:
     before: Mapping[str, str] | None = None
     for (first, *again), one in owned:
         template = _template(one, target)
-        made = read_time(as_map(one.get("metadata")).get("creationTimestamp"))
+        made = parse_time(as_map(one.get("metadata")).get("creationTimestamp"))
         if made:
             # When it was returned to is nowhere.
             later = f"; later again, as revision {again[-1]}" if again else ""

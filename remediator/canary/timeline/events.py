@@ -17,9 +17,9 @@ from remediator.core.outcome import event_name
 from remediator.core.parts import as_map
 from remediator.core.policy import Policy, Target
 from remediator.core.reasons import Reason
-from remediator.core.rollout import read_time
 from remediator.core.text import printable
 from remediator.core.timeline import Kind, Line, Source
+from remediator.core.times import parse_time
 from remediator.core.verification import Verdict
 
 REPORTER = "remediator.denis.run/"
@@ -72,7 +72,7 @@ def _names(lines: Iterable[Line], policy: Policy, places: Iterable[Place]) -> di
 def read_event(item: Mapping[str, Any]) -> Event | None:
     """An Event of Remediator, or None for those of others."""
     metadata, about = as_map(item.get("metadata")), as_map(item.get("involvedObject"))
-    moment = read_time(item.get("eventTime") or item.get("firstTimestamp"))
+    moment = parse_time(item.get("eventTime") or item.get("firstTimestamp"))
     reporter = str(item.get("reportingComponent") or item.get("reportingController"))
     if not reporter.startswith(REPORTER) or about.get("kind") != "Deployment" or moment is None:
         return None
