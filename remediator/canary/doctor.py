@@ -16,7 +16,7 @@ from remediator.config.lint import lint
 from remediator.core.checks import NOT_CHECKED, OPTIONAL, Check, Proof, State, not_checked, proved, worst_of
 from remediator.core.denis_signals import concerns
 from remediator.core.forecast import forecast
-from remediator.core.ladder import ON_TARGET, Found, Skip, Snapshot, TargetFacts
+from remediator.core.ladder import ON_TARGET, Found, Skip, Snapshot, target_facts
 from remediator.core.outcome import ClusterError
 from remediator.core.parts import as_map
 from remediator.core.policy import HEARTBEAT_ALERT, Policy, Remediation
@@ -324,7 +324,7 @@ def check_target(remediation: Remediation, found: Snapshot | ClusterError, now: 
         case _:
             assert_never(found)
     # An alert that begins after this moment; the cooldown may not apply to it.
-    facts = TargetFacts(remediation=remediation, snapshot=found, now=now, began=now + timedelta(seconds=1))
+    facts = target_facts(remediation, found, now, now + timedelta(seconds=1))
     rungs = {rung.reason: rung.check(facts) for rung in ON_TARGET if rung.applies_to(remediation)}
     invalid, place = rungs[Reason.TARGET_INVALID], f"{target.namespace}/{target.deployment}"
     if isinstance(invalid, Skip):

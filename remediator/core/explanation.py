@@ -25,6 +25,7 @@ from remediator.core.ladder import (
     climb,
     decide,
     first_skip,
+    target_facts,
 )
 from remediator.core.nearest import nearest
 from remediator.core.policy import Policy, Remediation
@@ -134,7 +135,7 @@ def explain(
         )
     remediation = received.answering
     began = alert.began if isinstance(alert, Alert) else None
-    facts = TargetFacts(remediation=remediation, snapshot=look(remediation), now=now, began=began, since=began)
+    facts = target_facts(remediation, look(remediation), now, began, since=began)
     results |= climb(ON_TARGET, facts)
     decision = first_skip(results.items()) or facts.planned
     at, later = now, decision

@@ -44,8 +44,8 @@ class Raise:
 
 def last_raise(workload: Workload, remediation: Remediation, now: datetime) -> Raise | None:
     """How the canary came up again after this remediation's last act, or None: it did not, or that is not known."""
-    percentage = workload.percentage()
-    acts = workload.ledger.as_of(now).automatic(remediation.action.effect)
+    ledger = workload.ledger.as_of(now)
+    acts = ledger.automatic(remediation.action.effect)
     if not remediation.action.takes_back or not acts:
         return None
     last = acts[-1]
@@ -53,7 +53,7 @@ def last_raise(workload: Workload, remediation: Remediation, now: datetime) -> R
         return None
     acts_of_people = [
         (entry.time, entry.operator or "someone")
-        for entry in workload.ledger.as_of(now).entries
+        for entry in ledger.entries
         if entry.effect is last.effect and not entry.remediation and entry.after > last.after
     ]
     flags = (workload.writers.get(flag) for flag in (PERCENTAGE_FLAG, ENABLED_FLAG))
@@ -62,7 +62,7 @@ def last_raise(workload: Workload, remediation: Remediation, now: datetime) -> R
     if not later:
         return None
     time, by = max(later)
-    return Raise(time=max(time, last.time), by=by, percentage=percentage, caused=last.starts_at)
+    return Raise(time=max(time, last.time), by=by, percentage=workload.percentage(), caused=last.starts_at)
 
 
 def may_become_new(workload: Workload, remediation: Remediation, began: datetime | None, now: datetime) -> bool:

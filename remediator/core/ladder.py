@@ -16,7 +16,6 @@ from remediator.core.alerts import Alert, MalformedAlert
 from remediator.core.confirmation import Confirmation
 from remediator.core.durations import format_duration
 from remediator.core.incident import last_raise
-from remediator.core.ledger import Ledger
 from remediator.core.policy import Policy, Remediation, is_heartbeat
 from remediator.core.reasons import Reason
 from remediator.core.workload import TargetInvalid, TargetMissing, Workload
@@ -97,6 +96,7 @@ class TargetFacts:
 
     remediation: Remediation
     snapshot: Snapshot
+    """The target as this moment can have seen it."""
     now: datetime
     began: datetime | None = None
     """When the newest of the alerts that are decided together began, None where that is not known."""
@@ -111,14 +111,9 @@ class TargetFacts:
         return _narrow(self.snapshot, Workload)
 
     @property
-    def ledger(self) -> Ledger:
-        """The target's ledger, without what this moment cannot have seen."""
-        return self.workload.ledger.as_of(self.now)
-
-    @property
     def cooling_until(self) -> datetime | None:
         """When the cooldown of the last act ends, or None where none is running."""
-        return self.ledger.cooling_until(self.remediation.action.effect, self.remediation.cooldown, self.now)
+        return self.workload.ledger.cooling_until(self.remediation.action.effect, self.remediation.cooldown, self.now)
 
     @property
     def planned(self) -> Act:
@@ -195,6 +190,26 @@ def alert_facts(alert: Alert | MalformedAlert, policy: Policy, fence: str | None
     return AlertFacts(alert=alert, policy=policy, fence=fence, remediation=remediation)
 
 
+def target_facts(
+    remediation: Remediation,
+    snapshot: Snapshot,
+    now: datetime,
+    began: datetime | None,
+    confirmation: Confirmation | None = None,
+    *,
+    since: datetime | None = None,
+) -> TargetFacts:
+    """The facts of this remediation's alerts at this moment."""
+    return TargetFacts(
+        remediation=remediation,
+        snapshot=snapshot.as_of(now) if isinstance(snapshot, Workload) else snapshot,
+        now=now,
+        began=began,
+        confirmation=confirmation,
+        since=since,
+    )
+
+
 def decide(
     remediation: Remediation,
     workload: Snapshot,
@@ -209,9 +224,7 @@ def decide(
     `began` and `since` are when the newest and the oldest of the alerts that are decided together began, None where
     that is not known; `confirmation` is what Prometheus says of them, None where it was not asked.
     """
-    facts = TargetFacts(
-        remediation=remediation, snapshot=workload, now=now, began=began, confirmation=confirmation, since=since
-    )
+    facts = target_facts(remediation, workload, now, began, confirmation, since=since)
     return first_skip(climb(ON_TARGET, facts)) or facts.planned
 
 
@@ -343,7 +356,7 @@ _autoscaler_owned = _own(Reason.AUTOSCALER_OWNED, ends="once no autoscaler owns 
 @_rung(Reason.COOLING_DOWN)
 def _cooling_down(facts: TargetFacts) -> Found | Skip:
     remediation, now = facts.remediation, facts.now
-    if not (acts := facts.ledger.automatic(remediation.action.effect)):
+    if not (acts := facts.workload.ledger.automatic(remediation.action.effect)):
         return lambda: f"no act yet, cooldown {format_duration(remediation.cooldown)}"
     last = acts[-1]
 
@@ -370,11 +383,11 @@ _ineffective = _own(Reason.INEFFECTIVE, ends="once the alert is resolved, or som
 @_rung(Reason.BUDGET_SPENT)
 def _budget_spent(facts: TargetFacts) -> Found | Skip:
     budget, effect, now = facts.remediation.budget, facts.remediation.action.effect, facts.now
-    if until := facts.ledger.budget_spent_until(effect, budget.acts, budget.window, now):
+    if until := facts.workload.ledger.budget_spent_until(effect, budget.acts, budget.window, now):
         message = f"{budget.acts} acts in {format_duration(budget.window)}, which is the budget; a human must look. "
         message += f"Another is allowed in {format_duration(until - now)}"
         return Skip(reason=Reason.BUDGET_SPENT, message=message, until=until)
-    spent = facts.ledger.spent
+    spent = facts.workload.ledger.spent
     return lambda: f"{len(spent(effect, budget.window, now))} of {budget.acts} acts in {format_duration(budget.window)}"
 
 

@@ -49,6 +49,11 @@ class Workload:
     problems: tuple[str, ...] = ()
     """What is written on the target about holds and acts, and cannot be believed."""
 
+    def as_of(self, now: datetime) -> "Workload":
+        """The workload without acts that this moment cannot have seen."""
+        past = self.ledger.as_of(now)
+        return self if past is self.ledger else replace(self, ledger=past)
+
     def holds(self, action_id: str) -> bool:
         """Whether the act of this id is in the ledger."""
         return self.ledger.holds(action_id)

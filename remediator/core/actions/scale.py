@@ -131,7 +131,7 @@ class Scale(Action):
         replicas: int | None = facts.workload.replicas
         if (writer := facts.workload.writers.get(REPLICAS)) and not writer.ours:
             return acts
-        for entry in reversed([one for one in facts.ledger.entries if one.sets == REPLICAS]):
+        for entry in reversed([one for one in facts.workload.ledger.entries if one.sets == REPLICAS]):
             if not entry.remediation or entry.after != replicas or entry.time < since:
                 break
             acts.insert(0, entry)
