@@ -126,7 +126,7 @@ def _room(parts: tuple[str, ...]) -> str:
     return "" if parts[0].startswith("__") else parts[0]
 
 
-def main() -> int:
+def main(*, with_modules: bool) -> int:
     """Print the figures."""
     contract = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
     floors = len(contract["layers"])
@@ -139,10 +139,10 @@ def main() -> int:
             cluster.write_kubeconfig(kubeconfig)
             walk = follow(kubeconfig)
         print(f"{name}: {len(walk.modules)} modules, {len(walk.ways)} ways, {walk.switches} switches")
-        if "--modules" in sys.argv:
+        if with_modules:
             print("".join(f"  {module}\n" for module in sorted(walk.modules)), end="")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(with_modules="--modules" in sys.argv))
