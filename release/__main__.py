@@ -82,9 +82,12 @@ def main() -> None:
         for directory in (options.directory.resolve(), Path(again)):
             with tempfile.TemporaryDirectory() as exported:
                 tree = _export(exported)
-                make(tree, directory, time)
-                if not options.without_image:
-                    make_image(tree, directory, time, flags)
+                try:
+                    make(tree, directory, time)
+                    if not options.without_image:
+                        make_image(tree, directory, time, flags)
+                except (subprocess.CalledProcessError, FileNotFoundError) as error:
+                    raise SystemExit(f"the release is not complete: {error}") from error
             found.append(sums(directory))
     first, second = found
     if different := sorted(name for name in first if first[name] != second.get(name)):
