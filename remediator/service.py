@@ -10,11 +10,12 @@ import math
 import socket
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flask import Flask
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -24,8 +25,11 @@ from remediator.config.alert_times import AlertTimesReader
 from remediator.config.credentials import Credentials
 from remediator.config.watcher import PolicyFile
 from remediator.core.forecast import Forecast
-from remediator.core.policy import Remediation
+from remediator.core.judgement import Judgement
+from remediator.core.ledger import Entry
+from remediator.core.policy import Policy, Remediation
 from remediator.core.reasons import Reason
+from remediator.core.workload import Workload
 from remediator.kube.connection import Connection
 from remediator.kube.targets import Cluster
 from remediator.reflex.armed import acts_possible
@@ -40,6 +44,7 @@ from remediator.reflex.recent_acts import Memory, Steady
 from remediator.reflex.recorder import Recorder
 from remediator.reflex.relay import Relay
 from remediator.reflex.remediator import Remediator
+from remediator.reflex.reviews import Judge, Reviews
 from remediator.web.admission import TURNS
 from remediator.web.certificates import TLS, Certificates
 from remediator.web.gunicorn_arbiter import Arbiter
@@ -49,9 +54,14 @@ from remediator.web.notifications import Notifications
 from remediator.web.status import Knowledge
 from remediator.web.webhook import create_app
 
+if TYPE_CHECKING:
+    from remediator.monitoring.prometheus import Prometheus
+
 log = logging.getLogger(__name__)
 
 EVENTS_GRACE_SECONDS = 2.0
+HISTORY_SECONDS = 10.0
+"""What one question about the hour of an act may take; nothing waits for it."""
 SECOND = timedelta(seconds=1)
 
 
@@ -72,7 +82,7 @@ class Settings:
     relay_url_file: Path | None = None
     """Of the dead man's switch outside."""
     prometheus_urls: Sequence[str] = ()
-    """Of each Prometheus that confirms alerts before an act; none for no confirmation."""
+    """Of each Prometheus that confirms alerts before an act, and by which acts are judged; none for neither."""
     prometheus_http_config_file: Path | None = None
 
 
@@ -126,6 +136,7 @@ class _Service:
         self._relay = file and Relay(file, possible=self._acts_possible, metrics=self.metrics)
         self._confirmations = _confirmations(settings, self._act_wanted)
         self.certificates = self._load_certificates()
+        self._judge = _judge(settings)
         self._observer: Observer | None = None
         connection = Connection(settings.kubeconfig, threads=TURNS, observe=self._count_request)
         self._cluster, self._clock = Cluster(connection), connection.clock
@@ -239,11 +250,21 @@ class _Service:
             self._run(lambda: relay.watch(self._stop), "heartbeat relay")
         if confirmations := self._confirmations:
             self._run(lambda: confirmations.watch(self._stop), "confirmations")
+        if judge := self._judge:
+            reviews = Reviews(
+                policy=policy, workloads=self._workloads, judge=judge, metrics=self.metrics, now=clock.now
+            )
+            self._run(lambda: reviews.watch(self._stop), "reviews")
         self._run(server.serve_forever, "internal listener")
         return create_app(remediator.handle, self._credentials, self.metrics, self.notifications)
 
     def _forecasts(self) -> list[tuple[Remediation, Forecast]]:
         return self._observer.forecasts(self._policy_file.current(), self._clock.now()) if self._observer else []
+
+    def _workloads(self) -> Mapping[str, Workload]:
+        """By name, the targets that could be read last."""
+        found = self._observer.observations if self._observer else {}
+        return {name: one.workload for name, one in found.items() if one.workload}
 
     def _unconfirmed(self) -> str:
         return self._confirmations.problem() if self._confirmations else ""
@@ -282,14 +303,34 @@ def _confirmations(settings: Settings, wanted: Callable[[], bool]) -> Confirmati
     if not settings.prometheus_urls:
         return None
     # Late: a service that asks no Prometheus needs no reader of its answers.
+    from remediator.monitoring.rule_states import QUESTION_SECONDS, ask
+
+    return Confirmations(partial(ask, _prometheis(settings, QUESTION_SECONDS)), wanted=wanted)
+
+
+def _judge(settings: Settings) -> Judge | None:
+    """Raises InvalidDocument, InvalidPrometheus."""
+    if not settings.prometheus_urls:
+        return None
+    prometheis = _prometheis(settings, HISTORY_SECONDS)
+
+    def judge(policy: Policy, remediation: Remediation, workload: Workload, act: Entry) -> Judgement:
+        # Late: where there is no act to judge, nobody needs the review.
+        from remediator.canary.last_acts import judge_last_act
+
+        return judge_last_act(prometheis, settings.cluster, policy, remediation, workload, act).judgement
+
+    return judge
+
+
+def _prometheis(settings: Settings, timeout: float) -> Sequence["Prometheus"]:
+    """Raises InvalidDocument, InvalidPrometheus."""
     from remediator.monitoring.http_config import HttpConfig
     from remediator.monitoring.prometheus import Prometheus
-    from remediator.monitoring.rule_states import QUESTION_SECONDS, ask
 
     file = settings.prometheus_http_config_file
     http = HttpConfig(file) if file else None
     try:
-        prometheis = [Prometheus(url, timeout=QUESTION_SECONDS, http=http) for url in settings.prometheus_urls]
+        return [Prometheus(url, timeout=timeout, http=http) for url in settings.prometheus_urls]
     except ValueError as error:
         raise InvalidPrometheus(str(error)) from error
-    return Confirmations(partial(ask, prometheis), wanted=wanted)

@@ -143,9 +143,13 @@ def review(
     grid: Grid,
     cluster: str,
 ) -> Review:
-    """The acts on these targets over a history, with the rules as they are loaded. Raises NoAnswer, CannotTest."""
+    """The acts on these targets over a history, with the rules as they are loaded. Raises NoAnswer, CannotTest.
+
+    Remediations of other targets are left out.
+    """
     notes: list[str] = []
-    alerts = _alerts(policy, rules, notes)
+    asked = {one.name for one in policy.remediations if one.target in workloads}
+    alerts = {name: found for name, found in _alerts(policy, rules, notes).items() if name in asked}
     histories: dict[str, list[AlertHistory]] = defaultdict(list)
     tested = [alert for found in alerts.values() for alert in found]
     if tested:
@@ -164,7 +168,11 @@ def review(
         recorded=load_recorded(policy, fetch, grid, cluster, 0, notes),
     )
     blind: dict[str, str] = {}
-    reviewed = tuple(_review(policy, one, workloads[one.target], past, notes, blind) for one in policy.remediations)
+    reviewed = tuple(
+        _review(policy, one, workloads[one.target], past, notes, blind)
+        for one in policy.remediations
+        if one.name in asked
+    )
     return Review(grid=grid, remediations=reviewed, notes=tuple(dict.fromkeys(notes)), blind=blind)
 
 
@@ -292,26 +300,24 @@ def _done(
 ) -> Iterator[ReviewedAct]:
     """What Remediator did: the ledger's acts, and those that only Prometheus has."""
     target, effect, grid = remediation.target, remediation.action.effect, past.grid
-    same = [one for one in policy.remediations if (one.target, one.action.effect) == (target, effect)]
-    names, first = {one.name for one in same}, same[0] is remediation
     entries = workload.ledger.automatic(effect)
     changes = [
         Entry(id="", time=one.time, effect=effect, before=one.before, after=one.after)
         for one in recorded.by_remediator
         if not any(abs(entry.time - one.time) <= NEAR for entry in entries)
     ]
-    if changes and first:
+    ours = policy.acts_of(remediation, (*entries, *changes))
+    if any(act in ours for act in changes):
         notes.append(f"Ledger of {target.name}: without {len(changes)} of the acts that Prometheus recorded.")
-    followed = [] if effect is Effect.SCALE else _followed(target, effect, past, notes)
-    for entry in (*entries, *changes):
-        ours = entry.remediation == remediation.name or (first and entry.remediation not in names)
-        if not ours or not grid.moment(0) <= entry.time <= grid.moment(grid.count - 1):
+    followed = [] if remediation.action.rises else _followed(target, effect, past, notes)
+    for entry in ours:
+        if not grid.moment(0) <= entry.time <= grid.moment(grid.count - 1):
             continue
         histories = _concerned(remediation, entry.time, entry.reason, past)
         if histories:
             judged = judge_act(
                 entry.time,
-                effect is Effect.SCALE,
+                remediation.action.rises,
                 merge_health([history.at(grid) for history in histories]),
                 recorded,
                 cooldown=remediation.cooldown,
@@ -368,7 +374,7 @@ def _wishes(
             after = remediation.action.plan(workload, remediation.target).after
         health = merge_health([history.at(past.grid) for history in histories])
         active = _began(health.bad, past.grid, time)
-        rises = remediation.action.effect is Effect.SCALE
+        rises = remediation.action.rises
         judged = judge_wish(time, rises, active, health, recorded)
         yield ReviewedAct(time=time, before=before, after=after, done=False, judged=judged, alerts=_names(histories))
 

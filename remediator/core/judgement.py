@@ -23,6 +23,11 @@ BEFORE_PEOPLE = timedelta(minutes=15)
 """How long before a person's rollback an alert may have been over and still have been about the same."""
 
 
+def judged_after(cooldown: timedelta, *, rises: bool) -> timedelta:
+    """How long after an act all that its judgement goes by has happened."""
+    return max(UNDONE_WITHIN, 2 * cooldown) if rises else UNDONE_WITHIN + WELL_WITHIN + WELL_AFTER_ACT_FOR
+
+
 class Judgement(StrEnum):
     """What became of an act, or what would have: the closed list."""
 
@@ -43,6 +48,13 @@ GOOD = frozenset({Judgement.RIGHT, Judgement.HELPED, Judgement.FOLLOWED})
 """Of what can be judged, that which speaks for acting. Missed and Unknown are not about an act."""
 
 WRONG = frozenset({Judgement.UNDONE, Judgement.ELSEWHERE, Judgement.NO_EFFECT, Judgement.NOT_NEEDED})
+
+
+def judgements_of_acts(*, rises: bool) -> tuple[Judgement, ...]:
+    """What an act that was done can be, where that is known."""
+    if rises:
+        return Judgement.HELPED, Judgement.NO_EFFECT, Judgement.UNDONE
+    return Judgement.RIGHT, Judgement.ELSEWHERE, Judgement.UNDONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ Everything here is already checked (config/loader.py does that), so nothing in i
 bounds of a scale. Pure: no I/O, no clock.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
@@ -13,6 +13,7 @@ from remediator.core.matchers import Matcher
 
 if TYPE_CHECKING:
     from remediator.core.actions import Action
+    from remediator.core.ledger import Entry
 
 PERCENTAGE_FLAG = "DENIS_MATERIALIZERS_PCT"
 ENABLED_FLAG = "DENIS_MATERIALIZERS_ENABLED"
@@ -97,6 +98,18 @@ class Policy:
             remediation
             for remediation in self.remediations
             if remediation.target == target and remediation.action.takes_back
+        )
+
+    def acts_of(self, remediation: Remediation, acts: Iterable["Entry"]) -> tuple["Entry", ...]:
+        """The acts that are this remediation's, of those on its target with its effect.
+
+        An act of a remediation that the file no longer has is the first one's.
+        """
+        effect = remediation.action.effect
+        same = [one for one in self.remediations if (one.target, one.action.effect) == (remediation.target, effect)]
+        names, first = {one.name for one in same}, same[0] is remediation
+        return tuple(
+            act for act in acts if act.remediation == remediation.name or (first and act.remediation not in names)
         )
 
     def scaled(self) -> tuple[Target, ...]:

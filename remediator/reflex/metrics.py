@@ -45,6 +45,7 @@ class Metrics:
         self.registry = registry
         self._armed_reasons: dict[str, str] = {}
         self._timed: set[str] = set()
+        self._reviewed: set[tuple[str, str]] = set()
         counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
         self.outcomes = counter(
             "remediator_outcomes", "Alerts received, by what became of them.", ["remediation", "reason"]
@@ -81,6 +82,14 @@ class Metrics:
             "remediator_verifications",
             "What became of acts, by verdict; every replica counts what it sees.",
             ["target", "effect", "verdict"],
+        )
+        self.reviewed_acts = gauge(
+            "remediator_reviewed_acts",
+            "Of the last 3 acts of the remediation that can be judged, how many became this; NaN where not known.",
+            ["remediation", "effect", "verdict"],
+        )
+        self.review_failures = counter(
+            "remediator_review_failures", "Reviews of acts that Prometheus gave no usable answer to."
         )
         self.canary_percentage = gauge(
             "remediator_canary_percentage",
@@ -220,6 +229,16 @@ class Metrics:
             self.time_to_safe.labels(remediation=name).set(time.total.total_seconds())
             self.time_to_safe_unknown.labels(remediation=name).set(len(time.unknown))
         self._timed = set(times)
+
+    def show_reviews(self, counts: Mapping[tuple[str, str], Mapping[str, int | None]]) -> None:
+        """Show how many acts became what, by remediation and effect, and no longer those of any other."""
+        for gone in self._reviewed - counts.keys():
+            self.reviewed_acts.remove_by_labels({"remediation": gone[0], "effect": gone[1]})
+        for (name, effect), by_verdict in counts.items():
+            for verdict, count in by_verdict.items():
+                labels = {"remediation": name, "effect": effect, "verdict": verdict}
+                self.reviewed_acts.labels(**labels).set(math.nan if count is None else count)
+        self._reviewed = set(counts)
 
     def policy_refused(self) -> None:
         """Show that the file on disk cannot be used."""

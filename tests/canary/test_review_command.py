@@ -1,25 +1,39 @@
-"""`remediator review` on a real Prometheus with a generated day, and on DENIS with a ledger."""
+"""`remediator review`, and the service's own, on a real Prometheus with a generated day and on DENIS with a ledger."""
 
 import json
+import math
 import re
 import time
+import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from demo.month import HOUR, MINUTE, STEP, Change, Month, Trouble, write_month
 from demo.process import Process
+from demo.waiting import until
+from remediator.canary.last_acts import judge_last_act
+from remediator.core.judgement import Judged
 from remediator.core.ledger import LEDGER, Entry, Ledger, encode_ledger
+from remediator.core.workload import Workload
+from remediator.kube.connection import Connection
+from remediator.kube.targets import Cluster
+from remediator.monitoring.prometheus import Prometheus
+from remediator.reflex.reviews import NotJudged
 from tests.canary.place import Ended, Place
 from tests.monitoring.wire import JSON, Wire, answer
 from tests.support.alert_rules import RULES
 from tests.support.builders import entry
 from tests.support.components import component
 from tests.support.faults import FaultyApi, First, HangUp
+from tests.support.replica import Replica
+from tests.support.ruling_prometheus import RulingPrometheus
 from tests.support.stand_in import StandIn
 
 ACTS = [12 * HOUR + 140, 16 * HOUR + 140]
@@ -62,12 +76,18 @@ def at(seconds: float) -> datetime:
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a Prometheus that has the day, and the shipped rules."""
-    directory = tmp_path_factory.mktemp("prometheus")
+    with running("newest", tmp_path_factory.mktemp("prometheus")) as url:
+        yield url
+
+
+@contextmanager
+def running(version: str, directory: Path) -> Iterator[str]:
+    """The URL of such a Prometheus of this version."""
     data = write_month(component("promtool-newest", "promtool", on_path=False), directory, PAST, end=day_end())
     (directory / "prometheus.yml").write_text(f"rule_files: [{RULES}/denis.rules.yaml]\n")
     flags = [f"--config.file={directory}/prometheus.yml", f"--storage.tsdb.path={data}"]
     flags += ["--storage.tsdb.retention.time=1y", "--web.listen-address=127.0.0.1:0"]
-    with Process("prometheus", [component("prometheus-newest", "prometheus"), *flags], directory) as process:
+    with Process("prometheus", [component(f"prometheus-{version}", "prometheus"), *flags], directory) as process:
         address = process.says(r"msg=\"?Listening on\"? .*address=(\S+)")[1]
         process.says("Server is ready to receive web requests")
         yield f"http://{address}"
@@ -76,6 +96,12 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def reviewed(here: Place) -> Place:
     """DENIS, whose ledger has what was really done, and what people did by the commands."""
+    record(here)
+    return here
+
+
+def record(place: Place) -> None:
+    """Put into the ledger what was really done, and what people did by the commands."""
     ours = [
         replace(
             entry(timedelta()),
@@ -90,8 +116,7 @@ def reviewed(here: Place) -> Place:
         replace(entry(timedelta(), operator="ada"), id="ada-1", time=at(8 * HOUR + 20 * MINUTE - 8)),
         replace(entry(timedelta(), operator="bob"), id="bob-1", time=at(20 * HOUR - 5), reason="checkout is slow"),
     ]
-    write(here, *ours, *people)
-    return here
+    write(place, *ours, *people)
 
 
 def write(place: Place, *acts: Entry) -> None:
@@ -264,3 +289,102 @@ def test_every_shipped_alert_judges_its_remediation(prometheus: str, here: Place
         ["DenisQueueDepthHigh"],
     ]
     assert not [note for note in found["notes"] if "cannot be read" in note]
+
+
+@pytest.mark.parametrize("version", ["oldest", "newest"])
+def test_a_real_cluster_is_reviewed_by_every_prometheus(version: str, real: Place, tmp_path: Path) -> None:
+    """The acts are those of the ledger that the API server keeps, with their words, and the verdicts are the same."""
+    record(real)
+    kept = [act for act in real.acts() if "remediation" in act]
+    with running(version, tmp_path) as url:
+        rollback = data(real, url)["remediations"][0]
+    done = [act for act in rollback["acts"] if act["done"]]
+    assert [(act["id"], act["from"], act["to"], act["reason"]) for act in done] == [
+        (act["id"], act["from"], act["to"], act["reason"]) for act in kept
+    ]
+    times = [[datetime.fromisoformat(act["time"]) for act in acts] for acts in (done, kept)]
+    assert times[0] == times[1]
+    assert [act["verdict"] for act in rollback["acts"]] == ["NotNeeded", "Followed", "Right", "Undone"]
+    assert [one["why"] for one in rollback["missed"]] == ['bob set 10 % to 0 %: "checkout is slow"']
+
+
+def judged(place: Place, act: str, *urls: str) -> Judged:
+    """What the service finds out about an act of the ledger by these, of which none may take longer than a second."""
+    policy = place.policy()
+    remediation = policy.remediations[0]
+    workload = Cluster(Connection(place.kubeconfig)).read(remediation.target)
+    assert isinstance(workload, Workload)
+    (entry,) = (one for one in workload.ledger.entries if one.id == act)
+    prometheis = [Prometheus(url, timeout=1.0) for url in urls]
+    return judge_last_act(prometheis, "", policy, remediation, workload, entry)
+
+
+def test_the_service_says_of_each_act_what_the_command_says(reviewed: Place, prometheus: str) -> None:
+    """By the hour around it alone, and in the same words."""
+    for act in data(reviewed, prometheus)["remediations"][0]["acts"]:
+        if act["done"]:
+            found = judged(reviewed, act["id"], prometheus)
+            assert (found.judgement, found.why) == (act["verdict"], act["why"])
+
+
+def test_one_prometheus_of_several_is_enough(reviewed: Place, prometheus: str) -> None:
+    """The first that knows: not one that gives no answer, and not one that had no samples at the time."""
+    with StandIn({"/api/v1/rules": rules_of(prometheus), "/api/v1/query_range": EMPTY}) as forgetful:
+        for others in (["http://127.0.0.1:9"], [forgetful.url], [forgetful.url, "http://127.0.0.1:9"]):
+            assert judged(reviewed, "act-1", *others, prometheus).judgement == "Undone"
+        assert judged(reviewed, "act-1", forgetful.url).judgement == "Unknown"
+        with pytest.raises(NotJudged, match="no connection"):
+            judged(reviewed, "act-1", forgetful.url, "http://127.0.0.1:9")
+
+
+EMPTY = '{"status":"success","data":{"resultType":"matrix","result":[]}}'
+
+
+def rules_of(prometheus: str) -> bytes:
+    """What it says of its rules."""
+    with urllib.request.urlopen(f"{prometheus}/api/v1/rules") as response:
+        return bytes(response.read())
+
+
+def test_without_an_answer_the_service_judges_nothing(reviewed: Place) -> None:
+    """Down, hanging, a proxy's page, a partial answer, no rules: it is not known, and why."""
+    partial = b'{"status":"success","data":{"groups":[]},"warnings":["store gone"]}'
+    empty = b'{"status":"success","data":{"groups":[]}}'
+    for parts, expected in ((answer(b"<html>"), "not JSON"), (answer(partial), "incomplete: store gone")):
+        with Wire(parts) as wire, pytest.raises(NotJudged, match=expected):
+            judged(reviewed, "act-0", wire.url)
+    with StandIn({"/api/v1/rules": empty, "/api/v1/query_range": EMPTY}) as bare, pytest.raises(NotJudged) as raised:
+        judged(reviewed, "act-0", bare.url)
+    assert "no alert that asks for it" in str(raised.value)
+    with RulingPrometheus() as hanging:
+        hanging.hang()
+        with pytest.raises(NotJudged, match="no complete answer in 1 s"):
+            judged(reviewed, "act-0", hanging.url)
+    with pytest.raises(NotJudged, match="no connection"):
+        judged(reviewed, "act-0", "http://127.0.0.1:9")
+
+
+def test_every_replica_shows_the_same(reviewed: Place, prometheus: str, tmp_path: Path) -> None:
+    """One act of the ledger was right and one was undone; a replica that gets no answer says that it is blind."""
+    flags = (f"--config.file={reviewed.config_file}", f"--kubeconfig={reviewed.kubeconfig}", "--insecure-no-auth")
+    right, undone, elsewhere = (
+        f'remediator_reviewed_acts{{effect="SetPercentage",remediation="rollback",verdict="{verdict}"}}'
+        for verdict in ("Right", "Undone", "Elsewhere")
+    )
+    failures = "remediator_review_failures_total"
+    with ExitStack() as stack:
+        one, other, blind = (
+            stack.enter_context(Replica(tmp_path / f"replica-{number}", *flags, f"--prometheus.url={url}"))
+            for number, url in enumerate([prometheus, prometheus, "http://127.0.0.1:9"])
+        )
+        for replica in (one, other):
+            until("judged", partial(shows, replica, right), 60)
+            assert [replica.value(series) for series in (undone, elsewhere, failures)] == [1, 0, 0]
+        until("failed", partial(shows, blind, failures), 60)
+        assert all(math.isnan(blind.value(series)) for series in (right, undone, elsewhere))
+        assert blind.says(r'msg="?acts not reviewed"? .*error=(.*)')[1]
+
+
+def shows(replica: Replica, series: str) -> bool:
+    """Whether it shows one of these."""
+    return replica.value(series) == 1

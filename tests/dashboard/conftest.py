@@ -38,7 +38,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Wat
         replicas = [
             _replica(stack, cluster, directory / f"replica-{number}", watching=number > 0) for number in range(2)
         ]
-        # Alertmanager notifies one of them; the other one only looks on.
+        # Alertmanager notifies one of them; the other one only looks on, and would ask a Prometheus about old acts.
         route = shipped.route(PACE, webhook=replicas[0].address, token_file=directory / "replica-0" / "token")
         alertmanager = stack.enter_context(Alertmanager(alertmanager_program, directory, config=route)).ready()
         scrape = {
@@ -72,9 +72,9 @@ def _replica(stack: ExitStack, cluster: EmbeddedCluster, directory: Path, *, wat
     cluster.write_kubeconfig(kubeconfig)
     config.write_text(shipped.remediations({"scale-workers": {"cooldown": "2s"}}))
     make_authority(directory, 60)
-    # The webhook of one that nobody notifies may have TLS.
-    tls = [f"--web.tls-{kind}-file={directory / file}" for kind, file in TLS_FILES.items()] if watching else []
-    flags = [f"--kubeconfig={kubeconfig}", *tls]
+    # The webhook of one that nobody notifies may have TLS, and its Prometheus may be dead.
+    tls = [f"--web.tls-{kind}-file={directory / file}" for kind, file in TLS_FILES.items()]
+    flags = [f"--kubeconfig={kubeconfig}", *((*tls, "--prometheus.url=http://127.0.0.1:9") if watching else ())]
     return stack.enter_context(Remediator(directory, token_files=[token], cluster=flags, config=config)).ready()
 
 
@@ -113,5 +113,6 @@ def _tell(denis: Denis, deployments: Deployments, watches: Sequence[Prometheus])
         last = f"{times[-1].timestamp() - 0.001:.3f}"
         all_see(f"count(remediator_last_action_timestamp_seconds{selector} >= {last}) == 2")
         all_see(f'remediator_verifications_total{{target="{target}", verdict="Converged"}} > 0')
+    all_see("remediator_reviewed_acts == 0")
     all_see(f'min(remediator_replicas{{target="denis-workers"}}) == {deployments.workers()}')
     return Story(began=began, ended=time.time(), acts=acts)

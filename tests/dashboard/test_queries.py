@@ -28,6 +28,7 @@ TOLD: dict[str, Callable[[Samples], bool]] = {
     "Queue depth A": lambda samples: min(samples) < 500 < max(samples),
     "Notifications that did not arrive A": lambda samples: max(samples) == 0,
     "How long an act takes A": lambda samples: 0 < samples[0] < 10,
+    "Doubtful acts, of the last 3 A": lambda samples: samples == [0],
     "Files A": lambda samples: set(samples) == {1},
     "Files B": lambda samples: set(samples) == {1},
     "Certificate A": lambda samples: 59 < samples[0] / 86_400 <= 60,

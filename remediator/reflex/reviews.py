@@ -1,0 +1,148 @@
+"""What became of the last acts, as a metric: whether they were right, taken back, or not what helped.
+
+The rule of this file: it only shows. No decision reads it, so a rollback that is doubted stays armed. Nothing is
+stored: an act is judged from the ledger and Prometheus's history once all that matters has happened, so that every
+replica comes to the same and a restart forgets nothing.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from remediator.core.judgement import Judgement, judged_after, judgements_of_acts
+from remediator.core.ledger import Entry
+from remediator.core.policy import Policy, Remediation
+from remediator.core.workload import Workload
+from remediator.reflex.metrics import Metrics
+from remediator.reflex.rate_limit import RateLimit
+
+log = logging.getLogger(__name__)
+
+FIRST_SECONDS = 10.0
+"""Until the first round, when the service has started and has read its targets."""
+
+INTERVAL_SECONDS = 300.0
+
+LAST = 3
+"""So many acts of each remediation count, of those that can be judged."""
+
+AT_ONCE = 3
+"""Acts that Prometheus is asked about in a round; each takes some twenty small questions, once."""
+
+LATE = timedelta(minutes=2)
+"""Until the samples of a moment are there: scrapes, and the step of the history."""
+
+LONGEST = timedelta(days=30)
+"""The age of the oldest act that counts, as for `remediator review`."""
+
+LOG_SECONDS = 3600.0
+
+
+class NotJudged(Exception):
+    """No Prometheus can say what became of an act at present; the text says why."""
+
+
+Judge = Callable[[Policy, Remediation, Workload, Entry], Judgement]
+"""What became of an act, by Prometheus's history. Raises NotJudged."""
+
+
+class Reviews:
+    """Judges the last acts of each remediation, again and again."""
+
+    def __init__(
+        self,
+        *,
+        policy: Callable[[], Policy],
+        workloads: Callable[[], Mapping[str, Workload]],
+        judge: Judge,
+        metrics: Metrics,
+        now: Callable[[], datetime],
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._policy = policy
+        self._workloads = workloads
+        self._judge = judge
+        self._metrics = metrics
+        self._now = now
+        self._steady = steady
+        self._limit: RateLimit[str] = RateLimit(interval=LOG_SECONDS)
+        self._judged: dict[Entry, Judgement] = {}
+        """What is known for good. It spares Prometheus the same questions, and can be asked for again."""
+        self._left = AT_ONCE
+
+    def watch(self, stop: threading.Event) -> None:
+        """Judge until asked to stop; before the first round nothing is known."""
+        self._show({})
+        wait = FIRST_SECONDS
+        while not stop.wait(wait):
+            wait = INTERVAL_SECONDS
+            try:
+                self.run()
+            except Exception:  # A fault of ours here costs a figure, and must not end the service.
+                log.exception("review failed")
+                self._metrics.review_failures.inc()
+                self._show({})
+
+    def run(self) -> None:
+        """Judge what can be judged by now, AT_ONCE acts at most, and show what is known."""
+        policy, workloads, now = self._policy(), self._workloads(), self._now()
+        self._judged = {act: judgement for act, judgement in self._judged.items() if now - act.time <= LONGEST}
+        self._left = AT_ONCE
+        found = {}
+        for remediation in policy.remediations:
+            workload = workloads.get(remediation.target.name)
+            judged = self._last(policy, remediation, workload, now) if workload else None
+            if judged is not None:
+                found[remediation.name] = judged
+        self._show(found)
+
+    def _last(
+        self, policy: Policy, remediation: Remediation, workload: Workload, now: datetime
+    ) -> list[Judgement] | None:
+        """The judgements on the last acts that can be judged, or None where these are not known yet."""
+        found: list[Judgement] = []
+        effect = remediation.action.effect
+        over = judged_after(remediation.cooldown, rises=remediation.action.rises) + LATE
+        acts = policy.acts_of(remediation, workload.ledger.as_of(now).automatic(effect))
+        for act in reversed(acts):
+            if len(found) == LAST or now - act.time > LONGEST:
+                break
+            if now - act.time < over:
+                continue
+            judgement = self._judgement(policy, remediation, workload, act)
+            if judgement is None:
+                return None
+            if judgement is not Judgement.UNKNOWN:
+                found.append(judgement)
+        return found
+
+    def _judgement(self, policy: Policy, remediation: Remediation, workload: Workload, act: Entry) -> Judgement | None:
+        if act not in self._judged:
+            if not self._left:
+                return None
+            self._left -= 1
+            try:
+                self._judged[act] = self._judge(policy, remediation, workload, act)
+            except NotJudged as error:
+                self._left = 0
+                self._failed(str(error))
+                return None
+        return self._judged[act]
+
+    def _failed(self, why: str) -> None:
+        self._metrics.review_failures.inc()
+        if admitted := self._limit.admit("", self._steady()):
+            log.warning("acts not reviewed", extra={"error": why, "times": admitted[1]})
+
+    def _show(self, found: Mapping[str, list[Judgement]]) -> None:
+        """Show the judgements by remediation; of a remediation without them nothing is known."""
+        counts: dict[tuple[str, str], dict[str, int | None]] = {}
+        for remediation in self._policy().remediations:
+            effect, judged = remediation.action.effect, found.get(remediation.name)
+            counts[remediation.name, effect] = {
+                judgement: None if judged is None else judged.count(judgement)
+                for judgement in judgements_of_acts(rises=remediation.action.rises)
+            }
+        self._metrics.show_reviews(counts)
