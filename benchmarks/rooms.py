@@ -43,11 +43,14 @@ class Walk:
     def followed(self) -> Iterator[None]:
         """Count what this thread calls."""
         visited: list[str | None] = [None]
+        importing = 0
 
         def note(frame: FrameType, event: str, argument: Any) -> None:
-            if event == "call":
-                code = frame.f_code
-                module = None if code.co_name == "<module>" else _module(code.co_filename)
+            nonlocal importing
+            if frame.f_code.co_name == "<module>":
+                importing += (event == "call") - (event == "return")
+            elif event == "call":
+                module = None if importing else _module(frame.f_code.co_filename)
                 if module and module != visited[-1]:
                     self.modules.add(module)
                     self.ways.add((visited[-1], module))
@@ -71,7 +74,7 @@ def _module(file: str) -> str | None:
     return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
 
 
-def follow_notification(kubeconfig: Path) -> Walk:
+def follow_notification(cluster: EmbeddedCluster, kubeconfig: Path) -> Walk:
     """From the webhook's request to the answer: an alert that leads to a rollback."""
     service = Service(kubeconfig, clock=lambda: datetime.now(UTC))
     client = create_app(service.remediator.handle, None, service.metrics, service.notifications).test_client()
@@ -84,6 +87,7 @@ def follow_notification(kubeconfig: Path) -> Walk:
     # What is imported when it is first needed is no part of the way.
     assert post("resolved") == "NotFiring"
     service.cluster.read(service.policy.targets[0])
+    cluster.await_settled()
     walk = Walk()
     with walk.followed():
         reason = post("firing")
@@ -92,7 +96,7 @@ def follow_notification(kubeconfig: Path) -> Walk:
     return walk
 
 
-def follow_set(kubeconfig: Path) -> Walk:
+def follow_set(cluster: EmbeddedCluster, kubeconfig: Path) -> Walk:
     """`remediator canary set`, from the command line to what it prints."""
 
     def run(percentage: int) -> None:
@@ -101,6 +105,7 @@ def follow_set(kubeconfig: Path) -> Walk:
         assert result.exit_code == 0, result.output
 
     run(50)
+    cluster.await_settled()
     walk = Walk()
     with walk.followed():
         run(100)
@@ -137,7 +142,7 @@ def main(*, with_modules: bool) -> int:
         with EmbeddedCluster() as cluster, tempfile.TemporaryDirectory() as directory:
             kubeconfig = Path(directory) / "kubeconfig"
             cluster.write_kubeconfig(kubeconfig)
-            walk = follow(kubeconfig)
+            walk = follow(cluster, kubeconfig)
         print(f"{name}: {len(walk.modules)} modules, {len(walk.ways)} ways, {walk.switches} switches")
         if with_modules:
             print("".join(f"  {module}\n" for module in sorted(walk.modules)), end="")
