@@ -27,6 +27,20 @@ ALERTS_UNKNOWN = "AlertsUnknown"
 ROLLOUT_PAUSED = "RolloutPaused"
 ROLLOUT_STUCK = "RolloutStuck"
 
+Rollbacks = Sequence[tuple[Remediation, Act | Skip]]
+"""The remediations that take the canary back, with what each would decide from a profile."""
+
+
+def rollbacks_from(
+    canary: Workload, target: Target, policy: Policy, profile: Mapping[str, str], now: datetime
+) -> Rollbacks:
+    """What each rollback alert would lead to, were the canary at this profile already."""
+    present = {name for name, _ in canary.env}
+    env = [(name, profile.get(name, value) if value is not None else None) for name, value in canary.env]
+    env += [(name, value) for name, value in profile.items() if name not in present]
+    raised = replace(canary, env=tuple(env))
+    return [(remediation, decide(remediation, raised, now)) for remediation in policy.rollbacks(target)]
+
 
 def refusals(
     canary: Workload,
@@ -44,7 +58,7 @@ def refusals(
         kill_switch(canary, "the Deployment is "),
         *(kill_switch(one, "the workers are ") for one in workers),
         record(canary, now),
-        taken_back(canary, policy.rollbacks(target), profile, now),
+        _taken_back(rollbacks_from(replace(canary, pause=None), target, policy, profile, now), now),
         *(() if alarm is None else (alerts("alerts", alarm, "fires, and would take the canary back"),)),
     )
     return tuple(check for check in checks if check.word and not check.passed)
@@ -53,9 +67,9 @@ def refusals(
 def check_canary(workload: Workload, target: Target, wanted: int | None, policy: Policy, now: datetime) -> list[Check]:
     """Whether the canary is in order, can be raised to `wanted`, and would be taken back from there."""
     profile = {} if wanted is None else policy.profiles.get(wanted, {})
-    decisions = _decisions(workload, policy.rollbacks(target), profile, now)
-    guarded = guard(workload, target, policy, profile, now)
-    if guarded.warning and not any(isinstance(one, Act) for one in decisions):
+    rollbacks = rollbacks_from(workload, target, policy, profile, now)
+    guarded = guard(workload, target, policy, profile, rollbacks, now)
+    if guarded.warning and not any(isinstance(one, Act) for _, one in rollbacks):
         guarded = replace(guarded, passed=False, warning=False)
     return [
         replace(rollout(workload, target), name="deployment"),
@@ -142,8 +156,8 @@ def record(target: Workload, now: datetime) -> Check:
     return Check(name=name, passed=False, word=Reason.TARGET_INVALID, found=problem, remedy=remedy)
 
 
-def taken_back(canary: Workload, rollbacks: Sequence[Remediation], profile: Mapping[str, str], now: datetime) -> Check:
-    """Whether every rollback alert would take the canary back from this profile, once people let it.
+def _taken_back(rollbacks: Rollbacks, now: datetime) -> Check:
+    """Whether every rollback alert would take the canary back, once people let it: these are without a pause.
 
     A pause is a check of its own. In `observe`, people have said that they are the reflex.
     """
@@ -151,8 +165,7 @@ def taken_back(canary: Workload, rollbacks: Sequence[Remediation], profile: Mapp
     if not rollbacks:
         found, remedy = "no remediation takes the canary back", "add one to remediations.yaml"
         return Check(name=name, passed=False, word=Reason.NO_REMEDIATION, found=found, remedy=remedy)
-    decisions = _decisions(replace(canary, pause=None), rollbacks, profile, now)
-    for remediation, decision in zip(rollbacks, decisions, strict=True):
+    for remediation, decision in rollbacks:
         if isinstance(decision, Skip) and decision.reason is not Reason.OBSERVING:
             why = decision.message
             if decision.reason is Reason.COOLING_DOWN and decision.until:
@@ -164,28 +177,34 @@ def taken_back(canary: Workload, rollbacks: Sequence[Remediation], profile: Mapp
     return Check(name=name, passed=True, found="nothing keeps an alert from taking it back")
 
 
-def acts_alone(canary: Workload, rollbacks: Sequence[Remediation], profile: Mapping[str, str], now: datetime) -> Check:
+def acts_alone(rollbacks: Rollbacks) -> Check:
     """Whether every rollback alert would take the canary back without a person: a pause and `observe` count too."""
     name = "reflex acts"
     if not rollbacks:
         found = "no alert would take it back: there is no remediation for that"
         return Check(name=name, passed=False, found=found, remedy="add one to remediations.yaml")
-    for remediation, decision in zip(rollbacks, _decisions(canary, rollbacks, profile, now), strict=True):
+    for remediation, decision in rollbacks:
         if isinstance(decision, Skip):
             found = f"{remediation.name} would be withheld ({decision.reason}): {decision.message}"
             return Check(name=name, passed=False, found=found, remedy=_remedy(decision.reason, remediation))
     return Check(name=name, passed=True, found="an alert would take it back")
 
 
-def guard(canary: Workload, target: Target, policy: Policy, profile: Mapping[str, str], now: datetime) -> Check:
+def guard(
+    canary: Workload,
+    target: Target,
+    policy: Policy,
+    profile: Mapping[str, str],
+    rollbacks: Rollbacks,
+    now: datetime,
+) -> Check:
     """Whether an alert would take canary and pods back from this profile; a warning where a person has to let it."""
-    rollbacks = policy.rollbacks(target)
-    for check in (taken_back(canary, rollbacks, profile, now), rollout(canary, target)):
+    let = rollbacks_from(replace(canary, pause=None), target, policy, profile, now) if canary.pause else rollbacks
+    for check in (_taken_back(let, now), rollout(canary, target)):
         if check.word and not check.passed:
             return replace(check, name="reflex")
-    decisions = _decisions(canary, rollbacks, profile, now)
-    act = next((f"a rollback alert would set {one.message}" for one in decisions if isinstance(one, Act)), "")
-    alone = acts_alone(canary, rollbacks, profile, now)
+    act = next((f"a rollback alert would set {one.message}" for _, one in rollbacks if isinstance(one, Act)), "")
+    alone = acts_alone(rollbacks)
     if alone.passed:
         return Check(name="reflex", passed=True, found=act)
     found = f"{act}, but {alone.found}" if act else alone.found
@@ -207,16 +226,6 @@ def alert_names(found: Iterable[Mapping[str, str]]) -> str:
     """Names of alerts as they can be shown: who may post alerts can call one as they like."""
     names = {labels.get("alertname") or "an alert without a name" for labels in found}
     return ", ".join(sorted((name if name.isprintable() else ascii(name))[:100] for name in names))
-
-
-def _decisions(
-    canary: Workload, rollbacks: Sequence[Remediation], profile: Mapping[str, str], now: datetime
-) -> list[Act | Skip]:
-    """What each rollback would decide, were the canary at this profile already."""
-    present = {name for name, _ in canary.env}
-    env = [(name, profile.get(name, value) if value is not None else None) for name, value in canary.env]
-    env += [(name, value) for name, value in profile.items() if name not in present]
-    return [decide(remediation, replace(canary, env=tuple(env)), now) for remediation in rollbacks]
 
 
 def _remedy(reason: Reason, remediation: Remediation) -> str:

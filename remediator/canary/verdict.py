@@ -10,7 +10,17 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from remediator.canary import thresholds
-from remediator.canary.checks import acts_alone, alerts, flags, guard, kill_switch, pause, record, rollout
+from remediator.canary.checks import (
+    acts_alone,
+    alerts,
+    flags,
+    guard,
+    kill_switch,
+    pause,
+    record,
+    rollbacks_from,
+    rollout,
+)
 from remediator.canary.phases import Stay, yardstick
 from remediator.core.checks import Check, all_passed
 from remediator.core.durations import format_duration
@@ -65,6 +75,7 @@ def judge(
     step = None if percentage is None else policy.next_percentage(percentage)
     measure = yardstick(percentage, policy)
     profile = None if step is None else policy.profiles[step]
+    rollbacks = rollbacks_from(canary, target, policy, profile, now) if profile else ()
     checks = (
         _phase(stay, step, policy),
         _time(stay),
@@ -72,13 +83,13 @@ def judge(
         flags(canary, policy),
         _pause(canary, now),
         _kill_switch(canary, workers),
-        *((guard(canary, target, policy, profile, now),) if profile else ()),
+        *((guard(canary, target, policy, profile, rollbacks, now),) if profile else ()),
         _acts(canary, max(evidence.window, measure.hold if measure else evidence.window), now),
         alerts("alerts", evidence.firing, "fire"),
         *(thresholds.met(evidence, measure) if measure else ()),
     )
     steady = (
-        *((acts_alone(canary, policy.rollbacks(target), profile, now),) if profile else ()),
+        *((acts_alone(rollbacks),) if profile else ()),
         alerts("no alerts before", evidence.fired, f"fired in the last {format_duration(evidence.window)}"),
         *(thresholds.met_before(evidence, measure) if measure else ()),
     )

@@ -73,7 +73,8 @@ def forecast(
             nothing_to_do=decision.reason in (Reason.ALREADY_SAFE, Reason.COOLING_DOWN) and bool(satisfied),
         )
     message = f"would set {decision.message}"
-    if isinstance(decide(remediation, seen, now), Skip) and (raised := last_raise(decision.workload, remediation, now)):
+    raised = last_raise(decision.workload, remediation, now)
+    if raised and isinstance(decide(remediation, seen, now), Skip):
         message += f", if it began after {raised}; the cooldown withholds it from others"
     if remediation.action.reads_autoscalers:
         # The regular look does not ask for the autoscalers; the one before an act does.
