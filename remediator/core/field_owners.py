@@ -41,14 +41,17 @@ def last_writes(managed_fields: Sequence[Mapping[str, Any]], target: Target) -> 
     writes: dict[str, Write] = {}
     # Without a time comes last: a write through /scale has none, and has just replaced the owner of the replicas.
     for entry in sorted(managed_fields, key=lambda entry: (entry.get("time") is None, str(entry.get("time")))):
-        write = Write(manager=str(entry.get("manager")), time=parse_time(entry.get("time")))
-        if _find(entry, "f:spec", "f:replicas") is not None:
-            writes[REPLICAS] = write
+        names = [] if _find(entry, "f:spec", "f:replicas") is None else [REPLICAS]
         container = f'k:{{"name":"{target.container}"}}'
         env = _find(entry, "f:spec", "f:template", "f:spec", "f:containers", container, "f:env")
-        for key, fields in (env or {}).items():
-            if key.startswith('k:{"name":"') and isinstance(fields, Mapping) and "f:value" in fields:
-                writes[key.removeprefix('k:{"name":"').removesuffix('"}')] = write
+        names += (
+            key.removeprefix('k:{"name":"').removesuffix('"}')
+            for key, fields in (env or {}).items()
+            if key.startswith('k:{"name":"') and isinstance(fields, Mapping) and "f:value" in fields
+        )
+        if names:
+            write = Write(manager=str(entry.get("manager")), time=parse_time(entry.get("time")))
+            writes |= dict.fromkeys(names, write)
     return writes
 
 

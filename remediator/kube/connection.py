@@ -258,8 +258,8 @@ class _Pool:
 
 def _headers(request: Request, credentials: Credentials) -> urllib3.HTTPHeaderDict:
     headers = urllib3.HTTPHeaderDict({"Accept": "application/json", "User-Agent": f"remediator/{__version__}"})
-    if request.content_type:
-        headers["Content-Type"] = request.content_type
+    if kind := request.content_type:
+        headers["Content-Type"] = kind
     for name, value in credentials.headers:
         headers.add(name, value)
     return headers
