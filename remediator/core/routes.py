@@ -91,11 +91,12 @@ def known_labels(labels: Labels) -> dict[str, str]:
     return {name: value for name, value in labels.items() if value is not None}
 
 
-def find_destinations(route: Mapping[str, Any], labels: Labels, path: Path = ("route",)) -> tuple[Destination, ...]:
+def find_destinations(route: Mapping[str, Any], labels: Labels) -> tuple[Destination, ...]:
     """The routes that an alert with these labels can end at, the certain ones and the possible ones.
 
-    `route` is the value at `path` of Alertmanager's configuration. Raises ValueError where it is nested too deeply.
+    `route` is that of Alertmanager's configuration. Raises ValueError where it is nested too deeply.
     """
+    path: Path = ("route",)
     root = Destination(
         path=path,
         settings={key: Setting(value=value, path=None) for key, value in _DEFAULTS.items()},

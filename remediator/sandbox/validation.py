@@ -30,7 +30,7 @@ def _size(text: str) -> int:
 def check_workload(item: Object) -> Iterator[Cause]:
     """What is wrong with the spec of a Deployment or ReplicaSet."""
     spec = item.get("spec", {})
-    yield from _check_not_negative("spec.replicas", spec.get("replicas"))
+    yield from check_replicas(item)
     selected = (spec.get("selector") or {}).get("matchLabels")
     if not selected:
         yield required("spec.selector")
@@ -68,13 +68,10 @@ def check_same_selector(new: Object, old: Object) -> Iterator[Cause]:
 
 
 def check_replicas(item: Object) -> Iterator[Cause]:
-    """What is wrong with a Scale."""
-    yield from _check_not_negative("spec.replicas", item.get("spec", {}).get("replicas"))
-
-
-def _check_not_negative(field: str, value: int | None) -> Iterator[Cause]:
+    """What is wrong with the replicas of a Scale, or of what has them."""
+    value = item.get("spec", {}).get("replicas")
     if value is not None and value < 0:
-        yield invalid_value(field, value, "must be greater than or equal to 0")
+        yield invalid_value("spec.replicas", value, "must be greater than or equal to 0")
 
 
 def check_core_event(item: Object) -> Iterator[Cause]:
