@@ -46,12 +46,17 @@ def judge_last_act(
     return unknown
 
 
+def history_of(remediation: Remediation, act: Entry) -> Grid:
+    """The moments that the judgement on an act goes by."""
+    after = judged_after(remediation.cooldown, rises=remediation.action.rises)
+    return Grid.between(act.time - BEFORE_PEOPLE, act.time + after + timedelta(seconds=STEP), STEP)
+
+
 def _judge(
     prometheus: Prometheus, cluster: str, policy: Policy, remediation: Remediation, workload: Workload, act: Entry
 ) -> Judged:
     """Raises NoAnswer, CannotTest."""
-    after = judged_after(remediation.cooldown, rises=remediation.action.rises)
-    grid = Grid.between(act.time - BEFORE_PEOPLE, act.time + after + timedelta(seconds=STEP), STEP)
+    grid = history_of(remediation, act)
     archive = Archive(grid, Ranges(prometheus, grid).fetch)
     found = review(policy, {remediation.target: workload}, prometheus.alert_rules(), archive, grid, cluster)
     (reviewed,) = found.only([remediation.name]).remediations

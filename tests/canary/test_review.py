@@ -5,7 +5,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from remediator.canary.last_acts import history_of
 from remediator.canary.review import Review, ReviewedAct, review
 from remediator.core.actions import Effect
 from remediator.core.field_owners import Write
@@ -66,6 +69,7 @@ class Past:
     last_action: Value = lambda at: 0
     fired: Sequence[tuple[float, float]] = ()
     """When DenisErrorRateHigh fired."""
+    grid: Grid = GRID
     labels: Sequence[dict[str, str]] = field(default_factory=lambda: [{"job": "remediator", "namespace": "denis"}])
     """Of what Remediator exports."""
 
@@ -74,9 +78,9 @@ class Past:
         text = expression.text
         if text.startswith("ALERTS{"):
             labels = {"alertname": ERRORS.name, "alertstate": "firing", "remediation": "rollback"}
-            return [sampled(lambda at: 1 if self._fires(at) else None, labels)]
+            return [sampled(lambda at: 1 if self._fires(at) else None, labels, self.grid)]
         if "denis:" in text:
-            return [sampled(self.errors if "error_rate" in text else self.queue, {"namespace": "denis"})]
+            return [sampled(self.errors if "error_rate" in text else self.queue, {"namespace": "denis"}, self.grid)]
         if "kube_" in text:
             return []
         found = {
@@ -87,17 +91,17 @@ class Past:
             'verdict="Converged"': self.converged,
         }
         value = next((value for name, value in found.items() if name in text), None)
-        return [sampled(value, labels) for labels in self.labels] if value else []
+        return [sampled(value, labels, self.grid) for labels in self.labels] if value else []
 
     def _fires(self, at: float) -> bool:
         return any(start <= at < end for start, end in self.fired)
 
 
-def sampled(value: Value, labels: dict[str, str]) -> SampledSeries:
+def sampled(value: Value, labels: dict[str, str], grid: Grid = GRID) -> SampledSeries:
     """A series of these values."""
-    series = SampledSeries.empty(labels, GRID.count)
-    for index in range(GRID.count):
-        found = value((GRID.moment(index) - ACT) / MINUTE)
+    series = SampledSeries.empty(labels, grid.count)
+    for index in range(grid.count):
+        found = value((grid.moment(index) - ACT) / MINUTE)
         if found is not None:
             series.values[index], series.present[index] = found, 1
     return series
@@ -118,7 +122,7 @@ def reviewed(
         DENIS: canary or workload(percentage=0, acts=acts),
         WORKERS: workers or workload(replicas=4),
     }
-    return review(policy, workloads, rules, past.fetch, GRID, cluster)
+    return review(policy, workloads, rules, past.fetch, past.grid, cluster)
 
 
 def acts_of(found: Review) -> Sequence[ReviewedAct]:
@@ -391,3 +395,38 @@ def test_what_would_have_been_set_is_not_guessed() -> None:
     (act,) = acts_of(reviewed(Past(observed=until(0, 0, 1), percentage=None), policy=OBSERVING))
     assert (act.before, act.after) == (None, None)
     assert str(act.judged) == "Unknown: what people did is not recorded"
+
+
+MINUTES = st.floats(0, 80)
+HOLES = st.lists(st.tuples(st.floats(-20, 80), st.sampled_from([0, 1, 3, 10])), max_size=2)
+
+
+@settings(max_examples=100)
+@given(st.booleans(), st.floats(-10, 0), MINUTES, MINUTES, MINUTES, HOLES)
+def test_the_time_around_an_act_alone_leads_to_the_same_verdict(
+    scaling: bool, first: float, well: float, undone: float, converged: float, holes: list[tuple[float, float]]
+) -> None:
+    """What the service judges by has all that a longer history has, wherever it has no samples."""
+
+    def holed(value: Value) -> Value:
+        return lambda at: None if any(start <= at < start + length for start, length in holes) else value(at)
+
+    past = Past(
+        errors=holed(spike(first, well)),
+        queue=holed(lambda at: 900 if first <= at < well else 300 if first <= at < well + 20 else 80),
+        percentage=holed(lambda at: 0 if 0 <= at < undone else 10),
+        replicas=holed(lambda at: 6 if 0 <= at < undone else 4),
+        converged=holed(until(converged, 4, 5)),
+        last_action=until(0, 0, ACT.timestamp()),
+        fired=[(0, well)],
+    )
+    one, act = rollback(), OURS
+    if scaling:
+        one = scale()
+        act = replace(entry(3 * HOUR, effect="Scale", before=4, after=6), remediation=one.name, reason=QUEUE.name)
+    canary, workers = workload(acts=() if scaling else (act,)), workload(acts=(act,) if scaling else ())
+    long, short = (
+        reviewed(replace(past, grid=grid), canary=canary, workers=workers).remediations[scaling].acts
+        for grid in (GRID, history_of(one, act))
+    )
+    assert [each.judged.judgement for each in long if each.id] == [each.judged.judgement for each in short if each.id]
