@@ -401,16 +401,18 @@ def _recovered(facts: TargetFacts) -> Found | Skip:
     return lambda: confirmation.text
 
 
-_unconfirmed = _own(Reason.UNCONFIRMED, ends="once Prometheus confirms it; Alertmanager delivers again until then")
-
-
 @_rung(Reason.OBSERVING, ends="once its mode is act")
 def _observing(facts: TargetFacts) -> Found | Skip:
-    if facts.remediation.mode == "observe":
-        because = f" ({facts.confirmation.text})" if facts.confirmation else ""
+    remediation, confirmation = facts.remediation, facts.confirmation
+    if remediation.mode == "observe":
+        because = f"{remediation.action.once_confirmed(confirmation)} ({confirmation.text})" if confirmation else ""
         message = f"would have set {facts.planned.message}{because}, but mode is observe"
         return Skip(reason=Reason.OBSERVING, message=message)
-    return lambda: f"mode is {facts.remediation.mode}"
+    return lambda: f"mode is {remediation.mode}"
+
+
+# The last one: what is only observed waits for no confirmation, so nothing fails for want of it.
+_unconfirmed = _own(Reason.UNCONFIRMED, ends="once Prometheus confirms it; Alertmanager delivers again until then")
 
 
 def _ago(time: datetime, now: datetime) -> str:
@@ -445,8 +447,8 @@ ON_TARGET: tuple[Rung[TargetFacts], ...] = (
     _ineffective,
     _budget_spent,
     _recovered,
-    _unconfirmed,
     _observing,
+    _unconfirmed,
 )
 """The rungs that go by the target as it was read."""
 

@@ -26,8 +26,8 @@ class Reason(StrEnum):
     INEFFECTIVE = "Ineffective"
     BUDGET_SPENT = "BudgetSpent"
     RECOVERED = "Recovered"
-    UNCONFIRMED = "Unconfirmed"
     OBSERVING = "Observing"
+    UNCONFIRMED = "Unconfirmed"
 
     APPLIED = "Applied"
     DRY_RUN = "DryRun"

@@ -205,7 +205,10 @@ class _Decision:
         if isinstance(found, Workload):
             recalled = memory.recall(self._target)
             found = memory.complete(self._target, found, recalled, now, basis.read.began.seconds)
-        result = decide(self._remediation, found, now, began, self._confirmation, since=since)
+        confirmation = self._confirmation
+        if self._service.dry_run and confirmation and confirmation.answer == "unknown":
+            confirmation = None  # Where nothing is written, nothing waits for Prometheus.
+        result = decide(self._remediation, found, now, began, confirmation, since=since)
         return _Decided(result=result, stands=_stands(result, self._remediation, found, began, now))
 
     @contextmanager
@@ -286,9 +289,11 @@ class _Decision:
     def _done(self, claimed: Claimed[_Basis]) -> Outcome:
         """The outcome of a patch that holds, which is remembered and shown from now on."""
         service, target, entry = self._service, self._target, claimed.entry
-        uid, because = claimed.found.read.uid, f": {self._confirmation.text}" if self._confirmation else ""
+        uid, confirmation = claimed.found.read.uid, self._confirmation
+        because = f": {confirmation.text}" if confirmation else ""
         if service.dry_run:
-            message = f"would have set {entry.change}{because}; the API server accepted the dry run"
+            once = self._remediation.action.once_confirmed(confirmation) if confirmation else ""
+            message = f"would have set {entry.change}{once}{because}; the API server accepted the dry run"
             return self._outcome(Reason.DRY_RUN, message, uid=uid, entry=entry)
         service.memory.remember(target, entry)
         if claimed.answer:

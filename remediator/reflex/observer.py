@@ -60,8 +60,7 @@ def _as_tried(told: Forecast, tried: DryRun | None) -> Forecast:
 
 def _as_asked(remediation: Remediation, told: Forecast, unconfirmed: str) -> Forecast:
     """The forecast while Prometheus, which is asked before an act, confirms nothing for this reason; or unchanged."""
-    waits = Reason.UNCONFIRMED in remediation.action.guards and told.reason in (Reason.APPLIED, Reason.DRY_RUN)
-    if not (waits and unconfirmed):
+    if not (unconfirmed and remediation.action.needs_confirmation and told.reason is Reason.APPLIED):
         return told
     return replace(told, reason=Reason.UNCONFIRMED, message=f"Prometheus confirms no alert: {unconfirmed}")
 

@@ -754,6 +754,20 @@ def test_observing_says_what_prometheus_said() -> None:
     assert decision.message == f"would have set 10 % -> 0 % ({words}), but mode is observe"
 
 
+def test_what_is_only_observed_waits_for_no_confirmation() -> None:
+    """In observe mode nothing fails for want of Prometheus, and the message says that an act would wait for it."""
+    given = Confirmation(answer="unknown", message="no connection")
+    rolls_back = skip(decide(rollback(mode="observe"), workload(percentage=10), NOW, None, given))
+    scales = skip(decide(scale(mode="observe"), workload(replicas=4), NOW, None, given))
+
+    assert rolls_back.message == "would have set 10 % -> 0 % (unconfirmed: no connection), but mode is observe"
+    words = "once Prometheus confirms the alert (unconfirmed: no connection)"
+    assert (reason(scales), scales.message) == (
+        "Observing",
+        f"would have set 4 -> 6 replicas {words}, but mode is observe",
+    )
+
+
 # The order of the ladder.
 
 
@@ -786,8 +800,8 @@ SCALE_LADDER = {
         workload={"acts": tuple(entry(halves * HOUR / 2, effect=Effect.SCALE) for halves in range(1, 7))}
     ),
     "Recovered": Rung(confirmation=REFUTED),
-    "Unconfirmed": Rung(confirmation=UNKNOWN),
     "Observing": Rung(remediation={"mode": "observe"}),
+    "Unconfirmed": Rung(confirmation=UNKNOWN),
 }
 ROLLBACK_LADDER = {
     "TargetInvalid": Rung(workload={"flags": {"RUNS_ENABLED": None}}),

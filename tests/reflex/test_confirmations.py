@@ -478,6 +478,34 @@ def test_observing_says_what_it_would_have_been(asking: Asking, prometheus: Ruli
     assert service.value("remediator_evidence_total", remediation="rollback", answer="confirmed") == 1
 
 
+@pytest.mark.parametrize(("observe", "word"), [(True, "Observing"), (False, "DryRun")])
+def test_where_nothing_is_written_nothing_fails_for_want_of_prometheus(
+    asking: Asking, prometheus: RulingPrometheus, embedded: EmbeddedCluster, observe: bool, word: str
+) -> None:
+    """In observe mode and in a dry run workers wait for no confirmation; the message says that an act would."""
+    prometheus.fault = lambda: (503, b"")
+    service = asking(dry_run=not observe)
+    if observe:
+        service.policy = observing(service.policy)
+    (outcome,) = service.handle(notification(alert("scale")))
+
+    assert (outcome.reason, outcome.reason.failed) == (word, False)
+    assert "would have set 4 -> 6 replicas once Prometheus confirms the alert" in outcome.message
+    assert "unconfirmed: Prometheus: 503" in outcome.message
+    assert service.value("remediator_evidence_total", remediation="scale-workers", answer="unknown") == 1
+    assert acts(embedded, "denis-workers") == []
+
+
+def test_a_dry_run_whose_prometheus_is_gone_is_a_dry_run(asking: Asking, prometheus: RulingPrometheus) -> None:
+    """What keeps workers from being added is the flag, so nobody is notified of a service that is not armed."""
+    asked = confirmations(prometheus.url)
+    service = asking(confirmations=asked, dry_run=True)
+    prometheus.fault = lambda: (503, b"")
+    asked.ask()
+    service.observer.look()
+    assert service.value("remediator_armed_info", remediation="scale-workers", reason="DryRun") == 1
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_without_an_answer_rollbacks_are_those_of_a_service_that_does_not_ask(seed: int, tmp_path: Path) -> None:
     """Through alerts, raises and hours, a service whose Prometheus is gone acts at the same moments."""

@@ -18,6 +18,7 @@ from remediator.core.reasons import Reason
 
 if TYPE_CHECKING:
     # The emergency commands need the effects, and no ladder.
+    from remediator.core.confirmation import Confirmation
     from remediator.core.ladder import Act, Found, Skip, TargetFacts
     from remediator.core.workload import Workload
 
@@ -226,6 +227,16 @@ class Action(ABC):
     def satisfied(self, workload: "Workload") -> str:
         """Why an alert would change nothing, or empty. In the cooldown after the act, no reason says so."""
         return ""
+
+    @property
+    def needs_confirmation(self) -> bool:
+        """Whether it waits until Prometheus confirms its alerts, where one is asked."""
+        return Reason.UNCONFIRMED in self.guards
+
+    def once_confirmed(self, confirmation: "Confirmation") -> str:
+        """What is said of an act that is not done anyway, where it would still wait for Prometheus; or empty."""
+        waits = self.needs_confirmation and confirmation.answer == "unknown"
+        return " once Prometheus confirms the alert" if waits else ""
 
     def warnings(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """What is valid in remediations.yaml and most likely a mistake, each with its keys."""
