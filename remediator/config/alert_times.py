@@ -1,16 +1,16 @@
 """How long an alert takes on its way, as the rule files and the route beside a remediations.yaml have it.
 
-The rule of this file: a file that cannot be understood leaves its times unknown. What Prometheus and Alertmanager have
-loaded may differ; `remediator doctor` asks them.
+The rule of this file: a file that cannot be understood leaves its times unknown, and so does one that cannot be read,
+which is tried again. What Prometheus and Alertmanager have loaded may differ; `remediator doctor` asks them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from remediator.config.delivery import Delivery
-from remediator.config.document import InvalidDocument, parse_document, read_text
+from remediator.config.document import InvalidDocument, Unreadable, parse_document, read_text
 from remediator.config.rule_files import Alarm, RuleGroup, read_rule_groups
 from remediator.core.denis_signals import concerns
 from remediator.core.durations import parse_duration
@@ -29,6 +29,10 @@ class AlertTimes:
     """group_wait of its route."""
 
 
+_RULES = ".rules.yaml"
+_ROUTE = "alertmanager.yaml"
+
+
 class AlertTimesReader:
     """The times beside a remediations.yaml, read again only after a file or the policy has changed."""
 
@@ -39,15 +43,14 @@ class AlertTimesReader:
 
     def times(self, policy: Policy) -> Mapping[str, AlertTimes]:
         """The times by remediation."""
-        route = self._folder / "alertmanager.yaml"
         try:
-            paths = [*self._folder.glob("*.rules.yaml"), route]
+            paths = [path for path in self._folder.iterdir() if path.name == _ROUTE or path.name.endswith(_RULES)]
         except OSError:  # As without a file descriptor: what was read last stays.
             return self._times
         found = {path: stamp for path in paths if (stamp := _stamp(path))}
         if self._read != (policy, found):
-            self._times = _read_times(policy, sorted(found.keys() - {route}), route)
-            self._read = policy, found
+            self._times, whole = _read_times(policy, sorted(found))
+            self._read = (policy, found) if whole else None
         return self._times
 
 
@@ -60,16 +63,20 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     return stat.st_mtime_ns, stat.st_size
 
 
-def _read_times(policy: Policy, rule_files: Iterable[Path], route: Path) -> Mapping[str, AlertTimes]:
+def _read_times(policy: Policy, paths: Sequence[Path]) -> tuple[Mapping[str, AlertTimes], bool]:
+    """The times by remediation, and whether all files could be read."""
+    groups, delivery, whole = tuple[RuleGroup, ...](), None, True
+    routes = [path for path in paths if path.name == _ROUTE]
     try:
-        groups = read_rule_groups(rule_files)
-    except InvalidDocument:
-        groups = ()
+        groups = read_rule_groups(path for path in paths if path not in routes)
+    except InvalidDocument as error:
+        whole = not isinstance(error, Unreadable)
     try:
-        delivery = Delivery(parse_document(read_text(route), str(route)))
-    except InvalidDocument:
-        delivery = None
-    return {one.name: _times_of(one, policy, groups, delivery) for one in policy.remediations}
+        for path in routes:
+            delivery = Delivery(parse_document(read_text(path), str(path)))
+    except InvalidDocument as error:
+        whole = whole and not isinstance(error, Unreadable)
+    return {one.name: _times_of(one, policy, groups, delivery) for one in policy.remediations}, whole
 
 
 def _times_of(

@@ -51,6 +51,10 @@ class InvalidDocument(Exception):
         super().__init__("\n".join(map(str, self.problems)))
 
 
+class Unreadable(InvalidDocument):
+    """The file could not be read this time, whatever is in it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """The value of a YAML file and the lines of its parts."""
@@ -76,13 +80,13 @@ def spell(path: Path) -> str:
 
 
 def read_text(path: pathlib.Path) -> str:
-    """The text of a configuration file. Raises InvalidDocument where it cannot be read."""
-    line: int | None = None
+    """The text of a configuration file. Raises Unreadable, and InvalidDocument where it is no text."""
     try:
         content = path.read_bytes()
         return content.decode("utf-8")
     except OSError as error:
         message = f"cannot be read: {error.strerror}"
+        raise Unreadable([Problem(file=str(path), line=None, field="", message=message)]) from None
     except UnicodeDecodeError as error:
         message = f"is not UTF-8: {error.reason} at byte {error.start}"
         line = content.count(b"\n", 0, error.start) + 1

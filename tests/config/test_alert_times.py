@@ -3,6 +3,9 @@
 import os
 import resource
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from remediator.config.alert_times import AlertTimes, AlertTimesReader
 from tests.support.builders import MINUTE, SECOND
 from tests.support.service import SHIPPED, shipped_policy
 
+NOBODY = 65534
 POLICY = shipped_policy()
 UNROUTED = AlertTimes(evaluation=15 * SECOND, hold=2 * MINUTE)
 
@@ -19,9 +23,14 @@ UNROUTED = AlertTimes(evaluation=15 * SECOND, hold=2 * MINUTE)
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """The shipped files."""
-    for name in ("remediations.yaml", "denis.rules.yaml", "alertmanager.yaml"):
-        shutil.copy(SHIPPED.parent / name, tmp_path)
+    copy_shipped(tmp_path)
     return tmp_path
+
+
+def copy_shipped(folder: Path) -> None:
+    """Copy the shipped files into a folder."""
+    for name in ("remediations.yaml", "denis.rules.yaml", "alertmanager.yaml"):
+        shutil.copy(SHIPPED.parent / name, folder)
 
 
 def rollback(folder: Path) -> AlertTimes:
@@ -95,6 +104,35 @@ def test_a_changed_file_counts_at_once(folder: Path) -> None:
     assert set(reader.times(replace(POLICY, remediations=POLICY.remediations[1:]))) == {"scale-workers"}
     rules.unlink()
     assert reader.times(POLICY)["rollback"] == AlertTimes()
+
+
+@contextmanager
+def unreadable(path: Path) -> Iterator[None]:
+    """A file of which no more than its name, size and time can be seen."""
+    path.chmod(0)
+    owner = os.geteuid()
+    if not owner:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(owner)
+        path.chmod(0o644)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("denis.rules.yaml", AlertTimes()), ("alertmanager.yaml", UNROUTED)], ids=["rules", "route"]
+)
+def test_a_file_that_could_not_be_read_is_tried_again(name: str, expected: AlertTimes) -> None:
+    """A moment without a descriptor or a right costs no more than that moment, also where the file stays as it is."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        folder.chmod(0o755)
+        copy_shipped(folder)
+        reader = AlertTimesReader(folder / "remediations.yaml")
+        with unreadable(folder / name):
+            assert reader.times(POLICY)["rollback"] == expected
+        assert reader.times(POLICY)["rollback"] == AlertTimes(evaluation=15 * SECOND, hold=2 * MINUTE, wait=5 * SECOND)
 
 
 def test_without_a_file_descriptor_the_last_times_stay(folder: Path) -> None:
