@@ -37,6 +37,9 @@ _CERTIFICATE_HAS_EXPIRED = 10
 MAX_BYTES = 16 * 1024 * 1024
 """Far above the answer to any of our questions: 5,000 alerts are 4 MB."""
 
+MAX_ASKED = 120
+"""Characters of a question in a message: an expression that reads nothing that is recorded has thousands."""
+
 
 class NoAnswer(Exception):
     """A question that got no usable answer: what was asked of whom, what came back, and what to do."""
@@ -119,7 +122,8 @@ class JsonApi:
 
     def fail(self, asked: str, problem: str, remedy: str) -> NoReturn:
         """Raise the NoAnswer for a question."""
-        raise NoAnswer(f"{self.name} at {self.base}, asked for {asked}: {problem}; {remedy}", problem)
+        question = f"{asked[:MAX_ASKED]}..." if len(asked) > MAX_ASKED + 3 else asked
+        raise NoAnswer(f"{self.name} at {self.base}, asked for {question}: {problem}; {remedy}", problem)
 
     def _request(
         self, path: str, fields: Mapping[str, str], asked: str, content: bytes | None = None

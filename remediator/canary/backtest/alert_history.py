@@ -11,6 +11,7 @@ from remediator.core.durations import format_duration
 from remediator.core.judgement import Health
 from remediator.core.sampled_series import Grid, SampledSeries, Span, spans
 from remediator.core.simulation import PastAlert
+from remediator.monitoring.http_json import NoAnswer
 from remediator.monitoring.promql import Inlined
 
 Fetch = Callable[[Inlined], Sequence[SampledSeries]]
@@ -88,8 +89,11 @@ def load_history(setup: Setup, fetch: Fetch, grid: Grid, cluster: str) -> tuple[
     found = []
     clusters: set[str] = set()
     for alert in setup.alerts:
-        series = fetch_fenced(fetch, alert.inlined, cluster)
-        present = fetch_fenced(fetch, alert.presence, cluster)
+        try:
+            series = fetch_fenced(fetch, alert.inlined, cluster)
+            present = fetch_fenced(fetch, alert.presence, cluster)
+        except NoAnswer as error:
+            raise NoAnswer(f"{alert.name}: {error}", error.problem) from error
         clusters |= {one.labels.get("cluster", "") for one in present}
         breached = tuple(breaches(one, alert.threshold) for one in series)
         own = grid.finer(alert.inlined.step)
