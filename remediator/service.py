@@ -305,7 +305,8 @@ def _confirmations(settings: Settings, wanted: Callable[[], bool]) -> Confirmati
     # Late: a service that asks no Prometheus needs no reader of its answers.
     from remediator.monitoring.rule_states import QUESTION_SECONDS, ask
 
-    return Confirmations(partial(ask, _prometheis(settings, QUESTION_SECONDS)), wanted=wanted)
+    asked = partial(ask, _prometheis(settings, QUESTION_SECONDS), cluster=settings.cluster)
+    return Confirmations(asked, wanted=wanted)
 
 
 def _judge(settings: Settings) -> Judge | None:

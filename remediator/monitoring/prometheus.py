@@ -6,6 +6,7 @@ Mimir, Cortex, Grafana and VictoriaMetrics leave out or write null what Promethe
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,6 +25,9 @@ from remediator.monitoring.http_json import JsonApi
 from remediator.monitoring.labels import read_labels
 
 _PATH = "/api/v1/query"
+
+_FILTERS = ("drop", "keep", "dropequal", "keepequal")
+"""Relabeling that leaves labels as they are."""
 
 MAX_SECONDS = 1e9
 """Of a rule's `for` and its group's interval; what is longer, or no number, is not known."""
@@ -279,7 +283,8 @@ class Prometheus:
         asked = "its configuration"
         answer = as_map(as_map(self.api.get("/api/v1/status/config", {}, asked=asked)).get("data"))
         try:
-            config = as_map(parse_document(str(answer.get("yaml") or ""), "the configuration").value)
+            text = _keys(str(answer.get("yaml") or ""), "global:", "alerting:")
+            config = as_map(parse_document(text, "the configuration").value)
         except InvalidDocument as error:
             self.api.fail(asked, str(error)[:200], "see that Prometheus itself listens at this URL")
         if not config:
@@ -290,11 +295,12 @@ class Prometheus:
             for holder in (alerting, *map(as_map, as_list(alerting.get("alertmanagers"))))
             for one in as_list(holder.get("alert_relabel_configs"))
         ]
-        if any(one.get("action") != "labeldrop" for one in relabelings):
+        if any(one.get("action") not in ("labeldrop", *_FILTERS) for one in relabelings):
             text = "alert_relabel_configs may change the labels of alerts"
             self.api.fail(asked, text, "see in Alertmanager which labels an alert has")
         labels = as_map(as_map(config.get("global")).get("external_labels"))
-        dropped = [read_condition("", "=~", one.get("regex", "(.*)")).matcher for one in relabelings]
+        dropping = [one for one in relabelings if one.get("action") == "labeldrop"]
+        dropped = [read_condition("", "=~", one.get("regex", "(.*)")).matcher for one in dropping]
         return {
             str(name): str(value)
             for name, value in labels.items()
@@ -328,6 +334,12 @@ class Prometheus:
     def _fail(self, asked: str, error: ValidationError, place: str = "") -> NoReturn:
         problem = f"the answer is not Prometheus's: {place}{first_problem(error, 'answer')}"
         self.api.fail(asked, problem, "see that Prometheus itself listens at this URL")
+
+
+def _keys(config: str, *keys: str) -> str:
+    """These keys of a configuration as Prometheus writes it out: to parse all scrapes of a large one takes seconds."""
+    parts = re.split(r"^(?=\w+:)", config, flags=re.MULTILINE)
+    return "".join(part for part in parts if part.startswith(keys)) or config
 
 
 def _load_range(body: bytes) -> object:

@@ -62,8 +62,9 @@ class _Stated:
 class RuleStates:
     """What each Prometheus says of its rules, at one moment."""
 
-    def __init__(self, stated: Sequence[_Stated]) -> None:
+    def __init__(self, stated: Sequence[_Stated], cluster: str) -> None:
         self._stated = stated
+        self._cluster = cluster
 
     @property
     def problem(self) -> str:
@@ -82,13 +83,13 @@ class RuleStates:
         """
         if confirmed := self.confirm(alerts):
             return confirmed
-        found = _each(self._stated, lambda one: _active(one, alerts) or _refuted(one, alerts))
+        found = _each(self._stated, lambda one: _active(one, alerts) or _refuted(one, alerts, self._cluster))
         return next((one for one in found if one.answer == "unknown"), found[0])
 
 
-def ask(prometheis: Sequence[Prometheus]) -> RuleStates:
-    """What each of them says of its rules now."""
-    return RuleStates(_each(prometheis, _state))
+def ask(prometheis: Sequence[Prometheus], *, cluster: str = "") -> RuleStates:
+    """What each of them says of its rules now; `cluster` is the one whose alerts count, empty for any."""
+    return RuleStates(_each(prometheis, _state), cluster)
 
 
 def _state(prometheus: Prometheus) -> _Stated:
@@ -215,7 +216,7 @@ def _confirmed(stated: _Stated, rule: AlertRule, active: ActiveAlert) -> Confirm
     )
 
 
-def _refuted(stated: _Stated, alerts: Alerts) -> Confirmation:
+def _refuted(stated: _Stated, alerts: Alerts, cluster: str) -> Confirmation:
     """Whether the condition of all these alerts, whose rules are inactive, was not met for as long as they need."""
     rules: dict[int, tuple[AlertRule, list[Alert]]] = {}
     for alert in (one for one in alerts if isinstance(one, Alert)):
@@ -225,7 +226,7 @@ def _refuted(stated: _Stated, alerts: Alerts) -> Confirmation:
     try:
         started = stated.prometheus.started()
         for rule, of_rule in rules.values():
-            found = _refutation(stated, rule, of_rule, started)
+            found = _refutation(stated, rule, of_rule, started, cluster)
             if found.answer == "unknown":
                 return found
     except NoAnswer as error:
@@ -233,7 +234,9 @@ def _refuted(stated: _Stated, alerts: Alerts) -> Confirmation:
     return found or unknown("no alert of these could be read")
 
 
-def _refutation(stated: _Stated, rule: AlertRule, alerts: Sequence[Alert], started: datetime) -> Confirmation:
+def _refutation(
+    stated: _Stated, rule: AlertRule, alerts: Sequence[Alert], started: datetime, cluster: str
+) -> Confirmation:
     """Raises NoAnswer."""
     name, now, comparison = _name(rule), stated.at(), _comparison(rule)
     window = max(timedelta(seconds=rule.duration), _intervals(rule))
@@ -257,8 +260,11 @@ def _refutation(stated: _Stated, rule: AlertRule, alerts: Sequence[Alert], start
             f"{name} is inactive, and not all of its values were good for {format_duration(window)}", rule.name
         )
     series = [_without(one.labels, rule) for one in values]
-    if not all(any(_agree(one, alert.labels) for one in series) for alert in alerts):
+    ours = [[one for one in series if _agree(one, alert.labels)] for alert in alerts]
+    if not all(ours):
         return unknown(f"{name} is inactive, and has values for other labels alone", rule.name)
+    if cluster and (why := _foreign(stated, rule, [one for found in ours for one in found], cluster)):
+        return unknown(f"{name} is inactive, and {why}", rule.name)
     good = [value for one in values for _, value in one.values if _is_good(value, comparison)]
     worst = (max if comparison.operator.startswith(">") else min)(good)
     signal, shown, threshold = format_comparison(name, comparison.left, comparison.threshold, worst)
@@ -272,6 +278,20 @@ def _refutation(stated: _Stated, rule: AlertRule, alerts: Sequence[Alert], start
         threshold=comparison.threshold,
         evaluated=rule.evaluated,
     )
+
+
+def _foreign(stated: _Stated, rule: AlertRule, series: Sequence[Labels], cluster: str) -> str:
+    """Why alerts of these series would not be of this cluster, or empty: each has the label, or Prometheus adds it.
+
+    Raises NoAnswer.
+    """
+    written = {rule.all_labels.get("cluster") or one.get("cluster") for one in series}
+    added = stated.prometheus.external_labels().get("cluster") if None in written else None
+    if others := {one or added for one in written} - {cluster}:
+        other = next((one for one in others if one), "")
+        its = f"are of cluster {printable(other[:_LONGEST_NAME])}" if other else "have no label cluster"
+        return f"the alerts of this Prometheus {its}"
+    return ""
 
 
 def _is_good(value: float, comparison: Comparison) -> bool:

@@ -36,11 +36,11 @@ def error_rate(name: str = "DenisErrorRateHigh", **labels: str) -> Alert:
 
 
 def examine(
-    *asked: RulingPrometheus | str, alerts: Sequence[Alert] = (error_rate(),), timeout: float = 60
+    *asked: RulingPrometheus | str, alerts: Sequence[Alert] = (error_rate(),), timeout: float = 60, cluster: str = ""
 ) -> Confirmation:
-    """What these say of the alerts."""
+    """What these say of the alerts; `cluster` is the fence."""
     urls = [one if isinstance(one, str) else one.url for one in asked]
-    return ask([Prometheus(url, timeout=timeout) for url in urls]).examine(tuple(alerts))
+    return ask([Prometheus(url, timeout=timeout) for url in urls], cluster=cluster).examine(tuple(alerts))
 
 
 @pytest.mark.parametrize("odd", [{}, {"value": "NaN"}, {"value": None, "activeAt": None}, {"activeAt": "9999-12-31"}])
@@ -208,6 +208,34 @@ def test_a_series_that_is_gone_is_no_recovery(prometheus: RulingPrometheus) -> N
     gone = error_rate(instance="1")
     assert examine(prometheus, alerts=[gone]).message.endswith("has values for other labels alone")
     assert examine(prometheus, alerts=[error_rate(instance="0"), gone]).answer == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("change", "answer", "words"),
+    [
+        (with_fields(external_labels={"cluster": "eu-1"}), "refuted", "is inactive in Prometheus"),
+        (with_fields(series_labels={"cluster": "eu-1"}), "refuted", "is inactive in Prometheus"),
+        (changed(labels={"remediation": "rollback", "cluster": "eu-1"}), "refuted", "is inactive in Prometheus"),
+        (
+            with_fields(external_labels={"cluster": "eu-2"}),
+            "unknown",
+            "is inactive, and the alerts of this Prometheus are of cluster eu-2",
+        ),
+        (changed(labels={"remediation": "rollback", "cluster": "eu-2"}), "unknown", "are of cluster eu-2"),
+        (with_fields(external_labels={"region": "eu"}), "unknown", "have no label cluster"),
+        (with_fields(series_labels={"cluster": "eu-2"}), "unknown", "has values for other labels alone"),
+        (lambda prometheus: prometheus.answers.pop("/api/v1/status/config"), "unknown", "Prometheus: 404"),
+    ],
+    ids=["external label", "series", "rule", "another", "another's rule", "no label", "another's series", "not said"],
+)
+def test_a_prometheus_of_another_cluster_refutes_nothing(
+    prometheus: RulingPrometheus, change: Callable[[RulingPrometheus], None], answer: str, words: str
+) -> None:
+    """With a fence, only the Prometheus whose alerts would pass it knows the series that an alert is about."""
+    change(prometheus)
+    found = examine(prometheus, cluster="eu-1")
+
+    assert (found.answer, words in found.message) == (answer, True), found
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """Whether Prometheus watches the canary, by its HTTP API."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from remediator.core.checks import Check
+from remediator.monitoring.http_json import NoAnswer
 from remediator.monitoring.prometheus import Prometheus
 from remediator.monitoring.questions import alert_labels, check_alertmanagers, check_rules, check_signals
 from remediator.monitoring.signals import Scope
@@ -199,6 +201,39 @@ def test_the_labels_of_an_alert(prometheus: WatchingPrometheus) -> None:
     assert compared == {"alertname": ALERTS[0], **series, "team": None}
     assert computed == {"alertname": ALERTS[1], "job": None, "namespace": "denis", "severity": "critical"}
     assert gone == {"alertname": ALERTS[0], "job": None, "namespace": "denis", "team": None}
+
+
+CONFIGURATION = """\
+global:
+  scrape_interval: 15s
+  external_labels:
+    cluster: eu-1
+    replica: a
+alerting:
+  alert_relabel_configs:
+  - source_labels: [severity]
+    separator: ;
+    regex: none
+    replacement: $1
+    action: drop
+  - separator: ;
+    regex: replica
+    replacement: $1
+    action: labeldrop
+scrape_configs:
+"""
+
+
+def test_the_labels_that_prometheus_adds_however_much_it_scrapes(prometheus: WatchingPrometheus) -> None:
+    """A configuration of megabytes is no obstacle, and relabeling that drops whole alerts changes none."""
+    scrapes = "".join(f"- job_name: job-{number}\n  honor_timestamps: true\n" for number in range(40_000))
+    prometheus.answers["/api/v1/status/config"] = json.dumps({"data": {"yaml": CONFIGURATION + scrapes}})
+    assert Prometheus(prometheus.url).external_labels() == {"cluster": "eu-1"}
+
+    relabeled = CONFIGURATION.replace("action: drop", "action: replace")
+    prometheus.answers["/api/v1/status/config"] = json.dumps({"data": {"yaml": relabeled}})
+    with pytest.raises(NoAnswer, match="alert_relabel_configs may change the labels of alerts"):
+        Prometheus(prometheus.url).external_labels()
 
 
 def test_a_prometheus_that_does_not_say_whom_it_tells(prometheus: WatchingPrometheus) -> None:

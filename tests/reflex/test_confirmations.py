@@ -46,9 +46,10 @@ def prometheus() -> Iterator[RulingPrometheus]:
         yield running
 
 
-def confirmations(*urls: str) -> Confirmations:
-    """What the service asks these by."""
-    return Confirmations(partial(ask, [Prometheus(url, timeout=QUESTION_SECONDS) for url in urls]), wanted=lambda: True)
+def confirmations(*urls: str, cluster: str = "") -> Confirmations:
+    """What the service asks these by; `cluster` is the fence."""
+    prometheis = [Prometheus(url, timeout=QUESTION_SECONDS) for url in urls]
+    return Confirmations(partial(ask, prometheis, cluster=cluster), wanted=lambda: True)
 
 
 @pytest.fixture
@@ -95,6 +96,21 @@ def test_an_alert_posted_by_hand_at_healthy_rates_is_recovered(
     assert (outcome.reason, outcome.reason.failed) == ("Recovered", False)
     assert "is inactive in Prometheus" in outcome.message
     assert writes(embedded) == 0
+
+
+def test_the_prometheus_of_another_cluster_takes_no_alert_for_recovered(
+    asking: Asking, prometheus: RulingPrometheus, embedded: EmbeddedCluster
+) -> None:
+    """Good values of a stranger withhold nothing: the canary is taken back, and workers wait for one who knows."""
+    service = asking(fence="eu-1", confirmations=confirmations(prometheus.url, cluster="eu-1"))
+    prometheus.external_labels = {"cluster": "eu-2"}
+    rolled_back, scaled = service.handle(notification(alert(cluster="eu-1"), alert("scale", cluster="eu-1")))
+    assert (rolled_back.reason, scaled.reason) == ("Applied", "Unconfirmed")
+    assert all("the alerts of this Prometheus are of cluster eu-2" in one.message for one in (rolled_back, scaled))
+
+    prometheus.external_labels = {"cluster": "eu-1"}
+    assert service.reasons(alert("scale", cluster="eu-1")) == ["Recovered"]
+    assert len(acts(embedded)) == 1
 
 
 def test_workers_are_added_once_prometheus_is_back(

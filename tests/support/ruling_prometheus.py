@@ -35,6 +35,9 @@ class RulingPrometheus(StandIn):
         """The values of a rule's left side over its `for`, for each series, by what is in the query."""
         self.age = 3600.0
         """Seconds since the process started."""
+        self.series_labels: dict[str, str] = {}
+        """What all series have."""
+        self.external_labels: dict[str, str] = {}
         self.warnings: list[str] = []
         self.fault: Callable[[], Answer] | None = None
         """What is answered to everything instead."""
@@ -46,6 +49,9 @@ class RulingPrometheus(StandIn):
                 lambda fields: {"groups": [{"name": "denis", "interval": INTERVAL, "rules": list(self.rules.values())}]}
             ),
             "/api/v1/query": self._if_well(lambda fields: {"resultType": "matrix", "result": self._series(fields)}),
+            "/api/v1/status/config": self._if_well(
+                lambda fields: {"yaml": json.dumps({"global": {"external_labels": self.external_labels}})}
+            ),
             "/api/v1/status/runtimeinfo": self._if_well(lambda fields: {"startTime": ago(self.age)}),
         }
 
@@ -85,7 +91,7 @@ class RulingPrometheus(StandIn):
         found = next((series for name, series in self.values.items() if name in query), [])
         return [
             {
-                "metric": {"instance": str(number)},
+                "metric": {"instance": str(number), **self.series_labels},
                 "values": [[time.time() - INTERVAL * back, str(value)] for back, value in enumerate(values)],
             }
             for number, values in enumerate(found)
