@@ -266,8 +266,8 @@ class _Service:
         found = self._observer.observations if self._observer else {}
         return {name: one.workload for name, one in found.items() if one.workload}
 
-    def _unconfirmed(self) -> str:
-        return self._confirmations.problem() if self._confirmations else ""
+    def _unconfirmed(self, remediation: Remediation) -> str:
+        return self._confirmations.unconfirmed(remediation) if self._confirmations else ""
 
     def _acts_possible(self, heartbeat: Heartbeat) -> bool:
         """Whether the dead man's switch may be pinged: an alert would lead to an act."""

@@ -6,10 +6,11 @@ compares; the alert's labels only pick among the answers. No error leaves it: wh
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from threading import Thread
 from typing import TypeVar
 
@@ -22,6 +23,7 @@ from remediator.core.confirmation import (
     unknown,
 )
 from remediator.core.durations import format_duration
+from remediator.core.policy import Remediation
 from remediator.core.routes import Labels
 from remediator.core.text import printable
 from remediator.monitoring.http_json import NoAnswer
@@ -54,6 +56,11 @@ class _Stated:
     problem: str = ""
     """Why there is no answer, or empty."""
 
+    @property
+    def rules(self) -> Iterator[AlertRule]:
+        """All of them."""
+        return chain.from_iterable(self.by_name.values())
+
     def at(self) -> datetime | None:
         """Its clock now."""
         return self.now and self.now + timedelta(seconds=time.monotonic() - self.answered)
@@ -70,6 +77,12 @@ class RuleStates:
     def problem(self) -> str:
         """Why none of them gave an answer, or empty."""
         return next((one.problem for one in self._stated), "") if all(one.problem for one in self._stated) else ""
+
+    def lacks(self, remediation: Remediation) -> str:
+        """That none has a rule whose alerts could ask for this, or empty; one without an answer may have it."""
+        if any(one.problem or any(_may_ask(rule, remediation) for rule in one.rules) for one in self._stated):
+            return ""
+        return f"Prometheus has no rule that asks for {remediation.name}"
 
     def confirm(self, alerts: Alerts) -> Confirmation | None:
         """That one of these alerts is active, if any Prometheus says so."""
@@ -119,6 +132,21 @@ def _each(given: Sequence[T], call: Callable[[T], R]) -> list[R]:
         Thread(target=run, args=(value, result), name="rule states", daemon=True).start()
     run(given[0], results[0])
     return [result.result() for result in results]
+
+
+def _may_ask(rule: AlertRule, remediation: Remediation) -> bool:
+    """Whether an alert of this rule can be one of the remediation's, whatever labels its series and Prometheus add.
+
+    Only rules write the label `remediation`.
+    """
+    if rule.labels is None:
+        return True
+    labels = {"remediation": "", **rule.all_labels}
+    return all(
+        matcher.matches({matcher.name: value})
+        for matcher in remediation.matchers
+        if (value := labels.get(matcher.name)) is not None
+    )
 
 
 def _active(stated: _Stated, alerts: Alerts) -> Confirmation | None:

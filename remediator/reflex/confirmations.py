@@ -44,11 +44,14 @@ T = TypeVar("T")
 
 
 class RuleStates(Protocol):
-    """What Prometheus says of its rules, at one moment. Neither method raises."""
+    """What Prometheus says of its rules, at one moment. No method raises."""
 
     @property
     def problem(self) -> str:
         """Why there is no answer, or empty."""
+
+    def lacks(self, remediation: Remediation) -> str:
+        """That there is no rule whose alerts could ask for this, in words, or empty."""
 
     def confirm(self, alerts: Alerts) -> Confirmation | None:
         """That one of these alerts is active, going by the states alone."""
@@ -178,6 +181,11 @@ class Confirmations:
         if (last := self._last) is None or now - last[0] > PROBLEM_SECONDS:
             return ""
         return last[1].problem
+
+    def unconfirmed(self, remediation: Remediation) -> str:
+        """Why no alert of this remediation would be confirmed: there is no answer, or no rule asks for it; or empty."""
+        last = self._last if self.answered() else None
+        return last[1].lacks(remediation) if last else self.problem()
 
     def answered(self) -> bool | None:
         """Whether Prometheus answers; None where it was not asked in the last half minute."""

@@ -58,11 +58,12 @@ def _as_tried(told: Forecast, tried: DryRun | None) -> Forecast:
     return told
 
 
-def _as_asked(remediation: Remediation, told: Forecast, unconfirmed: str) -> Forecast:
-    """The forecast while Prometheus, which is asked before an act, confirms nothing for this reason; or unchanged."""
-    if not (unconfirmed and remediation.action.needs_confirmation and told.reason is Reason.APPLIED):
+def _as_asked(remediation: Remediation, told: Forecast, unconfirmed: Callable[[Remediation], str]) -> Forecast:
+    """The forecast while Prometheus, which is asked before an act, would confirm nothing; or unchanged."""
+    waits = remediation.action.needs_confirmation and told.reason is Reason.APPLIED
+    if not (waits and (why := unconfirmed(remediation))):
         return told
-    return replace(told, reason=Reason.UNCONFIRMED, message=f"Prometheus confirms no alert: {unconfirmed}")
+    return replace(told, reason=Reason.UNCONFIRMED, message=f"Prometheus confirms no alert: {why}")
 
 
 def times_to_safe(
@@ -102,7 +103,7 @@ class Observer:
         heartbeats: Heartbeats,
         dry_runs: DryRuns,
         alert_times: Callable[[Policy], Mapping[str, AlertTimes]],
-        unconfirmed: Callable[[], str] = lambda: "",
+        unconfirmed: Callable[[Remediation], str] = lambda remediation: "",
         dry_run: bool,
         now: Callable[[], datetime],
     ) -> None:
@@ -171,9 +172,9 @@ class Observer:
             seen = look.seen if look else None
             return forecast(one, seen, now, dry_run=self._dry_run, since=since if now - heard <= SILENCE else None)
 
-        unconfirmed = self._unconfirmed()
         return [
-            (one, _as_asked(one, _as_tried(told(one), tried.get(one.name)), unconfirmed)) for one in policy.remediations
+            (one, _as_asked(one, _as_tried(told(one), tried.get(one.name)), self._unconfirmed))
+            for one in policy.remediations
         ]
 
     def _show_armed(self) -> None:

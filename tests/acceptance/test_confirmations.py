@@ -39,7 +39,7 @@ def test_prometheus_has_a_say_before_an_act(assemble: Assemble) -> None:
         alert = Alert(status="firing", labels=forged)
         until("all has been well for long", partial(is_refuted, url, alert), SECONDS)
         # Its configuration has no external_labels, so an alert that is fenced in came from another one.
-        fenced = ask([Prometheus(url)], cluster="eu-1").examine([alert])
+        fenced = ask([Prometheus(url)], cluster="eu-1").examine((alert,))
         assert fenced.message.endswith("the alerts of this Prometheus have no label cluster"), fenced
         send_json(f"http://{stack.alertmanager.address}/api/v2/alerts", [{"labels": forged}])
         line = stack.decides("Recovered", of=labels["alertname"])

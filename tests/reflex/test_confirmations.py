@@ -233,6 +233,10 @@ class Broken:
 
     problem = ""
 
+    def lacks(self, remediation: object) -> str:
+        """It has none."""
+        return ""
+
     def confirm(self, alerts: object) -> Confirmation | None:
         """Fails."""
         raise ZeroDivisionError
@@ -480,6 +484,32 @@ def test_whether_prometheus_answers(prometheus: RulingPrometheus) -> None:
     assert asked.answered() is False
     seconds[0] += 31
     assert asked.answered() is None
+
+
+@pytest.mark.parametrize(
+    ("labels", "value"),
+    [
+        ({"remediation": "scale"}, 1),
+        ({"remediation": "{{ $labels.act }}"}, 1),
+        ({"remediation": "scale", "namespace": "staging"}, 0),
+        ({"remediation": "rollback"}, 0),
+        ({"severity": "warning"}, 0),
+    ],
+    ids=str,
+)
+def test_workers_that_no_rule_asks_for_are_not_armed(
+    asking: Asking, prometheus: RulingPrometheus, labels: dict[str, str], value: int
+) -> None:
+    """A Prometheus that is well and has no rule of these alerts would never confirm one."""
+    asked = confirmations(prometheus.url)
+    service = asking(confirmations=asked)
+    prometheus.rules["DenisQueueDepthHigh"]["labels"] = labels
+    asked.ask()
+    service.observer.look()
+    armed = {name: service.value("remediator_armed", remediation=name) for name in ("rollback", "scale-workers")}
+    assert armed == {"rollback": 1, "scale-workers": value}
+    reason = "Applied" if value else "Unconfirmed"
+    assert service.value("remediator_armed_info", remediation="scale-workers", reason=reason) == 1
 
 
 def test_observing_says_what_it_would_have_been(asking: Asking, prometheus: RulingPrometheus) -> None:

@@ -92,7 +92,7 @@ class Service:
             reads=self.reads,
             heartbeats=self.heartbeats,
             dry_runs=self.dry_runs,
-            unconfirmed=confirmations.problem if confirmations else lambda: "",
+            unconfirmed=confirmations.unconfirmed if confirmations else lambda remediation: "",
             alert_times=lambda policy: {},
             dry_run=dry_run,
             now=now,
