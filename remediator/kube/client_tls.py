@@ -42,7 +42,7 @@ def client_context(*, authority: bytes | None, verify: bool, identity: bytes | N
 
 def load_authority(context: ssl.SSLContext, pem: bytes) -> None:
     """Trust the certificates of a file; one that cannot be read costs itself. Raises ssl.SSLError without any."""
-    problem = ssl.SSLError("it holds no certificate in PEM")
+    problem = ssl.SSLError(0, "there is no certificate of an authority in PEM")
     loaded = 0
     for certificate in _CERTIFICATE.findall(pem.decode("ascii", "ignore")):
         try:

@@ -267,8 +267,9 @@ def _headers(request: Request, credentials: Credentials) -> urllib3.HTTPHeaderDi
 
 def _tls_problem(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
-        reason = (error.reason or str(error.args[-1] if error.args else error)).replace("_", " ").lower()
-        return reason if error.errno or error.reason else str(error)
+        named = getattr(error, "reason", None)  # What OpenSSL did not raise has none.
+        reason = (named or str(error.args[-1] if error.args else error)).replace("_", " ").lower()
+        return reason if error.errno or named else str(error)
     return getattr(error, "strerror", None) or str(error)
 
 

@@ -137,6 +137,9 @@ CASES = {
     "unknown user key": Case(user={"token": TOKEN, "As": "ada"}, refused="user 'test': As is not understood"),
     "unknown cluster key": Case(cluster={"proxy_url": "x"}, refused="cluster 'test': proxy_url is not understood"),
     "unknown context key": Case(context={"usr": "x"}, refused="context 'test': usr is not understood"),
+    "no certificate in the authority": Case(
+        cluster={"certificate-authority-data": "e30="}, refused="there is no certificate of an authority"
+    ),
     "token of another type": Case(user={"token": 7}, refused="token must be a string"),
     "skipping as text": Case(cluster={"insecure-skip-tls-verify": "false"}, refused="must be true or false"),
     "skipping beside an authority": Case(cluster={"insecure-skip-tls-verify": True}, refused="exclude each other"),
