@@ -25,7 +25,7 @@ from remediator.config.alert_times import AlertTimesReader
 from remediator.config.credentials import Credentials
 from remediator.config.watcher import PolicyFile
 from remediator.core.forecast import Forecast
-from remediator.core.judgement import Judgement
+from remediator.core.judgement import Judged
 from remediator.core.ledger import Entry
 from remediator.core.policy import Policy, Remediation
 from remediator.core.reasons import Reason
@@ -217,6 +217,9 @@ class _Service:
             fence=settings.cluster,
             now=clock.now,
         )
+        reviews = self._judge and Reviews(
+            policy=policy, workloads=self._workloads, judge=self._judge, metrics=self.metrics, now=clock.now
+        )
         knowledge = Knowledge(
             policy_file=self._policy_file,
             observer=observer,
@@ -229,6 +232,7 @@ class _Service:
             credentials_problem=lambda: self._credentials.problem if self._credentials else "",
             certificates=self.certificates,
             confirmations=self._confirmations,
+            judged=reviews.judged if reviews else lambda act: None,
             started=clock.now(),
             skew=lambda: clock.skew,
             now=clock.now,
@@ -250,10 +254,7 @@ class _Service:
             self._run(lambda: relay.watch(self._stop), "heartbeat relay")
         if confirmations := self._confirmations:
             self._run(lambda: confirmations.watch(self._stop), "confirmations")
-        if judge := self._judge:
-            reviews = Reviews(
-                policy=policy, workloads=self._workloads, judge=judge, metrics=self.metrics, now=clock.now
-            )
+        if reviews:
             self._run(lambda: reviews.watch(self._stop), "reviews")
         self._run(server.serve_forever, "internal listener")
         return create_app(remediator.handle, self._credentials, self.metrics, self.notifications)
@@ -315,11 +316,11 @@ def _judge(settings: Settings) -> Judge | None:
         return None
     prometheis = _prometheis(settings, HISTORY_SECONDS)
 
-    def judge(policy: Policy, remediation: Remediation, workload: Workload, act: Entry) -> Judgement:
+    def judge(policy: Policy, remediation: Remediation, workload: Workload, act: Entry) -> Judged:
         # Late: where there is no act to judge, nobody needs the review.
         from remediator.canary.last_acts import judge_last_act
 
-        return judge_last_act(prometheis, settings.cluster, policy, remediation, workload, act).judgement
+        return judge_last_act(prometheis, settings.cluster, policy, remediation, workload, act)
 
     return judge
 

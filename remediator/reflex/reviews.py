@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from remediator.core.judgement import Judgement, judged_after, judgements_of_acts
+from remediator.core.judgement import Judged, Judgement, judged_after, judgements_of_acts
 from remediator.core.ledger import Entry
 from remediator.core.policy import Policy, Remediation
 from remediator.core.workload import Workload
@@ -44,7 +44,7 @@ class NotJudged(Exception):
     """No Prometheus can say what became of an act at present; the text says why."""
 
 
-Judge = Callable[[Policy, Remediation, Workload, Entry], Judgement]
+Judge = Callable[[Policy, Remediation, Workload, Entry], Judged]
 """What became of an act, by Prometheus's history. Raises NotJudged."""
 
 
@@ -68,7 +68,7 @@ class Reviews:
         self._now = now
         self._steady = steady
         self._limit: RateLimit[str] = RateLimit(interval=LOG_SECONDS)
-        self._judged: dict[Entry, Judgement] = {}
+        self._judged: dict[Entry, Judged] = {}
         """What is known for good. It spares Prometheus the same questions, and can be asked for again."""
         self._left = AT_ONCE
 
@@ -85,10 +85,14 @@ class Reviews:
                 self._metrics.review_failures.inc()
                 self._show({})
 
+    def judged(self, act: Entry) -> Judged | None:
+        """What became of an act; None before it is judged, and where the last three are known without it."""
+        return self._judged.get(act)
+
     def run(self) -> None:
         """Judge what can be judged by now, AT_ONCE acts at most, and show what is known."""
         policy, workloads, now = self._policy(), self._workloads(), self._now()
-        self._judged = {act: judgement for act, judgement in self._judged.items() if now - act.time <= LONGEST}
+        self._judged = {act: judged for act, judged in self._judged.items() if now - act.time <= LONGEST}
         self._left = AT_ONCE
         found = {}
         for remediation in policy.remediations:
@@ -111,14 +115,14 @@ class Reviews:
                 break
             if now - act.time < over:
                 continue
-            judgement = self._judgement(policy, remediation, workload, act)
-            if judgement is None:
+            judged = self._judge_once(policy, remediation, workload, act)
+            if judged is None:
                 return None
-            if judgement is not Judgement.UNKNOWN:
-                found.append(judgement)
+            if judged.judgement is not Judgement.UNKNOWN:
+                found.append(judged.judgement)
         return found
 
-    def _judgement(self, policy: Policy, remediation: Remediation, workload: Workload, act: Entry) -> Judgement | None:
+    def _judge_once(self, policy: Policy, remediation: Remediation, workload: Workload, act: Entry) -> Judged | None:
         if act not in self._judged:
             if not self._left:
                 return None

@@ -14,6 +14,7 @@ from remediator.config.watcher import PolicyFile
 from remediator.core.durations import format_duration
 from remediator.core.forecast import Forecast
 from remediator.core.incident import last_raise
+from remediator.core.judgement import Judged
 from remediator.core.ledger import Entry
 from remediator.core.policy import Policy, Remediation, Target
 from remediator.core.time_to_safe import TimeToSafe
@@ -45,6 +46,8 @@ class Knowledge:
     """None without TLS."""
     confirmations: Confirmations | None = None
     """None where no Prometheus is asked before an act."""
+    judged: Callable[[Entry], Judged | None] = lambda act: None
+    """What became of an act, None where that is not known."""
     started: datetime
     now: Callable[[], datetime]
     skew: Callable[[], timedelta | None] = lambda: None
@@ -111,7 +114,9 @@ def status(knowledge: Knowledge) -> dict[str, Any]:
                 for one, answer in told
             ],
         },
-        "targets": [_target(target, observations.get(target.name), policy, now) for target in policy.targets],
+        "targets": [
+            _target(target, observations.get(target.name), policy, now, knowledge.judged) for target in policy.targets
+        ],
     }
 
 
@@ -186,7 +191,13 @@ def _seconds(duration: timedelta | None) -> float | None:
     return None if duration is None else round(duration.total_seconds(), 1)
 
 
-def _target(target: Target, observation: Observation | None, policy: Policy, now: datetime) -> dict[str, Any]:
+def _target(
+    target: Target,
+    observation: Observation | None,
+    policy: Policy,
+    now: datetime,
+    judged: Callable[[Entry], Judged | None],
+) -> dict[str, Any]:
     workload = observation.workload if observation else None
     known: dict[str, Any] = {
         "name": target.name,
@@ -225,7 +236,7 @@ def _target(target: Target, observation: Observation | None, policy: Policy, now
         cooldowns = (_cooldown(remediation, workload, now) for remediation in policy.remediations)
         ours = zip(policy.remediations, cooldowns, strict=True)
         known["cooldowns"] = [left for remediation, left in ours if left and remediation.target == target]
-        known["lastActs"] = [_act(entry) for entry in reversed(workload.ledger.entries)]
+        known["lastActs"] = [_act(entry, judged(entry)) for entry in reversed(workload.ledger.entries)]
     return known
 
 
@@ -259,7 +270,7 @@ def _cooldown(remediation: Remediation, workload: Workload, now: datetime) -> di
     }
 
 
-def _act(entry: Entry) -> dict[str, Any]:
+def _act(entry: Entry, judged: Judged | None) -> dict[str, Any]:
     return {
         "id": entry.id,
         "time": entry.time.isoformat(),
@@ -271,6 +282,8 @@ def _act(entry: Entry) -> dict[str, Any]:
         "because": entry.because,
         "startsAt": _iso(entry.starts_at),
         "overrode": list(entry.overrode),
+        "verdict": judged.judgement if judged else None,
+        "why": judged.why if judged else "",
     }
 
 

@@ -169,12 +169,14 @@ def test_a_phase_and_a_persons_reason_are_shown(watched: Watched) -> None:
         "by": "ada",
     }
     act |= {"because": "error rate 8.3 % > 5 %", "reason": "the <first> day was quiet", "overrode": ["Paused"]}
+    act |= {"verdict": "Undone", "why": "<bob> set 10 again 12m after Remediator's act"}
     canary["lastActs"] = [act]
     page = render(status)
     assert '18h12m of 1d<span class="line">' in page
     assert '<time datetime="2026-11-24T15:00:00+00:00">' in page
     assert "(<bdi>overrode Paused</bdi>)" in page
     assert "<bdi>error rate 8.3 % &gt; 5 %</bdi>" in page
+    assert "<bdi>Undone: &lt;bob&gt; set 10 again 12m after Remediator&#39;s act</bdi>" in page
 
     canary["phase"] |= {"stopped": "paused by <ada>"}
     canary["differing"] = ["RUNS_ENABLED=<true>"]

@@ -380,7 +380,9 @@ def test_every_replica_shows_the_same(reviewed: Place, prometheus: str, tmp_path
         for replica in (one, other):
             until("judged", partial(shows, replica, right), 60)
             assert [replica.value(series) for series in (undone, elsewhere, failures)] == [1, 0, 0]
+            assert verdicts(replica) == {"act-0": "Right", "act-1": "Undone", "ada-1": None, "bob-1": None}
         until("failed", partial(shows, blind, failures), 60)
+        assert {*verdicts(blind).values()} == {None}
         assert all(math.isnan(blind.value(series)) for series in (right, undone, elsewhere))
         assert blind.says(r'msg="?acts not reviewed"? .*error=(.*)')[1]
 
@@ -388,3 +390,9 @@ def test_every_replica_shows_the_same(reviewed: Place, prometheus: str, tmp_path
 def shows(replica: Replica, series: str) -> bool:
     """Whether it shows one of these."""
     return replica.value(series) == 1
+
+
+def verdicts(replica: Replica) -> dict[str, str | None]:
+    """What its status says of each act in the canary's ledger, by its id."""
+    canary = json.loads(replica.get("/api/v1/status")[1])["data"]["targets"][0]
+    return {act["id"]: act["verdict"] for act in canary["lastActs"]}

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.samples import Sample
 
-from remediator.core.judgement import Judgement
+from remediator.core.judgement import Judged, Judgement
 from remediator.core.ledger import Entry
 from remediator.core.policy import Policy, Remediation
 from remediator.core.workload import Workload
@@ -57,11 +57,11 @@ class Reviewing:
             steady=lambda: self.seconds,
         )
 
-    def _judge(self, policy: Policy, remediation: Remediation, workload: Workload, act: Entry) -> Judgement:
+    def _judge(self, policy: Policy, remediation: Remediation, workload: Workload, act: Entry) -> Judged:
         self.asked.append(act.id)
         if self.problem:
             raise NotJudged(self.problem)
-        return self.known[act.id]
+        return Judged(judgement=self.known[act.id], why="so it was")
 
     def shown(self, remediation: str = "rollback", effect: str = "SetPercentage") -> dict[str, float] | None:
         """How many acts became what, without those that none became, or None where that is not known."""
@@ -243,7 +243,7 @@ def test_a_rollback_that_is_doubted_stays_armed(service: Service) -> None:
     reviews = Reviews(
         policy=lambda: service.policy,
         workloads=lambda: {"denis": workload(acts=acts)},
-        judge=lambda policy, remediation, workload, act: UNDONE,
+        judge=lambda policy, remediation, workload, act: Judged(judgement=UNDONE, why="so it was"),
         metrics=service.metrics,
         now=at(NOW),
     )
