@@ -71,7 +71,7 @@ def scene(control_plane: ControlPlane, directory: Path, names: Sequence[str], *,
     """Set the scene for incidents of these names: each has a canary of its own, so that no cooldown is another's."""
     place = Place(control_plane, directory, names)
     with ExitStack() as stack:
-        stack.callback(control_plane.delete_namespace, place.namespace)
+        stack.callback(control_plane.leave_namespace, place.namespace)
         server, crossings, kubeconfigs = control_plane.server, list[Crossing](), [place.kubeconfig] * REPLICAS
         if crossed:
             crossings = [stack.enter_context(Crossing(server.address, server.trust())) for _ in range(REPLICAS)]

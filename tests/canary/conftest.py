@@ -44,7 +44,7 @@ def real(control_plane: ControlPlane, tmp_path: Path) -> Iterator[Place]:
     made = Place(api=control_plane.api, kubeconfig=control_plane.kubeconfig, namespace=namespace, directory=tmp_path)
     await_settled(made)
     yield made
-    control_plane.delete_namespace(namespace)
+    control_plane.leave_namespace(namespace)
 
 
 @pytest.fixture

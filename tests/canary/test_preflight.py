@@ -420,4 +420,4 @@ def test_on_a_real_control_plane(control_plane: ControlPlane, tmp_path: Path) ->
     passed = run(*call, config=config)
     assert passed.exit_code == 0, passed.output
     assert "✓ reflex         a rollback alert would set 50 % -> 0 %" in passed.output
-    control_plane.delete_namespace(namespace)
+    control_plane.leave_namespace(namespace)

@@ -361,7 +361,7 @@ def namespace(control_plane: ControlPlane) -> Iterator[str]:
     assert control_plane.api.post(f"/apis/apps/v1/namespaces/{name}/deployments", canary("denis")).code == 201
     control_plane.await_rollout("denis", name)
     yield name
-    control_plane.delete_namespace(name)
+    control_plane.leave_namespace(name)
 
 
 def test_on_a_real_control_plane(control_plane: ControlPlane, namespace: str, denis: StandIn, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def make_namespace(control_plane: ControlPlane) -> Iterator[Callable[[], str]]:
 
     yield make
     for name in made:
-        control_plane.delete_namespace(name)
+        control_plane.leave_namespace(name)
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +74,7 @@ def release(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactor
         one.await_policy()
     yield made
     helm.uninstall(RELEASE, namespace)
-    control_plane.delete_namespace(namespace)
+    control_plane.leave_namespace(namespace)
 
 
 @pytest.fixture

@@ -232,7 +232,7 @@ def test_the_longest_names_are_installed(helm3_on_cluster: Helm3, control_plane:
     helm3_on_cluster.uninstall(name, namespace)
     until("nothing is left", lambda: not found(control_plane, NAMESPACED, namespace), SECONDS)
     assert of_cluster(control_plane, namespace) == set()
-    control_plane.delete_namespace(namespace)
+    control_plane.leave_namespace(namespace)
 
 
 def test_a_token_is_rotated_by_two_upgrades(

@@ -545,7 +545,7 @@ def namespace(control_plane: ControlPlane) -> Iterator[str]:
     for manifest in (canary("denis"), canary("denis-workers")):
         assert control_plane.api.post(f"/apis/apps/v1/namespaces/{name}/deployments", manifest).code == 201
     yield name
-    control_plane.delete_namespace(name)
+    control_plane.leave_namespace(name)
 
 
 def test_on_a_real_control_plane(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> None:

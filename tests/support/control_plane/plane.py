@@ -22,8 +22,8 @@ NODE: dict[str, Any] = {
     "kind": "Node",
     "metadata": {"name": NODE_NAME, "labels": {"kubernetes.io/hostname": NODE_NAME, "kubernetes.io/os": "linux"}},
     "status": {
-        "allocatable": {"cpu": "64", "memory": "256Gi", "ephemeral-storage": "256Gi", "pods": "1000"},
-        "capacity": {"cpu": "64", "memory": "256Gi", "ephemeral-storage": "256Gi", "pods": "1000"},
+        "allocatable": {"cpu": "6400", "memory": "25600Gi", "ephemeral-storage": "256Gi", "pods": "100000"},
+        "capacity": {"cpu": "6400", "memory": "25600Gi", "ephemeral-storage": "256Gi", "pods": "100000"},
     },
 }
 GROUPS = {
@@ -122,8 +122,15 @@ class ControlPlane:
         until(f"the namespace {name} of an earlier test has ended", made, NAMESPACE_SECONDS)
         return name
 
+    def leave_namespace(self, name: str) -> None:
+        """Leave a namespace that no test needs any more as it is, but for what keeps controllers busy.
+
+        It goes with the cluster: to delete it costs as much as to make and fill it did.
+        """
+        self.api.delete(f"/apis/autoscaling/v2/namespaces/{name}/horizontalpodautoscalers")
+
     def delete_namespace(self, name: str) -> None:
-        """Delete a namespace, and do not wait for its end."""
+        """Delete a namespace whose name is needed again, and do not wait for its end."""
         self.api.delete(f"/api/v1/namespaces/{name}")
 
     def apply(self, manifest: Mapping[str, Any] | str, namespace: str = "default") -> str:
