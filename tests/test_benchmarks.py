@@ -10,7 +10,7 @@ from benchmarks import rooms
 from benchmarks.__main__ import SUBJECTS
 from benchmarks.report import lines
 from benchmarks.results import Effort
-from remediator.core.actions import Effect
+from remediator.core.effects import Effect
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
@@ -41,6 +41,6 @@ def test_a_walk_is_the_modules_that_a_call_enters() -> None:
         told = [Effect.PAUSE.format_change(None, seconds) for seconds in (60, 90)]
 
     assert told == ["paused for 1m", "paused for 1m30s"]
-    assert walk.modules == {"core.actions", "core.durations"}
-    assert walk.ways == {(None, "core.actions"), ("core.actions", "core.durations")}
+    assert walk.modules == {"core.effects", "core.durations"}
+    assert walk.ways == {(None, "core.effects"), ("core.effects", "core.durations")}
     assert walk.switches == 4

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from remediator.core.actions import Effect
+from remediator.core.effects import Effect
 from remediator.core.field_owners import REPLICAS
 from remediator.core.ledger import (
     KILL_SWITCH,

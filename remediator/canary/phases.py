@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from itertools import zip_longest
 
 from remediator.canary.flags import read_setting
-from remediator.core.actions import Effect
 from remediator.core.durations import format_duration
+from remediator.core.effects import Effect
 from remediator.core.ledger import MAX_ENTRIES, MAX_PAUSE, Entry
 from remediator.core.policy import Phase, Policy
 from remediator.core.workload import Workload

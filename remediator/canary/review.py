@@ -22,8 +22,8 @@ from remediator.canary.backtest.alert_history import (
 from remediator.canary.backtest.recorded import load_recorded, own_series
 from remediator.canary.backtest.setup import Setup, TestedAlert, as_tested, asked_by
 from remediator.config.rule_files import ZERO, Alarm
-from remediator.core.actions import Effect
 from remediator.core.durations import format_duration
+from remediator.core.effects import Effect
 from remediator.core.judgement import (
     BEFORE_PEOPLE,
     ENOUGH_SAMPLES,

@@ -17,8 +17,8 @@ from remediator.config.document import Path as Keys
 from remediator.config.loader import parse_policy
 from remediator.config.schema import Duration, Strict, parse_if_text
 from remediator.config.validation import validate
-from remediator.core.actions import Effect
 from remediator.core.alerts import Alert
+from remediator.core.effects import Effect
 from remediator.core.ladder import LADDER
 from remediator.core.ledger import Entry, KillSwitch, Ledger, Pause
 from remediator.core.outcome import Outcome

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from remediator.core import ledger
-from remediator.core.actions import Effect
 from remediator.core.alerts import Alert, MalformedAlert
 from remediator.core.confirmation import Confirmation
 from remediator.core.durations import format_duration
+from remediator.core.effects import Effect
 from remediator.core.incident import last_raise
 from remediator.core.policy import Policy, Remediation, is_heartbeat
 from remediator.core.reasons import Reason

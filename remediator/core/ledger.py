@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 
-from remediator.core.actions import Effect
 from remediator.core.annotations import cut, dump, fit
+from remediator.core.effects import Effect
 from remediator.core.times import format_time
 
 PREFIX = "remediator.denis.run"

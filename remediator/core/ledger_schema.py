@@ -25,7 +25,7 @@ from pydantic_core.core_schema import (
     with_default_schema,
 )
 
-from remediator.core.actions import Effect
+from remediator.core.effects import Effect
 from remediator.core.ledger import MAX_NAME, MAX_VALUE, Entry, KillSwitch, Pause
 from remediator.core.problems import first_problem
 from remediator.core.text import printable

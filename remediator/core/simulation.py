@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from remediator.core.actions import Effect
 from remediator.core.alerts import Alert
+from remediator.core.effects import Effect
 from remediator.core.ladder import Act, Skip, decide, screen, screen_all
 from remediator.core.ledger import Entry, Ledger
 from remediator.core.policy import Policy, Remediation, Target

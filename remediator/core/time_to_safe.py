@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from remediator.core.actions import Effect
 from remediator.core.durations import format_duration
+from remediator.core.effects import Effect
 from remediator.core.workload import Workload
 
 SECOND = timedelta(seconds=1)

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
 from remediator.config.coverage import WrittenRule
-from remediator.core.actions import AUTOMATIC
 from remediator.core.checks import DOCS, NOT_CHECKED, Check
 from remediator.core.denis_signals import SIGNALS
 from remediator.core.durations import format_duration
+from remediator.core.effects import AUTOMATIC
 from remediator.core.routes import Labels
 from remediator.monitoring.http_json import NoAnswer
 from remediator.monitoring.prometheus import AlertRule, Prometheus

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
-from remediator.core.actions import Effect
 from remediator.core.denis_signals import ERROR_RATE, LATENCY, QUEUE_DEPTH, SUCCESS_RATE, Signal
+from remediator.core.effects import Effect
 from remediator.core.policy import Policy, Target, is_heartbeat
 from remediator.core.routes import Labels, known_labels
 from remediator.monitoring.alertmanager import Alertmanager

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
-from remediator.core.actions import Effect
 from remediator.core.alerts import Alerts
 from remediator.core.confirmation import Confirmation, unknown
+from remediator.core.effects import Effect
 from remediator.core.policy import Remediation, Target
 from remediator.reflex.shared_read import SharedRead
 

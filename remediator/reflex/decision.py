@@ -16,9 +16,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from remediator.core.actions import Effect
 from remediator.core.alerts import Alerts, format_alerts, newest, oldest
 from remediator.core.confirmation import Confirmation
+from remediator.core.effects import Effect
 from remediator.core.incident import may_become_new
 from remediator.core.ladder import Act, Skip, decide
 from remediator.core.ledger import MAX_CAUSE, MAX_FINGERPRINT, Entry, cause_limits

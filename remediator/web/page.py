@@ -11,9 +11,9 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from remediator.core.actions import Effect
 from remediator.core.checks import DOCS
 from remediator.core.durations import format_duration
+from remediator.core.effects import Effect
 
 MAX_CHARACTERS = 400
 """Of a text by others. The status as JSON has the whole of it."""

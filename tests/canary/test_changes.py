@@ -16,7 +16,7 @@ from remediator.canary.changes import (
     resume,
     set_percentage,
 )
-from remediator.core.actions import Effect
+from remediator.core.effects import Effect
 from remediator.core.field_owners import Write
 from remediator.core.ledger import KILL_SWITCH, PAUSE, KillSwitch, decode_kill_switch, decode_pause
 from remediator.core.workload import Workload

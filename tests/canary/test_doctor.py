@@ -17,8 +17,8 @@ import yaml
 from demo.shipped import RULES, read
 from remediator.canary.doctor import Sources, check_target
 from remediator.canary.probe import send_probe
-from remediator.core.actions import Effect
 from remediator.core.checks import Check
+from remediator.core.effects import Effect
 from remediator.core.ledger import LEDGER, Entry, Ledger, encode_ledger
 from remediator.core.rollout import Rollout
 from remediator.monitoring.alertmanager import Alertmanager

@@ -7,7 +7,7 @@ import pytest
 
 from remediator.canary.changes import remembered_replicas
 from remediator.canary.history import list_acts
-from remediator.core.actions import Effect
+from remediator.core.effects import Effect
 from remediator.core.field_owners import Write
 from remediator.core.ledger import Entry, encode_ledger
 from remediator.core.workload import Workload

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remediator.canary.phases import time_in_phase, window
-from remediator.core.actions import Effect
 from remediator.core.durations import format_duration
+from remediator.core.effects import Effect
 from remediator.core.field_owners import Write
 from remediator.core.ledger import Entry, Ledger, Pause
 from remediator.core.policy import Policy

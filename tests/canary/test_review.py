@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from remediator.canary.last_acts import history_of
 from remediator.canary.review import Review, ReviewedAct, review
-from remediator.core.actions import Effect
+from remediator.core.effects import Effect
 from remediator.core.field_owners import Write
 from remediator.core.judgement import Judgement
 from remediator.core.ledger import MAX_ENTRIES, Entry, Ledger

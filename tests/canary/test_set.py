@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from remediator.core.actions import Effect
+from remediator.core.effects import Effect
 from remediator.core.ledger import KILL_SWITCH, LEDGER, PAUSE, Entry, Ledger, encode_ledger
 from tests.canary.conftest import await_settled
 from tests.canary.place import Place

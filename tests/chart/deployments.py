@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
-from remediator.core.actions import Effect
+from remediator.core.effects import Effect
 from remediator.core.ledger import KILL_SWITCH, LEDGER, PAUSE, Entry
 from remediator.core.policy import Target
 from remediator.core.workload import Workload, flags_patch, read_workload, write_patch

@@ -15,7 +15,7 @@ import pytest
 
 from demo.waiting import until
 from remediator.config.loader import parse_policy
-from remediator.core.actions import Effect
+from remediator.core.effects import Effect
 from remediator.core.ledger import KILL_SWITCH, LEDGER, MAX_ENTRIES, PAUSE, Entry, Ledger, encode_ledger
 from remediator.monitoring.prometheus import Prometheus
 from remediator.monitoring.rule_states import ask

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from remediator.core.actions import Effect
+from remediator.core.effects import Effect
 from remediator.core.ledger import KILL_SWITCH, LEDGER, Entry, Ledger, decode_ledger, encode_ledger
 from tests.chart.deployments import container, denis, without_record
 from tests.chart.installation import Installation, is_refused_by_policy

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remediator.core import ledger
-from remediator.core.actions import Effect
 from remediator.core.alerts import Alert, MalformedAlert
 from remediator.core.confirmation import ANSWERS, Answer, Confirmation, unknown
+from remediator.core.effects import Effect
 from remediator.core.explanation import Explanation, Step, explain
 from remediator.core.ladder import LADDER, Act, Skip, decide, screen
 from remediator.core.ledger import KillSwitch

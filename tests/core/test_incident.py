@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remediator.core.actions import Effect
+from remediator.core.effects import Effect
 from remediator.core.field_owners import REPLICAS, Write
 from remediator.core.forecast import forecast
 from remediator.core.incident import last_raise, may_become_new

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remediator.core.actions import Effect
 from remediator.core.alerts import Alert, MalformedAlert
 from remediator.core.confirmation import Confirmation
+from remediator.core.effects import Effect
 from remediator.core.field_owners import Write
 from remediator.core.ladder import ON_TARGET, Act, Skip, decide, screen
 from remediator.core.ledger import CLOCK_SKEW, Entry, KillSwitch

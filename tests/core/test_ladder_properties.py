@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from remediator.core import ledger as annotations
-from remediator.core.actions import Effect
 from remediator.core.alerts import Alert, MalformedAlert
+from remediator.core.effects import Effect
 from remediator.core.ladder import Act, Skip, decide, screen
 from remediator.core.ledger import Entry, Ledger
 from remediator.core.matchers import parse_matchers

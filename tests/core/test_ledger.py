@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remediator.canary.history import list_acts
-from remediator.core.actions import Effect
+from remediator.core.effects import Effect
 from remediator.core.ledger import (
     CLOCK_SKEW,
     FINGERPRINTS_WITH_CAUSE,

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from remediator.core.effects import AUTOMATIC
 from remediator.core.matchers import parse_matchers
-from tests.support.builders import policy, rollback
+from tests.support.builders import policy, rollback, scale
 
 
 @pytest.mark.parametrize(
@@ -34,3 +35,8 @@ def test_the_first_that_matches_answers(labels: Mapping[str, str], answer: str |
     found = asked.match(labels)
 
     assert (found and found.name) == answer
+
+
+def test_what_reports_sum_up_is_what_actions_do() -> None:
+    """The effects that have words for many acts are those of the actions."""
+    assert [one.action.effect for one in (rollback(), scale())] == [*AUTOMATIC]

@@ -8,8 +8,8 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from remediator.core.actions import Effect
 from remediator.core.actions.scale import Scale
+from remediator.core.effects import Effect
 from remediator.core.ladder import Act, Skip
 from remediator.core.policy import Policy
 from remediator.core.reasons import Reason

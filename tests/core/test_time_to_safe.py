@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from remediator.core.actions import Effect
+from remediator.core.effects import Effect
 from remediator.core.rollout import Rollout, read_rollout
 from remediator.core.time_to_safe import QUESTION, Part, rollout_part, time_to_safe
 from tests.support.builders import MINUTE, NOW, SECOND, entry, workload

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from remediator.core.actions import Effect
+from remediator.core.effects import Effect
 from remediator.core.field_owners import Write
 from remediator.core.ledger import LEDGER, Entry, Ledger
 from remediator.core.policy import PERCENTAGE_FLAG

@@ -8,7 +8,7 @@ from itertools import count
 
 import pytest
 
-from remediator.core.actions import Effect
+from remediator.core.effects import Effect
 from remediator.core.ledger import Entry, Ledger
 from remediator.core.workload import Workload
 from remediator.kube.claim import Claim, Claimed, Unconfirmed, claim

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from remediator.core.actions import Effect
+from remediator.core.effects import Effect
 from remediator.core.ledger import LEDGER, PAUSE, Entry, decode_ledger, encode_ledger
 from remediator.core.policy import Budget
 from remediator.core.times import format_time

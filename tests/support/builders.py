@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from remediator.core.actions import Effect
 from remediator.core.actions.scale import Scale
 from remediator.core.actions.set_percentage import SetPercentage
 from remediator.core.alerts import Alert
+from remediator.core.effects import Effect
 from remediator.core.ledger import Entry, KillSwitch, Ledger, Pause
 from remediator.core.matchers import parse_matchers
 from remediator.core.policy import Budget, Policy, Remediation, Target

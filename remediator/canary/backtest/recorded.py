@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from remediator.canary.backtest.alert_history import AlertHistory, Fetch, fetch_fenced
 from remediator.config.rule_files import Alarm
-from remediator.core.actions import AUTOMATIC, Effect
+from remediator.core.effects import AUTOMATIC, Effect
 from remediator.core.policy import Policy, Target
 from remediator.core.recorded_value import RecordedValue, read_recorded
 from remediator.core.sampled_series import Grid, SampledSeries, Span, spans

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from remediator.canary.backtest.alert_history import AlertHistory, merge_health, past_alerts
 from remediator.canary.backtest.recorded import NOT_COMPARED, Agreement
 from remediator.canary.backtest.setup import Setup
-from remediator.core.actions import Effect
 from remediator.core.alert_groups import notifications
+from remediator.core.effects import Effect
 from remediator.core.judgement import Judged, Judgement, Truth, judge, missed
 from remediator.core.policy import Policy, Remediation, Target
 from remediator.core.recorded_value import RecordedValue

@@ -17,8 +17,8 @@ from remediator.canary.timeline.findings import (
     value_topic,
     write_id,
 )
-from remediator.core.actions import AUTOMATIC, Effect
 from remediator.core.durations import format_duration
+from remediator.core.effects import AUTOMATIC, Effect
 from remediator.core.field_owners import OWN_MANAGERS
 from remediator.core.ledger import MAX_ENTRIES
 from remediator.core.parts import as_list, as_map

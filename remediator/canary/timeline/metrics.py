@@ -20,8 +20,8 @@ from remediator.canary.timeline.findings import (
     value_topic,
     verification_topic,
 )
-from remediator.core.actions import AUTOMATIC
 from remediator.core.durations import format_duration
+from remediator.core.effects import AUTOMATIC
 from remediator.core.matchers import Matcher
 from remediator.core.policy import HEARTBEAT, HEARTBEAT_ALERT, Policy
 from remediator.core.reasons import Reason

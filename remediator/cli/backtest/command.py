@@ -26,8 +26,8 @@ from remediator.cli.output import print_data
 from remediator.cli.period import Period, period
 from remediator.cli.types import Duration
 from remediator.config.document import InvalidDocument
-from remediator.core.actions import AUTOMATIC
 from remediator.core.durations import format_duration
+from remediator.core.effects import AUTOMATIC
 from remediator.core.judgement import Judgement, Truth
 from remediator.monitoring.archive import Archive, InvalidArchive
 from remediator.monitoring.evidence import Unknown

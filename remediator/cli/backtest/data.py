@@ -5,7 +5,7 @@ from typing import Any
 from remediator.canary.backtest.alert_history import describe_gaps
 from remediator.canary.backtest.report import JudgedIncident, Report
 from remediator.canary.backtest.sweep import Sweep
-from remediator.core.actions import AUTOMATIC
+from remediator.core.effects import AUTOMATIC
 from remediator.core.judgement import Judged, Judgement
 from remediator.monitoring.evidence import Unknown
 

@@ -20,7 +20,7 @@ from remediator.cli.backtest.words import (
     rows,
     summary,
 )
-from remediator.core.actions import AUTOMATIC, Effect
+from remediator.core.effects import AUTOMATIC, Effect
 from remediator.core.policy import Target
 from remediator.core.recorded_value import RecordedValue
 from remediator.core.sampled_series import Grid, Span, spans

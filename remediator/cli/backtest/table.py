@@ -8,8 +8,8 @@ from remediator.canary.backtest.report import Report
 from remediator.canary.backtest.sweep import Sweep
 from remediator.cli.backtest.words import format_moment, format_value, heading, median, rows, summary
 from remediator.cli.output import print_fact, print_table
-from remediator.core.actions import AUTOMATIC
 from remediator.core.durations import format_duration
+from remediator.core.effects import AUTOMATIC
 from remediator.core.judgement import Judgement
 
 COLUMNS = ("when", "would have", "because", "and really")

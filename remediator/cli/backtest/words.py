@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 from remediator.canary.backtest.alert_history import describe_gaps
 from remediator.canary.backtest.report import JudgedIncident, Report
-from remediator.core.actions import AUTOMATIC, Effect
 from remediator.core.denis_signals import SIGNALS
 from remediator.core.durations import format_duration
+from remediator.core.effects import AUTOMATIC, Effect
 from remediator.core.judgement import Judgement
 from remediator.core.reasons import Reason
 from remediator.monitoring.evidence import Unknown

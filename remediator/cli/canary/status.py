@@ -11,8 +11,8 @@ from remediator.cli import endpoints, options
 from remediator.cli.canary.situation import Situation, Sources, look, spell_reflex
 from remediator.cli.output import print_checks, print_data, print_fact
 from remediator.cli.session import open_site
-from remediator.core.actions import Effect
 from remediator.core.durations import format_duration
+from remediator.core.effects import Effect
 from remediator.core.policy import PERCENTAGE_FLAG
 from remediator.core.text import printable
 from remediator.monitoring.evidence import Unknown

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
-from remediator.core.actions import Action, Effect
+from remediator.core.actions import Action
 from remediator.core.denis_signals import QUEUE_DEPTH
 from remediator.core.durations import format_duration
+from remediator.core.effects import Effect
 from remediator.core.field_owners import REPLICAS
 from remediator.core.ladder import Act, Found, Guard, Skip, TargetFacts
 from remediator.core.ledger import Entry

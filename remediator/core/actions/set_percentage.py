@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from remediator.core.actions import Action, Effect
+from remediator.core.actions import Action
 from remediator.core.denis_signals import ERROR_RATE, SUCCESS_RATE
+from remediator.core.effects import Effect
 from remediator.core.ladder import Act, Found, Guard, Skip, TargetFacts
 from remediator.core.policy import ENABLED_FLAG, PERCENTAGE_FLAG, Target
 from remediator.core.reasons import Reason

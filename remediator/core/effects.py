@@ -1,0 +1,135 @@
+"""What can be done to a target, as its record and the metrics name it, and what a record of it means. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, assert_never
+
+from remediator.core.durations import format_duration
+from remediator.core.field_owners import REPLICAS
+from remediator.core.policy import PERCENTAGE_FLAG
+
+if TYPE_CHECKING:
+    # It has a ledger, whose entries have effects.
+    from remediator.core.workload import Workload
+
+
+class Effect(StrEnum):
+    """What is changed; cooldown and budget are counted per target and effect."""
+
+    SET_PERCENTAGE = "SetPercentage"
+    SCALE = "Scale"
+    KILL_SWITCH = "KillSwitch"
+    """To 0 replicas and latched, or back; people only."""
+    PAUSE = "Pause"
+    """Seconds for which acts are withheld, 0 for resumed; people only."""
+    UNKNOWN = "Unknown"
+    """What a newer version wrote: its acts are kept, and nothing is read into them."""
+
+    @classmethod
+    def of(cls, name: str) -> "Effect":
+        """The effect of this name."""
+        return cls(name) if name in _NAMES else cls.UNKNOWN
+
+    @property
+    def field(self) -> str:
+        """What it sets, as `Workload.writers` has it, or empty. An act ends another one that set the same."""
+        match self:
+            case Effect.SET_PERCENTAGE:
+                return PERCENTAGE_FLAG
+            case Effect.SCALE | Effect.KILL_SWITCH:
+                return REPLICAS
+            case Effect.PAUSE | Effect.UNKNOWN:
+                return ""
+            case _:
+                assert_never(self)
+
+    def read(self, workload: "Workload") -> int | None:
+        """What the workload has now of what it sets, None where that is not known."""
+        match self:
+            case Effect.SET_PERCENTAGE:
+                return workload.percentage()
+            case Effect.SCALE | Effect.KILL_SWITCH:
+                return workload.replicas
+            case Effect.PAUSE | Effect.UNKNOWN:
+                return None
+            case _:
+                assert_never(self)
+
+    def stands(self, after: int, workload: "Workload") -> bool:
+        """Whether the workload has what an act has set. Safer than asked for is not taken back."""
+        match self:
+            case Effect.SET_PERCENTAGE:
+                percentage = workload.percentage()
+                return percentage is not None and percentage <= after
+            case Effect.SCALE | Effect.KILL_SWITCH:
+                return workload.replicas >= after or workload.replicas == 0
+            case Effect.PAUSE | Effect.UNKNOWN:
+                return True
+            case _:
+                assert_never(self)
+
+    def format_value(self, value: int | None) -> str:
+        """A value that it sets, in words, as in `10 %` or `6 replicas`."""
+        text = "unknown" if value is None else str(value)
+        match self:
+            case Effect.SET_PERCENTAGE:
+                return text if value is None else f"{text} %"
+            case Effect.SCALE | Effect.KILL_SWITCH:
+                return f"{text} replicas"
+            case Effect.PAUSE:
+                return f"paused for {format_duration(timedelta(seconds=value))}" if value else "resumed"
+            case Effect.UNKNOWN:
+                return text
+            case _:
+                assert_never(self)
+
+    def format_change(self, before: int | None, after: int) -> str:
+        """A change in words, as in `10 % -> 0 %` or `4 -> 6 replicas`."""
+        if self is Effect.PAUSE:
+            return self.format_value(after)
+        change = f"{self.format_value(before).removesuffix(' replicas')} -> {self.format_value(after)}"
+        return f"kill switch {'off' if after else 'on'}, {change}" if self is Effect.KILL_SWITCH else change
+
+
+_NAMES = frozenset(Effect)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wording:
+    """What the acts of an effect are called, and what they set."""
+
+    one: str
+    due: str
+    """What an alert does that asks for one."""
+    many: str
+    heading: str
+    spared: str
+    """Of what people would have been spared some time."""
+    value: str
+    gauge: str
+    """The metric that shows the value."""
+
+
+AUTOMATIC: Mapping[Effect, Wording] = {
+    Effect.SET_PERCENTAGE: Wording(
+        one="a rollback",
+        due="would take the canary back",
+        many="rollbacks",
+        heading="Rollbacks",
+        spared="a bad canary",
+        value="percentage",
+        gauge="remediator_canary_percentage",
+    ),
+    Effect.SCALE: Wording(
+        one="this act",
+        due="asks for it",
+        many="scale-ups",
+        heading="Workers",
+        spared="a long queue",
+        value="replicas",
+        gauge="remediator_replicas",
+    ),
+}
+"""The effects of the actions that answer alerts."""
