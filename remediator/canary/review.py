@@ -23,7 +23,7 @@ from remediator.canary.backtest.recorded import load_recorded, own_series
 from remediator.canary.backtest.setup import Setup, TestedAlert, as_tested, asked_by
 from remediator.config.rule_files import ZERO, Alarm
 from remediator.core.durations import format_duration
-from remediator.core.effects import Effect
+from remediator.core.effects import AUTOMATIC, Effect
 from remediator.core.judgement import (
     BEFORE_PEOPLE,
     ENOUGH_SAMPLES,
@@ -228,11 +228,12 @@ def _review(
         blind[remediation.name] = "Prometheus has loaded no alert that asks for it, so no act can be judged"
     elif not any(any(history.known) for history in histories):
         blind[remediation.name] = "Prometheus has no sample of its alerts in the whole time"
+    value = AUTOMATIC[effect].value.capitalize()
     if not recorded.moments:
-        notes.append(f"{_value(effect)} of {target.name}: not recorded, so what people did by hand is not known.")
+        notes.append(f"{value} of {target.name}: not recorded, so what people did by hand is not known.")
     elif grid.length(grid.count - recorded.moments) > LATE:
         known = format_duration(grid.length(recorded.moments))
-        notes.append(f"{_value(effect)} of {target.name}: recorded for {known}; for the rest nothing is known.")
+        notes.append(f"{value} of {target.name}: recorded for {known}; for the rest nothing is known.")
     notes += _about_ledger(target, effect, workload, grid)
     recorded = name_people(recorded, [*_people(remediation, workload, recorded)])
     acts = [
@@ -249,10 +250,6 @@ def _review(
 
 def _names(histories: Sequence[AlertHistory]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(history.alert.name for history in histories))
-
-
-def _value(effect: Effect) -> str:
-    return "Percentage" if effect is Effect.SET_PERCENTAGE else "Replicas"
 
 
 def _about_ledger(target: Target, effect: Effect, workload: Workload, grid: Grid) -> Iterator[str]:
