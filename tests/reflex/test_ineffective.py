@@ -100,6 +100,20 @@ def test_the_oldest_alert_of_a_notification_counts(service: Service, clock: Cloc
     assert service.reasons(QUEUE, {**newer, "startsAt": clock().isoformat()}) == ["Ineffective"] * 2
 
 
+def test_a_made_up_beginning_disarms_nothing_but_the_display(
+    service: Service, embedded: EmbeddedCluster, clock: Clock
+) -> None:
+    """Who posts an alert from long ago makes the gauge say Ineffective; the alert that really fires adds workers."""
+    insist(clock, service, times=6)
+    clock.move(minutes=30)
+    assert shown(service, "scale-workers") == (1, {"Applied"})
+
+    assert service.reasons({**QUEUE, "startsAt": "2020-01-01T00:00:00Z"}) == ["Ineffective"]
+    assert shown(service, "scale-workers") == (0, {"Ineffective"})
+    assert service.reasons(again(clock())) == ["Applied"]
+    assert workers(embedded) == 12
+
+
 def test_without_a_beginning_the_budget_decides(service: Service, clock: Clock) -> None:
     """A sender that gives no startsAt gets what it got before: six acts in six hours."""
     reasons = insist(clock, service, times=14, startsAt="0001-01-01T00:00:00Z")
