@@ -25,7 +25,7 @@ from tests.support.service import alert, body
 
 LISTENING = ("--web.listen-address=127.0.0.1:0", "--web.internal-listen-address=127.0.0.1:0")
 VENV = "opt/remediator"
-LIMIT_MB = 50
+LIMIT_MB = 125
 """What we may add to the base."""
 
 pytestmark = pytest.mark.timeout(900)
@@ -86,7 +86,7 @@ def test_it_holds_what_is_locked_and_nothing_else(image: Image) -> None:
     }
     locked = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (TREE / "requirements.txt").read_text(), re.MULTILINE))
     assert installed.pop("remediator") == __version__
-    assert {"flask", "gunicorn", "urllib3"} <= installed.keys()
+    assert {"flask", "gunicorn", "kubernetes"} <= installed.keys()
     assert installed.items() <= locked.items()
 
 
@@ -95,7 +95,7 @@ def test_it_holds_no_tools(image: Image) -> None:
     programs = [path.name for place in ("bin", "sbin") for path in image.root.glob(f"**/{place}/*")]
     tools = re.compile(r"(pip|easy_install|wheel|flit)[\d.]*|.*gcc.*|cc|c\+\+|g\+\+|ld|make|cmake|git|curl|wget")
     assert [name for name in programs if tools.fullmatch(name)] == []
-    for name in ("pip", "ensurepip", "setuptools", "flit_core", "wheel", "_distutils_hack"):
+    for name in ("pip", "ensurepip", "setuptools", "flit_core", "wheel", "_distutils_hack", "kubernetes/aio"):
         places = [image.root / VENV, *image.root.glob("usr/lib/python3*"), *image.root.glob("usr/local/lib/python3*")]
         assert [path for place in places for path in place.glob(f"**/{name}")] == []
     rules = {path.name for path in (TREE / "rules").iterdir()} - {"tests"}
@@ -106,7 +106,7 @@ def test_it_holds_no_tools(image: Image) -> None:
 def test_every_module_is_compiled(image: Image) -> None:
     """Each module of ours and of what we need has bytecode that counts whatever became of the source's time."""
     sources = list(image.root.glob(f"{VENV}/lib/**/*.py"))
-    assert len(sources) > 500
+    assert len(sources) > 1000
     unchecked_hash = (1).to_bytes(4, "little")
     for source in sources:
         compiled = source.parent / "__pycache__" / f"{source.stem}.cpython-313.pyc"

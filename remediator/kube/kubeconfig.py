@@ -490,18 +490,24 @@ def _impersonation(section: _Section | None, given: Impersonation) -> Impersonat
 
 
 def _pod_access(impersonation: Impersonation) -> Access:
-    """By what the kubelet puts into each Pod: the address of the API server, and the account's token and authority."""
-    token = SERVICE_ACCOUNT / "token"
+    # Only a Pod needs the Kubernetes client, whose import takes a third of a second.
+    from kubernetes.client import Configuration
+    from kubernetes.config import ConfigException
+    from kubernetes.config.incluster_config import InClusterConfigLoader
+
+    token, authority = SERVICE_ACCOUNT / "token", SERVICE_ACCOUNT / "ca.crt"
     if not _read(token, "token").strip():
         raise _Problem(f"the token file {token} is empty")
-    host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT")
-    if not (host and port):
-        raise _Problem("KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set")
-    server = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+    found: Any = Configuration()
+    try:
+        InClusterConfigLoader(token_filename=str(token), cert_filename=str(authority)).load_and_set(found)
+    except (ConfigException, OSError, ValueError) as error:
+        raise _Problem(str(error).partition("\n")[0]) from None
+    server = str(found.host)
     return Access(
         server=server,
         place=str(SERVICE_ACCOUNT),
-        authority=_read(SERVICE_ACCOUNT / "ca.crt", "ca.crt"),
+        authority=_read(Path(found.ssl_ca_cert), "ca.crt"),
         proxy=_environment_proxy(server),
         user=User(token_file=token),
         impersonation=_impersonation(None, impersonation),

@@ -167,26 +167,6 @@ def test_a_pod_finds_its_api_server(mounted: Path, monkeypatch: pytest.MonkeyPat
     assert find_access(None).server == server
 
 
-@pytest.mark.parametrize("variable", ["KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"])
-def test_a_pod_without_an_address_of_its_api_server_is_said_at_once(
-    mounted: Path, monkeypatch: pytest.MonkeyPatch, variable: str
-) -> None:
-    """The error names the variables that the kubelet sets."""
-    monkeypatch.delenv(variable)
-    with pytest.raises(NoCluster, match="KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set"):
-        find_access(None)
-
-
-def test_a_pod_without_an_authority_is_said_at_once(mounted: Path, certificates: Path) -> None:
-    """No certificate of an API server is taken for good because there is none to check it by."""
-    (certificates / "ca.crt").write_text("")
-    with pytest.raises(NoCluster, match="certificates cannot be used: there is no certificate of an authority"):
-        Connection(None)
-    (certificates / "ca.crt").unlink()
-    with pytest.raises(NoCluster, match=r"ca\.crt: there is no such file"):
-        Connection(None)
-
-
 def test_an_unusable_pod_is_said_at_once(mounted: Path) -> None:
     """The error names the folder, not a kubeconfig that nobody gave."""
     mounted.write_text("")
