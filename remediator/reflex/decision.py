@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from remediator.core.alerts import Alerts, format_alerts, newest, oldest
@@ -83,17 +84,17 @@ class Decisions:
 
     def shared(self, remediation: Remediation) -> _Shared:
         """What decisions of this remediation share with others about its target and effect."""
-        target, effect = remediation.target, remediation.action.effect
-        autoscalers = remediation.action.reads_autoscalers
-
-        def read(left: float) -> Snapshot:
-            return self.cluster.read(target, autoscalers=autoscalers, timeout=min(REQUEST_SECONDS, left))
-
+        key = remediation.target, remediation.action.effect
         with self._lock:
-            if (target, effect) not in self._shared:
-                call = SharedRead(lambda left: self.reads.read(target, lambda: read(left)))
-                self._shared[target, effect] = _Shared(call)
-            return self._shared[target, effect]
+            if key not in self._shared:
+                self._shared[key] = _Shared(SharedRead(partial(self._read, remediation)))
+            return self._shared[key]
+
+    def _read(self, remediation: Remediation, left: float) -> Read:
+        """Read the target, within so many seconds. Raises ClusterError."""
+        target, autoscalers = remediation.target, remediation.action.reads_autoscalers
+        timeout = min(REQUEST_SECONDS, left)
+        return self.reads.read(target, partial(self.cluster.read, target, autoscalers=autoscalers, timeout=timeout))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
