@@ -20,7 +20,7 @@ from remediator.core.ledger import MAX_OPERATOR, MAX_REASON
 from remediator.core.policy import Policy, Remediation, Target
 from remediator.core.reasons import Reason
 from remediator.core.workload import TargetInvalid, TargetMissing, Workload
-from remediator.monitoring.evidence import Alerts, Unknown
+from remediator.monitoring.evidence import FoundAlerts, Unknown
 
 ALERT_FIRING = "AlertFiring"
 ALERTS_UNKNOWN = "AlertsUnknown"
@@ -48,7 +48,7 @@ def refusals(
     target: Target,
     policy: Policy,
     profile: Mapping[str, str],
-    alarm: Alerts | None,
+    alarm: FoundAlerts | None,
     now: datetime,
 ) -> tuple[Check, ...]:
     """The checks for which a raise to this profile is refused now. `alarm` is None where nobody was asked."""
@@ -211,7 +211,7 @@ def guard(
     return Check(name="reflex", passed=True, warning=True, found=found, remedy=alone.remedy)
 
 
-def alerts(name: str, found: Alerts, when: str) -> Check:
+def alerts(name: str, found: FoundAlerts, when: str) -> Check:
     """Whether no alert asks for a rollback; `when` says at what time."""
     if isinstance(found, Unknown):
         remedy = "nothing is promoted in the dark: fix that first"

@@ -19,7 +19,7 @@ class Unknown:
 
 
 Value = float | Unknown
-Alerts = tuple[Mapping[str, str], ...] | Unknown
+FoundAlerts = tuple[Mapping[str, str], ...] | Unknown
 """The labels of alerts."""
 
 
@@ -48,9 +48,9 @@ class Evidence:
     """The time back from now that averages and alerts are about."""
     success_rate: Rate
     error_rate: Rate
-    firing: Alerts
+    firing: FoundAlerts
     """The alerts that ask for a rollback of the canary now."""
-    fired: Alerts
+    fired: FoundAlerts
     """The alerts that asked for one at any time in the window."""
     queue_depth: Value
     """Jobs; shown, not judged."""

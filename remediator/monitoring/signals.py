@@ -18,7 +18,7 @@ from remediator.core.effects import Effect
 from remediator.core.policy import Policy, Target, is_heartbeat
 from remediator.core.routes import Labels, known_labels
 from remediator.monitoring.alertmanager import Alertmanager
-from remediator.monitoring.evidence import Alerts, Evidence, Rate, Unknown, Value, unknown_rate
+from remediator.monitoring.evidence import Evidence, FoundAlerts, Rate, Unknown, Value, unknown_rate
 from remediator.monitoring.expressions import SECOND, rate_expressions, select, spell, whole
 from remediator.monitoring.http_json import NoAnswer
 from remediator.monitoring.prometheus import AlertRule, Prometheus, Sample
@@ -188,7 +188,9 @@ def gather(
     )
 
 
-def firing_alerts(scope: Scope, *, prometheus: Prometheus | None, alertmanager: Alertmanager | None = None) -> Alerts:
+def firing_alerts(
+    scope: Scope, *, prometheus: Prometheus | None, alertmanager: Alertmanager | None = None
+) -> FoundAlerts:
     """The alerts that ask for a rollback now, and nothing else is asked. Either may be None: then it is not asked.
 
     An alert fires if one of those that are asked says so. None does if all say so, and Prometheus has a rule of one.
@@ -214,13 +216,13 @@ class _Alarm:
         asked = None if isinstance(self.first, Unknown) else prometheus
         self._rules = pool.submit(_rules, asked, scope) if asked else None
 
-    def firing(self) -> Alerts:
+    def firing(self) -> FoundAlerts:
         """The alerts that ask for a rollback now."""
         sources = [self.rollbacks(self.first)] if self._counts else []
         sources += [_matching(self._muted.result(), self._scope)] if self._muted else []
         return _either(sources)
 
-    def rollbacks(self, alerts: LabelSets) -> Alerts:
+    def rollbacks(self, alerts: LabelSets) -> FoundAlerts:
         """The alerts in an answer of Prometheus's that ask for a rollback; that there are none, a rule has to prove."""
         sources = [_matching(alerts, self._scope)]
         sources += [self._rules.result()] if self._rules else []
@@ -243,7 +245,7 @@ def _ask_labels(prometheus: Prometheus | None, expression: str) -> LabelSets:
     return _answer(lambda: prometheus.label_sets(expression)) if prometheus else Unknown(why=NOT_ASKED)
 
 
-def _rules(prometheus: Prometheus, scope: Scope) -> Alerts:
+def _rules(prometheus: Prometheus, scope: Scope) -> FoundAlerts:
     """No alert, or why none could fire."""
     rules = _answer(prometheus.alert_rules)
     if isinstance(rules, Unknown):
@@ -254,7 +256,7 @@ def _rules(prometheus: Prometheus, scope: Scope) -> Alerts:
     return Unknown(why=f"{why}; give it rules/denis.rules.yaml")
 
 
-def _matching(alerts: LabelSets, scope: Scope) -> Alerts:
+def _matching(alerts: LabelSets, scope: Scope) -> FoundAlerts:
     """The alerts that ask for a rollback. One that cannot be read costs nothing where it could not be one of them."""
     if isinstance(alerts, Unknown):
         return alerts
@@ -271,7 +273,7 @@ def _matching(alerts: LabelSets, scope: Scope) -> Alerts:
     return Unknown(why=doubt) if doubt and not ours else tuple(ours)
 
 
-def _either(sources: list[Alerts]) -> Alerts:
+def _either(sources: list[FoundAlerts]) -> FoundAlerts:
     """What several say together: an alert that one knows of fires, whatever the others do not know."""
     known = tuple(labels for source in sources if not isinstance(source, Unknown) for labels in source)
     unknown = next((source for source in sources if isinstance(source, Unknown)), None)

@@ -9,7 +9,7 @@ from remediator.canary.checks import alert_names, refusals
 from remediator.core.ledger import KillSwitch
 from remediator.core.policy import Remediation
 from remediator.core.workload import Workload
-from remediator.monitoring.evidence import Alerts, Unknown
+from remediator.monitoring.evidence import FoundAlerts, Unknown
 from tests.support.builders import (
     DENIS,
     HOUR,
@@ -28,7 +28,7 @@ from tests.support.builders import (
 def words(
     canary: Workload,
     *workers: Workload,
-    alarm: Alerts | None = None,
+    alarm: FoundAlerts | None = None,
     rollbacks: Sequence[Remediation] = (rollback(),),
 ) -> list[str]:
     """The words of what stands against raising to 50 %."""

@@ -22,7 +22,7 @@ from remediator.core.durations import parse_duration
 from remediator.core.matchers import parse_matchers
 from remediator.core.policy import Target
 from remediator.monitoring.alertmanager import Alertmanager
-from remediator.monitoring.evidence import Alerts, Evidence, Rate, Unknown
+from remediator.monitoring.evidence import Evidence, FoundAlerts, Rate, Unknown
 from remediator.monitoring.http_json import NoAnswer
 from remediator.monitoring.prometheus import Prometheus, Sample
 from remediator.monitoring.signals import FIRING, Scope, firing_alerts, gather, questions
@@ -151,7 +151,7 @@ def why(value: object) -> str:
     return value.why
 
 
-def names(alerts: Alerts) -> list[str]:
+def names(alerts: FoundAlerts) -> list[str]:
     """The names of alerts that are known."""
     assert not isinstance(alerts, Unknown)
     return [labels["alertname"] for labels in alerts]
@@ -365,7 +365,7 @@ def test_alerts_of_alertmanager(alertmanager: AlertmanagerProcess) -> None:
     """An alert that asks for a rollback counts if it is of this cluster or of none, and nobody has silenced it."""
     client = Alertmanager(f"http://{alertmanager.address}")
 
-    def firing(cluster: str = "") -> Alerts:
+    def firing(cluster: str = "") -> FoundAlerts:
         return gather(scope(cluster), WINDOW, prometheus=None, alertmanager=client).firing
 
     assert firing() == ()

@@ -19,7 +19,7 @@ from remediator.cli.session import Site
 from remediator.core.checks import Check
 from remediator.core.policy import Target
 from remediator.core.workload import Workload
-from remediator.monitoring.evidence import Alerts
+from remediator.monitoring.evidence import FoundAlerts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class Order:
     """Nobody is there: leave what people have set."""
 
 
-Ask = Callable[[], Alerts | None]
+Ask = Callable[[], FoundAlerts | None]
 """The alerts that fire and would take the canary back, None where nobody is asked; called only where it matters."""
 
 Cautions = Callable[[], Sequence[str]]
@@ -91,7 +91,7 @@ class _Setting:
                 self._confirm(seen, against)
         self._write(seen)
 
-    def _against(self, canary: Workload, alarm: Alerts | None) -> tuple[Check, ...]:
+    def _against(self, canary: Workload, alarm: FoundAlerts | None) -> tuple[Check, ...]:
         site, now = self._site, self._site.connection.now()
         return refusals(canary, site.read_workers(), self._target, site.policy, self._profile, alarm, now)
 

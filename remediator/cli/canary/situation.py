@@ -19,7 +19,7 @@ from remediator.core.reasons import Reason
 from remediator.core.workload import Workload
 from remediator.kube.errors import ClusterError
 from remediator.monitoring.alertmanager import Alertmanager
-from remediator.monitoring.evidence import Alerts, Evidence, Unknown, no_evidence
+from remediator.monitoring.evidence import Evidence, FoundAlerts, Unknown, no_evidence
 from remediator.monitoring.prometheus import Prometheus
 from remediator.monitoring.signals import Scope, firing_alerts, gather
 
@@ -119,7 +119,7 @@ def look(site: Site, target: Target, sources: Sources) -> Situation:
     )
 
 
-def ask_alarm(site: Site, target: Target, sources: Sources) -> Alerts | None:
+def ask_alarm(site: Site, target: Target, sources: Sources) -> FoundAlerts | None:
     """The alerts that fire and would take the target back; None where nobody is given to ask."""
     if not (sources.prometheus or sources.alertmanager):
         return None
