@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 ALERTS_IN_AUDIT = 20
 """How many alerts an audit line names; the rest is a number."""
 
+NAME_IN_AUDIT = 100
+"""Characters of an alert's name, of its fingerprint, and of the receiver."""
+
 VALUE_IN_AUDIT = 40
 """Characters of the annotation `value`."""
 
@@ -148,7 +151,7 @@ class Recorder:
                 "to": outcome.after,
                 "actionId": outcome.action_id,
                 "evidence": outcome.confirmation and outcome.confirmation.as_data(),
-                "receiver": notification.receiver,
+                "receiver": notification.receiver[:NAME_IN_AUDIT],
                 "groupKey": notification.group_key[:200],
                 "durationSeconds": round(took.total_seconds(), 4),
                 "alertCount": len(outcome.alerts),
@@ -185,7 +188,7 @@ class Recorder:
 
 def _audited(alert: Alert | MalformedAlert) -> dict[str, str]:
     """What an audit line says of an alert. From its beginning to the line's time is how long the reflex took."""
-    facts = {"alertname": alert.name, "fingerprint": alert.fingerprint}
+    facts = {"alertname": alert.name[:NAME_IN_AUDIT], "fingerprint": alert.fingerprint[:NAME_IN_AUDIT]}
     if isinstance(alert, Alert):
         facts |= {"value": alert.value[:VALUE_IN_AUDIT]} if alert.value else {}
         facts |= {"startsAt": format_time(began)} if (began := alert.began) else {}

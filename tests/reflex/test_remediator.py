@@ -13,13 +13,16 @@ from typing import Any
 
 import pytest
 
+from remediator.core.alerts import parse_notification
 from remediator.core.ledger import LEDGER, PAUSE
 from remediator.core.policy import Budget
 from remediator.sandbox import EmbeddedCluster
 from tests.conftest import MakeService
 from tests.support.faults import Answer, BlackHole, Fault, FaultyApi, First, HangUp, LoseAnswer
 from tests.support.kubectl import patch_deployment
-from tests.support.service import Clock, Service, alert, notification
+from tests.support.service import Clock, Service, alert, body, notification
+
+LONG = "x" * 100_000
 
 
 def env(cluster: EmbeddedCluster) -> dict[str, str]:
@@ -396,6 +399,27 @@ def test_steps_end_at_the_maximum(make_service: MakeService, embedded: EmbeddedC
         clock.move(minutes=10)
     assert service.reasons(UNDATED) == ["AtLimit"]
     assert embedded.deployment("denis-workers")["spec"]["replicas"] == 20
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"alertname": LONG},
+        {"remediation": "rollback", "pod": LONG},
+        {"remediation": LONG, "cluster": LONG},
+        {LONG: 5},
+    ],
+    ids=["name", "label", "values", "malformed"],
+)
+def test_no_sender_makes_an_audit_line_long(service: Service, given: dict[str, Any]) -> None:
+    """Thousands of lines can wait in memory for a standard output that nobody reads, so each is cut."""
+    bad = {**alert(), "labels": {**alert()["labels"], **given}, "fingerprint": LONG}
+    bad["annotations"] = {"value": LONG}
+    service.handle(parse_notification(body(*[bad] * 30, alert(), receiver=LONG, groupKey=LONG)))
+    lengths = [len(json.dumps(line)) for line in service.audit_lines()]
+
+    assert lengths
+    assert max(lengths) < 15_000
 
 
 def test_a_dry_run_writes_nothing(make_service: MakeService, embedded: EmbeddedCluster) -> None:
