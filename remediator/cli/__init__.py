@@ -1,4 +1,5 @@
-"""The command line. Exit codes: 0 done, 1 failed, 2 usage or invalid configuration, 3 withheld, or not as it should be.
+"""The command line. Exit codes: 0 done, 1 failed, 2 usage or invalid configuration, 3 withheld, or not as it should be,
+130 stopped by Ctrl-C.
 
 Flags are spelled as Prometheus spells its own. A command is imported when it is called, so that `--help` and the
 emergency commands are quick.
@@ -14,6 +15,7 @@ from click.shell_completion import ShellComplete, add_completion_class
 
 from remediator import __version__
 from remediator.cli.completions import BashCompletion
+from remediator.cli.exits import INTERRUPTED
 from remediator.cli.lazy_group import Lazy, LazyGroup
 from remediator.cli.output import wants_colour
 
@@ -37,6 +39,14 @@ class Program(LazyGroup):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             click.echo(f"remediator: the answer cannot be written: {error.strerror}", err=True)
             sys.exit(1)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run what was called. Ctrl-C is a line and exit code 130: 1 would say that there was no answer."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("remediator: interrupted", err=True)
+            sys.exit(INTERRUPTED)
 
 
 COMMANDS = {

@@ -6,6 +6,9 @@ import click
 
 from remediator.core.text import printable
 
+INTERRUPTED = 130
+"""The exit code of a program that SIGINT ended, as shells have it."""
+
 
 class Failed(click.ClickException):
     """The command could not do its work: exit code 1."""

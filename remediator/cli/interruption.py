@@ -4,12 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from remediator.canary.operator import NotWritten, Steering
-from remediator.cli.exits import Failed
+from remediator.cli.exits import INTERRUPTED, Failed
 from remediator.cli.output import say
 from remediator.kube.errors import ClusterError
-
-INTERRUPTED = 130
-"""The exit code of a program that SIGINT ended, as shells have it."""
 
 
 @contextmanager

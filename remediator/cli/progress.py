@@ -10,8 +10,7 @@ from datetime import timedelta
 import click
 
 from remediator.canary.operator import Steering
-from remediator.cli.exits import Withheld
-from remediator.cli.interruption import INTERRUPTED
+from remediator.cli.exits import INTERRUPTED, Withheld
 from remediator.cli.output import say
 from remediator.core.durations import format_duration
 from remediator.core.policy import Target

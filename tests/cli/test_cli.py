@@ -1,5 +1,7 @@
 """The command line as a whole: quick to say what it can do, and every command explained with examples."""
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -73,3 +75,16 @@ def test_an_answer_that_nobody_can_take_is_one_line(arguments: tuple[str, ...]) 
         ended = subprocess.run([program, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert ended.stderr == "remediator: the answer cannot be written: No space left on device\n"
     assert ended.returncode == 1
+
+
+def test_ctrl_c_is_no_failure(tmp_path: Path) -> None:
+    """A command that only reads ends with 130, as one that writes: 1 would say that there was no answer."""
+    pipe = tmp_path / "incidents.csv"
+    os.mkfifo(pipe)
+    # Whoever started the tests may ignore SIGINT, and children inherit that.
+    command = ["env", "--default-signal=INT", str(Path(sys.executable).with_name("remediator")), "backtest"]
+    process = subprocess.Popen([*command, "--load=none", f"--truth={pipe}"], stderr=subprocess.PIPE, text=True)
+    with pipe.open("w"):  # Opened once the command reads it.
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, "remediator: interrupted\n")
