@@ -136,6 +136,7 @@ class _Decision:
     ) -> None:
         self._service, self._remediation, self._alerts = decisions, remediation, alerts
         self._deadline, self._allowance = deadline, allowance
+        self._began, self._since = newest(alerts), oldest(alerts)
         self._target, self._shared = remediation.target, decisions.shared(remediation)
         self._basis: _Basis | None = None
         """What was planned on last, None before the first time."""
@@ -202,14 +203,14 @@ class _Decision:
     def _decide(self, basis: _Basis) -> _Decided:
         """What the ladder says of what was read, what this process remembers, and what Prometheus said."""
         memory, found = self._service.memory, basis.read.snapshot
-        now, began, since = self._service.now(), newest(self._alerts), oldest(self._alerts)
+        now, began = self._service.now(), self._began
         if isinstance(found, Workload):
             recalled = memory.recall(self._target)
             found = memory.complete(self._target, found, recalled, now, basis.read.began.seconds)
         confirmation = self._confirmation
         if self._service.dry_run and confirmation and confirmation.answer == "unknown":
             confirmation = None  # Where nothing is written, nothing waits for Prometheus.
-        result = decide(self._remediation, found, now, began, confirmation, since=since)
+        result = decide(self._remediation, found, now, began, confirmation, since=self._since)
         return _Decided(result=result, stands=_stands(result, self._remediation, found, began, now))
 
     @contextmanager
@@ -247,7 +248,7 @@ class _Decision:
         because = self._confirmation.record[:MAX_CAUSE] if self._confirmation else ""
         longest, fingerprints = cause_limits(because=bool(because))
         entry = replace(
-            act.entry(uuid.uuid4().hex[:16], self._remediation, now, newest(self._alerts)),
+            act.entry(uuid.uuid4().hex[:16], self._remediation, now, self._began),
             reason=format_alerts(self._alerts, longest),
             because=because,
             fingerprints=tuple(
