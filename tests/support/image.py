@@ -1,7 +1,8 @@
 """The container image: built by buildah on a stand-in for its base, and run as a kubelet runs it.
 
-One rule: nothing outlives a test session but two caches, the base and pip's. Images and containers are plain folders
-(buildah's vfs driver), and what a container mounts is mounted in a namespace that ends with it.
+One rule: nothing outlives a test session but two caches, the base and pip's. Images and containers are layers that are
+mounted over each other where the system can do that, and else plain folders, which takes three times as long; what a
+container mounts is mounted in a namespace that ends with it.
 """
 
 import hashlib
@@ -93,8 +94,13 @@ class _Buildah:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        storage = ["--storage-driver=vfs", f"--root={directory}/storage", f"--runroot={directory}/run"]
-        self._command = [str(component("buildah", "buildah")), *storage]
+        places = [f"--root={directory}/storage", f"--runroot={directory}/run"]
+        program = str(component("buildah", "buildah"))
+        self._command = [program, "--storage-driver=overlay", *places]
+        # A file system may be none that layers can be on, above all where this itself runs in a container.
+        if subprocess.run([*self._command, "info"], capture_output=True, timeout=BUILD_SECONDS, check=False).returncode:
+            shutil.rmtree(directory / "storage", ignore_errors=True)
+            self._command = [program, "--storage-driver=vfs", *places]
 
     def run(self, *arguments: str) -> str:
         """What it prints."""
@@ -116,7 +122,10 @@ class _Buildah:
         return said.splitlines()[-1]
 
     def remove(self) -> None:
-        """Remove every container and image; plain folders, so this cannot fail half-way for something mounted."""
+        """Remove every container and image, once nothing of them is mounted any more."""
+        mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+        for place in sorted((one for one in mounts if Path(one).is_relative_to(self._directory)), reverse=True):
+            subprocess.run(["umount", "--lazy", place], capture_output=True, timeout=60, check=False)
         shutil.rmtree(self._directory, ignore_errors=True)
 
 
@@ -169,11 +178,14 @@ def _base(directory: Path, python: str) -> Path:
             files = Path(place) / "rootfs.tar"
             _output([mmdebstrap, "--quiet", *made_by, files])
             buildah = _Buildah(Path(place))
-            container = buildah.run("from", "scratch")
-            buildah.run("add", "--quiet", container, str(files), "/")
-            image = buildah.run("commit", "--quiet", "--rm", container).splitlines()[-1]
-            # Written beside, then renamed: whoever else builds at the same time sees it whole or not at all.
-            fresh = archive.with_suffix(f".{os.getpid()}")
-            buildah.run("push", "--quiet", image, f"oci-archive:{fresh}")
-            fresh.replace(archive)
+            try:
+                container = buildah.run("from", "scratch")
+                buildah.run("add", "--quiet", container, str(files), "/")
+                image = buildah.run("commit", "--quiet", "--rm", container).splitlines()[-1]
+                # Written beside, then renamed: whoever else builds at the same time sees it whole or not at all.
+                fresh = archive.with_suffix(f".{os.getpid()}")
+                buildah.run("push", "--quiet", image, f"oci-archive:{fresh}")
+                fresh.replace(archive)
+            finally:
+                buildah.remove()
     return archive
