@@ -43,7 +43,7 @@ class Loaded:
 
     context: ssl.SSLContext
     stamp: object
-    """Of the files that were tried last, which are these unless there is a problem."""
+    """Of the files that were tried last, which are these unless there is a problem; None to try again."""
     not_after: datetime | None
     """When the certificate expires; None where a client could not read it."""
     client_ca_not_after: datetime | None
@@ -83,8 +83,11 @@ class Certificates:
             loaded = _load(self.tls, stamp)
         except OSError as error:
             problem = _said(self.tls, error)
-            log.error("failed to reload the certificate, keeping the previous one", extra={"error": problem})
-            loaded = replace(loaded, stamp=stamp, problem=problem)
+            if problem != loaded.problem:
+                log.error("failed to reload the certificate, keeping the previous one", extra={"error": problem})
+            # What could not be read, as without a descriptor or a right, is tried again, however it looks.
+            tried = stamp if isinstance(error, ssl.SSLError) else None
+            loaded = replace(loaded, stamp=tried, problem=problem)
         self._loaded = loaded
         return loaded
 

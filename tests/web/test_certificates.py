@@ -1,7 +1,10 @@
 """The webhook's certificate: when the one that is in use expires, whatever lies in its file meanwhile."""
 
+import resource
 import ssl
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -74,6 +77,33 @@ def test_a_new_certificate_that_cannot_be_used(
     ]
     file.write_bytes(good)
     assert found.current().problem == ""
+
+
+def test_a_new_certificate_that_could_not_be_read_is_tried_again(
+    certificates: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A moment without a descriptor costs no more than that moment, though the file stays as it is."""
+    found = Certificates(tls(certificates))
+    make_certificate(certificates, "server", 90)
+    with no_descriptor():
+        for _ in range(3):
+            assert "Too many open files" in found.current().problem
+        assert days(found.current().not_after) == 1
+    assert (days(found.current().not_after), found.current().problem) == (90, "")
+    assert [record.message for record in caplog.records] == [
+        "failed to reload the certificate, keeping the previous one"
+    ]
+
+
+@contextmanager
+def no_descriptor() -> Iterator[None]:
+    """A process that can open nothing more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_key_of_another_certificate(certificates: Path) -> None:
