@@ -29,7 +29,7 @@ LAST = 3
 """So many acts of each remediation count, of those that can be judged."""
 
 AT_ONCE = 3
-"""Acts that Prometheus is asked about in a round; each takes some twenty small questions, once."""
+"""Acts that Prometheus answers for in a round; each takes some twenty small questions, once."""
 
 LATE = timedelta(minutes=2)
 """Until the samples of a moment are there: scrapes, and the step of the history."""
@@ -126,19 +126,20 @@ class Reviews:
         if act not in self._judged:
             if not self._left:
                 return None
-            self._left -= 1
             try:
                 self._judged[act] = self._judge(policy, remediation, workload, act)
             except NotJudged as error:
-                self._left = 0
-                self._failed(str(error))
+                # Of the others something may be known: the rule that asks for this one may be gone.
+                self._failed(remediation, str(error))
                 return None
+            self._left -= 1
         return self._judged[act]
 
-    def _failed(self, why: str) -> None:
+    def _failed(self, remediation: Remediation, why: str) -> None:
         self._metrics.review_failures.inc()
-        if admitted := self._limit.admit("", self._steady()):
-            log.warning("acts not reviewed", extra={"error": why, "times": admitted[1]})
+        if admitted := self._limit.admit(remediation.name, self._steady()):
+            extra = {"remediation": remediation.name, "error": why, "times": admitted[1]}
+            log.warning("acts not reviewed", extra=extra)
 
     def _show(self, found: Mapping[str, list[Judgement]]) -> None:
         """Show the judgements by remediation; of a remediation without them nothing is known."""

@@ -35,6 +35,8 @@ class Reviewing:
         self.asked: list[str] = []
         self.problem = ""
         """Why Prometheus gives no answer."""
+        self.blind: set[str] = set()
+        """The remediations that no rule asks for any more."""
         self.workloads: Mapping[str, Workload] = {}
         self.did(*acts)
         self.seconds = 0.0
@@ -59,8 +61,8 @@ class Reviewing:
 
     def _judge(self, policy: Policy, remediation: Remediation, workload: Workload, act: Entry) -> Judged:
         self.asked.append(act.id)
-        if self.problem:
-            raise NotJudged(self.problem)
+        if self.problem or remediation.name in self.blind:
+            raise NotJudged(self.problem or "Prometheus has loaded no alert that asks for it")
         return Judged(judgement=self.known[act.id], why="so it was")
 
     def shown(self, remediation: str = "rollback", effect: str = "SetPercentage") -> dict[str, float] | None:
@@ -179,6 +181,20 @@ def test_while_prometheus_gives_no_answer_nothing_is_known(caplog: pytest.LogCap
     reviewing.problem = "no connection"
     reviewing.reviews.run()
     assert reviewing.shown() == {"Undone": 1, "Elsewhere": 1}, "what is known needs no answer"
+
+
+def test_a_remediation_whose_rule_is_gone_hides_no_other() -> None:
+    """Its acts stay in the ledger for a month; those of the next ones are judged all the same, in the same round."""
+    gone = [replace(rollback(), name=f"gone-{number}") for number in range(AT_ONCE)]
+    reviewing = Reviewing(*((day * DAY, UNDONE) for day in (3, 2, 1)), remediations=[*gone, rollback()])
+    blind = (replace(entry((4 + day) * DAY), remediation=one.name) for day, one in enumerate(gone))
+    acts = (*blind, *reviewing.workloads["denis"].ledger.entries)
+    reviewing.workloads = {"denis": workload(percentage=0, acts=acts)}
+    reviewing.blind = {one.name for one in gone}
+    reviewing.reviews.run()
+    assert [reviewing.shown(one.name) for one in gone] == [None] * len(gone)
+    assert reviewing.shown() == {"Undone": 3}
+    assert reviewing.failures == len(gone)
 
 
 def test_a_target_that_cannot_be_read_is_not_known() -> None:
