@@ -73,16 +73,20 @@ class Helm(ABC):
 
     def lint(self, values: Values) -> list[str]:
         """What `lint --strict` finds."""
-        found: list[str] = kept(self._version(), CHART, ["lint", values], lambda: self._lint(values))
+        found: list[str] = kept(self._program(), CHART, ["lint", values], lambda: self._lint(values))
         return found
 
     def template(self, values: Values, *, chart: Path, **place: str) -> dict[str, str]:
         """Manifests by template, unparsed, for a `name` in a `namespace`. Raises Refused."""
         question = ["template", values, place]
         manifests: dict[str, str] = kept(
-            self._version(), chart, question, lambda: self._template(values, chart=chart, **place)
+            self._program(), chart, question, lambda: self._template(values, chart=chart, **place)
         )
         return manifests
+
+    def _program(self) -> str:
+        """What an answer goes by beside the chart and the question: how Helm is asked here, too."""
+        return f"{self._version()}{Path(__file__).read_text()}"
 
     def render(
         self, values: Values, *, name: str = "remediator", namespace: str = "denis", chart: Path = CHART
@@ -192,6 +196,8 @@ class Helm3(Helm):
         environment = {"HOME": str(home), "PATH": "/usr/bin:/bin", "GOGC": os.environ["GOGC"]}
         command = [find_program("helm"), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
+        if done.returncode < 0:
+            done.check_returncode()  # It was killed, and has said nothing.
         if done.returncode:
             raise Refused(f"{done.stdout}{done.stderr}")
         return done.stdout
