@@ -184,8 +184,13 @@ class Confirmations:
 
     def unconfirmed(self, remediation: Remediation) -> str:
         """Why no alert of this remediation would be confirmed: there is no answer, or no rule asks for it; or empty."""
-        last = self._last if self.answered() else None
-        return last[1].lacks(remediation) if last else self.problem()
+        if not self.answered() or (last := self._last) is None:
+            return self.problem()
+        try:
+            return last[1].lacks(remediation)
+        except Exception:  # It must not end the observer.
+            log.exception("question failed")
+            return ""
 
     def answered(self) -> bool | None:
         """Whether Prometheus answers; None where it was not asked in the last half minute."""

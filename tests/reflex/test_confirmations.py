@@ -234,8 +234,8 @@ class Broken:
     problem = ""
 
     def lacks(self, remediation: object) -> str:
-        """It has none."""
-        return ""
+        """Fails."""
+        raise ZeroDivisionError
 
     def confirm(self, alerts: object) -> Confirmation | None:
         """Fails."""
@@ -250,7 +250,9 @@ def test_a_fault_of_ours_keeps_no_rollback(asking: Asking) -> None:
     """Whatever goes wrong with what Prometheus said costs the confirmation, and not the act."""
     asked = Confirmations(Broken, wanted=lambda: True)
     asked.ask()
-    (outcome,) = asking(confirmations=asked).handle(notification(alert()))
+    service = asking(confirmations=asked)
+    service.observer.look()
+    (outcome,) = service.handle(notification(alert()))
 
     assert outcome.reason == "Applied"
     assert "unconfirmed: a fault of Remediator's" in outcome.message
