@@ -1,3 +1,3 @@
-"""The safety reflex of a canary rollout: alerts in, at most one safer change out, and a reason for each."""
+"""The safety reflex of a canary rollout: for each alert, at most one change towards safety, and always a reason."""
 
 __version__ = "0.1.0"

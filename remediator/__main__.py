@@ -1,4 +1,4 @@
-"""`python -m remediator`: the command line, where its script is not on the path."""
+"""`python -m remediator`: the command line, if its script is not on the PATH."""
 
 from remediator.cli import main
 

@@ -1,7 +1,7 @@
 """The composition root of `remediator serve`: listeners, threads and gunicorn, wired together in one place.
 
-What can fail for a wrong setting is tried before gunicorn starts, so that the error is one line and exit code 2. The
-threads start in gunicorn's worker, for threads and TLS connections do not survive a fork.
+Everything that a wrong setting can break is tried before gunicorn starts, so that the error is one line and exit code
+2. Threads start in gunicorn's worker, because threads and TLS connections do not survive a fork.
 """
 
 import gc
@@ -80,7 +80,7 @@ class Settings:
     cluster: str
     dry_run: bool
     relay_url_file: Path | None = None
-    """Of the dead man's switch outside."""
+    """The file with the URL of the external dead man's switch."""
     prometheus_urls: Sequence[str] = ()
     """Of each Prometheus that confirms alerts before an act, and by which acts are judged; none for neither."""
     prometheus_http_config_file: Path | None = None
@@ -93,8 +93,8 @@ class InvalidPrometheus(Exception):
 def serve(settings: Settings) -> None:
     """Run the service until SIGTERM or SIGINT, then exit 0.
 
-    Raises CannotServe, InvalidCredentials, InvalidDocument, InvalidPrometheus, InvalidRelay or NoCluster where it
-    cannot start.
+    Raises CannotServe, InvalidCredentials, InvalidDocument, InvalidPrometheus, InvalidRelay or NoCluster if it cannot
+    start.
     """
     policy_file = PolicyFile(settings.config_file)
     service = _Service(settings, policy_file)
@@ -103,9 +103,9 @@ def serve(settings: Settings) -> None:
         facts = {"version": __version__, "webhook": format_address(webhook), "internal": format_address(internal)}
         mode = {"dryRun": settings.dry_run, "authenticated": settings.authenticate, "tls": settings.tls is not None}
         log.info("starting", extra={**facts, "cluster": settings.cluster, **mode})
-        # gunicorn closes the number that it is given.
+        # gunicorn closes the descriptor that it is given.
         bind = f"fd://{webhook.detach()}"
-        gc.freeze()  # A collection would write to the pages that are shared with the worker.
+        gc.freeze()  # A garbage collection would write to memory pages shared with the worker.
         start = partial(service.start, internal)
         Arbiter(
             bind,
@@ -119,7 +119,7 @@ def serve(settings: Settings) -> None:
 
 
 class _Service:
-    """Everything that lives in the worker, made in an order that lets a wrong setting show before the fork."""
+    """Everything in the worker, constructed before the fork as far as that reveals wrong settings."""
 
     def __init__(self, settings: Settings, policy_file: PolicyFile) -> None:
         self._settings = settings
@@ -129,7 +129,7 @@ class _Service:
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
         self.metrics = Metrics(registry)
-        # Here, so that a worker that starts later shows the age of the policy, and not its own.
+        # Set here, so that a restarted worker shows the age of the policy, not its own.
         policy_file.show(self.metrics, datetime.now(UTC))
         self._credentials = self._read_credentials()
         file = settings.relay_url_file
@@ -242,7 +242,8 @@ class _Service:
         server.server_name, server.server_port = "internal", internal.getsockname()[1]
         server.setup_environ()
         server.set_app(create_internal_app(knowledge))
-        # This may be a second worker: the file may have moved on, for better or worse, since the master read it.
+        # This may be a restarted worker: the file may have changed, to a valid or an invalid one, since the master read
+        # it.
         self._policy_file.poll(self.metrics, clock.now())
         if credentials := self._credentials:
             self._run(lambda: credentials.watch(self._stop), "credentials")
@@ -275,12 +276,12 @@ class _Service:
         return acts_possible(self._forecasts(), heartbeat, dry_run=self._settings.dry_run)
 
     def _act_wanted(self) -> bool:
-        """Whether the ladder would act on some alert, or would but for its mode, or for want of this very answer."""
+        """Whether the ladder would act on some alert, apart from mode `observe` and Prometheus's missing answer."""
         acting = (Reason.APPLIED, Reason.DRY_RUN, Reason.OBSERVING, Reason.UNCONFIRMED)
         return any(told.reason in acting for _, told in self._forecasts())
 
     def stop(self) -> None:
-        """Let what waits to be recorded be recorded."""
+        """Stop, after writing waiting records."""
         self._stop.set()
         if self._recorder:
             self._recorder.close(EVENTS_GRACE_SECONDS)
@@ -291,7 +292,7 @@ class _Service:
         self._threads.append(thread)
 
     def _is_alive(self) -> bool:
-        """Whether every thread still works; if not, the kubelet is to restart the service."""
+        """Whether every thread is alive; if not, the kubelet should restart the service."""
         return all(thread.is_alive() for thread in self._threads) and (not self._recorder or self._recorder.is_alive())
 
 
@@ -303,7 +304,7 @@ def _confirmations(settings: Settings, wanted: Callable[[], bool]) -> Confirmati
     """Raises InvalidDocument, InvalidPrometheus."""
     if not settings.prometheus_urls:
         return None
-    # Late: a service that asks no Prometheus needs no reader of its answers.
+    # Imported late: not needed without a Prometheus.
     from remediator.monitoring.rule_states import QUESTION_SECONDS, ask
 
     asked = partial(ask, _prometheis(settings, QUESTION_SECONDS), cluster=settings.cluster)

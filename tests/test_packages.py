@@ -183,7 +183,7 @@ def test_kubectl_passes_flags_answers_and_exit_codes_on(run: Run, embedded: Embe
         (("canary", "status", "--outp"), ["--output\tOutput format."]),
         (
             ("remediator", "kill-switch", "of"),
-            ["off\tTake the switch off, and return to the replicas that there were."],
+            ["off\tTurn the switch off, and return to the replicas from before."],
         ),
     ],
     ids=str,

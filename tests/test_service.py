@@ -157,7 +157,7 @@ def test_an_emptied_token_file_shows_on_the_page(kubeconfig: Path, tmp_path: Pat
         until("the answer turns", lambda: reflex()["standing"] == "attention", 60)
         assert f"{tokens}: is empty" in reflex()["message"]
         page = html.unescape(replica.get("/")[1])
-        assert f"the last good ones are in force: <bdi>{tokens}: is empty" in page
+        assert f"the previous ones are in force: <bdi>{tokens}: is empty" in page
         assert replica.post(body(alert(status="resolved")), Authorization="Bearer token")[0] == 200
         tokens.write_text("another\n")
         until("the answer turns back", lambda: reflex()["standing"] == "good", 60)
@@ -401,7 +401,7 @@ def test_without_credentials_it_refuses_to_start() -> None:
             ["--prometheus.url=http://127.0.0.1:1", "--prometheus.http-config-file={missing}"],
             "cannot be read: No such file",
         ),
-        (["--embedded"], "name two clusters"),
+        (["--embedded"], "name two different clusters"),
         (["--embedded.kubeconfig={missing}"], "needs --embedded"),
         (["--log.format=xml"], "'json', 'logfmt'"),
     ],

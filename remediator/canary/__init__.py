@@ -1,1 +1,1 @@
-"""The canary as people steer it: what it is set to, how it is changed, and whether it may go on."""
+"""The canary as people operate it: what it is set to, how to change it, and whether it may be promoted."""

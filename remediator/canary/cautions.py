@@ -1,6 +1,7 @@
 """What a person should know before the canary is raised: phases that are skipped, and a verdict that is not promote.
 
-Pure: no clock, no I/O. A caution never stops a raise; it is in the question, or in a line where nobody is asked.
+Pure: no clock, no I/O. A caution never stops a raise; it is part of the confirmation prompt, or printed if there is
+none.
 """
 
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from remediator.core.policy import Policy
 
 
 def cautions(before: int | None, after: int, judgement: Judgement, policy: Policy, *, asked: bool) -> tuple[str, ...]:
-    """What speaks for waiting with a raise, in short; `asked` says whether any monitoring was there to ask.
+    """Short reasons to wait before raising; `asked` says whether any monitoring was queried.
 
     A percentage that cannot be determined counts as 0.
     """

@@ -1,4 +1,4 @@
-"""What people may ask for, as the one write that it takes on what was read, and who got in between.
+"""The changes that people can ask for, each planned as one write on what was read; and what changed in between.
 
 Pure: no clock, no I/O.
 """
@@ -24,7 +24,7 @@ from remediator.core.workload import Workload
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What is to be written, on what was read."""
+    """A change to write, planned on what was read."""
 
     effect: Effect
     before: int | None
@@ -34,13 +34,13 @@ class Change:
     annotations: Mapping[str, str | None] = field(default_factory=dict)
     overrode: tuple[str, ...] = ()
     resume: bool = False
-    """Whether a pause of the rollout ends with it."""
+    """Whether it also resumes a paused rollout."""
 
 
 def set_percentage(
     workload: Workload, profile: Mapping[str, str], overrode: tuple[str, ...] = (), *, resume: bool = False
 ) -> Change | None:
-    """All flags of a profile, or None where they are there; with `resume` a paused rollout goes on too."""
+    """Set all flags of a profile; None if they are set already. With `resume`, a paused rollout is resumed too."""
     there = all(workload.flags().get(name) == value for name, value in profile.items())
     resume = resume and workload.rollout.paused
     if there and not resume:
@@ -56,7 +56,7 @@ def set_percentage(
 
 
 def latch(workload: Workload, operator: str, reason: str, now: datetime) -> Change | None:
-    """The kill switch on: 0 replicas, latched, with what to return to; None where it is on."""
+    """Turn the kill switch on: 0 replicas, latched, remembering how many there were; None if it is on."""
     switch = workload.kill_switch
     if switch and workload.replicas == 0:
         return None
@@ -72,28 +72,27 @@ def latch(workload: Workload, operator: str, reason: str, now: datetime) -> Chan
 
 
 class TooManyReplicas(ValueError):
-    """More replicas than a remediation ever sets; only a person may override that."""
+    """More replicas than any remediation sets; only a person may override this limit."""
 
 
 def release(workload: Workload, replicas: int | None, most: int, *, override: bool = False) -> Change | None:
-    """The kill switch off, back to `replicas`, or to what is remembered; None where it is off.
+    """Turn the kill switch off, and return to `replicas` or to the remembered number; None if it is off.
 
-    Raises ValueError where nothing says how many there were, and TooManyReplicas for more than `most` and than there
-    are, if that is not overridden.
+    Raises ValueError if no previous number is recorded, and TooManyReplicas for more than `most` (and more than there
+    are now), unless overridden.
     """
     if not workload.kill_switch and workload.replicas:
         return None
-    # Who has scaled up by hand since knows how many there are to be.
+    # Someone has scaled up by hand since: keep their number.
     after = replicas or workload.replicas or remembered_replicas(workload)
     if not after:
-        raise ValueError("how many replicas there were before is recorded nowhere; give --replicas")
+        raise ValueError("the previous number of replicas is not recorded; give --replicas")
     over = after > max(most, workload.replicas)
     if over and not override:
         said = "asked for" if replicas else "remembered"
         remedy = 'if you know better: --override --reason="..."; it will be recorded'
         raise TooManyReplicas(
-            f"{after} replicas are {said}, and {most} is the most that is ever set; give --replicas={most} or fewer\n"
-            f"{remedy}"
+            f"{after} replicas are {said}, and {most} is the maximum; give --replicas={most} or fewer\n{remedy}"
         )
     return Change(
         effect=Effect.KILL_SWITCH,
@@ -106,7 +105,7 @@ def release(workload: Workload, replicas: int | None, most: int, *, override: bo
 
 
 def remembered_replicas(workload: Workload) -> int | None:
-    """How many replicas there were before 0: as the switch says, else as the last act on them says."""
+    """How many replicas there were before 0, by the switch, else by the last recorded act on them."""
     if workload.kill_switch and workload.kill_switch.replicas:
         return workload.kill_switch.replicas
     for entry in reversed(workload.ledger.entries):
@@ -116,7 +115,7 @@ def remembered_replicas(workload: Workload) -> int | None:
 
 
 def pause(workload: Workload, operator: str, reason: str, length: timedelta, now: datetime) -> Change:
-    """Acts withheld for so long from now, whatever pause there was."""
+    """Withhold acts for this long from now, replacing any pause."""
     held = workload.held_by(now)
     return Change(
         effect=Effect.PAUSE,
@@ -127,7 +126,7 @@ def pause(workload: Workload, operator: str, reason: str, length: timedelta, now
 
 
 def resume(workload: Workload, now: datetime) -> Change | None:
-    """Acts no longer withheld; None where no pause holds."""
+    """Stop withholding acts; None if there is no pause."""
     held = workload.held_by(now)
     if held is None and not workload.unbelievable(now).startswith(("the pause", "the annotation " + PAUSE)):
         return None
@@ -136,7 +135,7 @@ def resume(workload: Workload, now: datetime) -> Change | None:
 
 
 def difference(seen: Workload, found: Workload) -> str:
-    """What someone changed on a target between two reads, and who, or empty; its status does not count."""
+    """What someone changed on a target between two reads, and who, or empty. Changes of its status do not count."""
     parts = {
         "the flags": seen.env != found.env,
         "the replicas": seen.replicas != found.replicas,
@@ -147,7 +146,7 @@ def difference(seen: Workload, found: Workload) -> str:
     changed = [part for part, differs in parts.items() if differs]
     known = {entry.id for entry in seen.ledger.entries}
     new = [entry for entry in found.ledger.entries if entry.id not in known]
-    # What was changed and changed back is no difference, but it is on record.
+    # A change that was reverted is no difference, but the ledger shows it.
     if not changed and all(entry.effect is Effect.PAUSE for entry in new):
         return ""
     if new:

@@ -1,8 +1,8 @@
-"""What is asked before the canary is given more traffic, each question once.
+"""The checks before the canary gets more traffic, each defined once.
 
-`canary set` refuses for those that have not passed and have a word; `status` and `promote` judge by them, and
-`preflight` shows them. Only a person may override a word, and that is recorded. The words are those of the reflex's
-ladder where it has one; whether the reflex would act is not guessed, decide() itself is asked.
+`canary set` refuses if a check with a `word` has not passed; `status` and `promote` judge by the checks, and
+`preflight` shows them. Only a person may override a refusal, and that is recorded. The words are the reflex's reasons
+where it has one. Whether the reflex would act is decided by decide() itself.
 
 Pure: no clock, no I/O.
 """
@@ -51,7 +51,7 @@ def refusals(
     alarm: FoundAlerts | None,
     now: datetime,
 ) -> tuple[Check, ...]:
-    """The checks for which a raise to this profile is refused now. `alarm` is None where nobody was asked."""
+    """The failed checks that forbid a raise to this profile now. `alarm` is None if no monitoring was queried."""
     checks = (
         pause(canary, now),
         rollout(canary, target),
@@ -65,7 +65,7 @@ def refusals(
 
 
 def check_canary(workload: Workload, target: Target, wanted: int | None, policy: Policy, now: datetime) -> list[Check]:
-    """Whether the canary is in order, can be raised to `wanted`, and would be taken back from there."""
+    """Whether the canary is healthy, can be raised to `wanted`, and would be rolled back from there."""
     profile = {} if wanted is None else policy.profiles.get(wanted, {})
     rollbacks = rollbacks_from(workload, target, policy, profile, now)
     guarded = guard(workload, target, policy, profile, rollbacks, now)
@@ -83,7 +83,7 @@ def check_canary(workload: Workload, target: Target, wanted: int | None, policy:
 
 
 def check_workers(found: Mapping[Target, Workload | TargetInvalid | TargetMissing]) -> Iterator[Check]:
-    """Whether the Deployments that are scaled can be used, and are not switched off."""
+    """Whether the worker Deployments can be used, and are not switched off."""
     for target, read in found.items():
         match read:
             case TargetMissing():
@@ -98,7 +98,7 @@ def check_workers(found: Mapping[Target, Workload | TargetInvalid | TargetMissin
 
 
 def pause(target: Workload, now: datetime) -> Check:
-    """Whether nobody has paused the target: who did, did not want it to change."""
+    """Whether the target is not paused: whoever paused it did not want it to change."""
     if not (held := target.held_by(now)):
         return Check(name="pause", passed=True, found="no pause")
     left = format_duration(held.until - now)
@@ -107,7 +107,7 @@ def pause(target: Workload, now: datetime) -> Check:
 
 
 def rollout(canary: Workload, target: Target) -> Check:
-    """Whether all pods follow the Deployment. A raise is refused only where they never would, nor after a rollback."""
+    """Whether all pods follow the Deployment. A raise is refused only if they would never follow it, or a rollback."""
     name, kubectl, place = "rollout", f"kubectl -n {target.namespace}", f"deployment/{target.deployment}"
     if canary.rollout.paused:
         found = "the Deployment is paused, so neither this nor a rollback would reach a pod"
@@ -125,7 +125,7 @@ def rollout(canary: Workload, target: Target) -> Check:
 
 
 def flags(canary: Workload, policy: Policy) -> Check:
-    """Whether the flags are those of a step, and can be written."""
+    """Whether the flags are exactly those of a step, and can be written."""
     name, setting = "flags", read_setting(canary, policy.profiles)
     if setting.percentage is None:
         return Check(name=name, passed=False, found=str(setting), remedy="remediator canary set 0")
@@ -136,7 +136,7 @@ def flags(canary: Workload, policy: Policy) -> Check:
 
 
 def kill_switch(target: Workload, subject: str = "") -> Check:
-    """Whether the target is neither latched nor at 0 replicas; `subject` says which, where that is not clear."""
+    """Whether the target is neither latched nor at 0 replicas; `subject` names it in messages about several."""
     name, remedy = "kill switch", "remediator kill-switch off, when you are sure"
     if not target.switched_off:
         return Check(name=name, passed=True, found=f"the kill switch is off, {target.replicas} replicas")
@@ -148,7 +148,7 @@ def kill_switch(target: Workload, subject: str = "") -> Check:
 
 
 def record(target: Workload, now: datetime) -> Check:
-    """Whether what is recorded can be read. A rollback passes over it; a person would not know what came before."""
+    """Whether the record (ledger, pause, kill switch) can be read. A raise is refused without it, a rollback is not."""
     name, problem = "record", target.unbelievable(now)
     if not problem:
         return Check(name=name, passed=True, found="what is recorded on the Deployment can be read")
@@ -159,7 +159,7 @@ def record(target: Workload, now: datetime) -> Check:
 def _taken_back(rollbacks: Rollbacks, now: datetime) -> Check:
     """Whether every rollback alert would take the canary back, once people let it: these are without a pause.
 
-    A pause is a check of its own. In `observe`, people have said that they are the reflex.
+    A pause is a check of its own, and with `observe` people have chosen to roll back by themselves.
     """
     name = "reflex"
     if not rollbacks:
@@ -178,7 +178,7 @@ def _taken_back(rollbacks: Rollbacks, now: datetime) -> Check:
 
 
 def acts_alone(rollbacks: Rollbacks) -> Check:
-    """Whether every rollback alert would take the canary back without a person: a pause and `observe` count too."""
+    """Whether every rollback alert would roll the canary back without a person: not if paused, or in `observe`."""
     name = "reflex acts"
     if not rollbacks:
         found = "no alert would take it back: there is no remediation for that"
@@ -198,7 +198,7 @@ def guard(
     rollbacks: Rollbacks,
     now: datetime,
 ) -> Check:
-    """Whether an alert would take canary and pods back from this profile; a warning where a person has to let it."""
+    """Whether an alert would roll back canary and pods from this profile; a warning if paused or in `observe`."""
     let = rollbacks_from(replace(canary, pause=None), target, policy, profile, now) if canary.pause else rollbacks
     for check in (_taken_back(let, now), rollout(canary, target)):
         if check.word and not check.passed:
@@ -212,9 +212,9 @@ def guard(
 
 
 def alerts(name: str, found: FoundAlerts, when: str) -> Check:
-    """Whether no alert asks for a rollback; `when` says at what time."""
+    """Whether no alert asks for a rollback; `when` names the period in messages."""
     if isinstance(found, Unknown):
-        remedy = "nothing is promoted in the dark: fix that first"
+        remedy = "nothing is promoted without knowing the alerts: fix that first"
         return Check(name=name, passed=None, word=ALERTS_UNKNOWN, found=found.why, remedy=remedy)
     if not found:
         return Check(name=name, passed=True, found=f"none that ask for a rollback {when}")
@@ -223,7 +223,7 @@ def alerts(name: str, found: FoundAlerts, when: str) -> Check:
 
 
 def alert_names(found: Iterable[Mapping[str, str]]) -> str:
-    """Names of alerts as they can be shown: who may post alerts can call one as they like."""
+    """Names of alerts, made printable and cut: anyone who may post alerts can choose them."""
     names = {labels.get("alertname") or "an alert without a name" for labels in found}
     return ", ".join(sorted((name if name.isprintable() else ascii(name))[:100] for name in names))
 
@@ -235,7 +235,7 @@ def _remedy(reason: Reason, remediation: Remediation) -> str:
         case Reason.PAUSED:
             return f"remediator resume {remediation.target.name}"
         case _:
-            return "remediator explain says when it would act again"
+            return "remediator explain shows when it would act again"
 
 
 def _step(workload: Workload, wanted: int | None, policy: Policy) -> Check:

@@ -1,7 +1,7 @@
 """The chain from DENIS's gauges to the Deployment, link by link: what doctor and preflight report.
 
-The rule of this file: no error leaves it. Every link is checked, whatever the one before it says, and what could not be
-found out has not passed.
+The rule of this file: no error leaves it. Every link is checked even if an earlier one is broken, and a link that could
+not be checked has not passed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -54,12 +54,12 @@ from remediator.monitoring.routing import (
 from remediator.monitoring.signals import Scope
 
 SILENT = (Reason.PAUSED, Reason.KILL_SWITCH_ON, Reason.AT_LIMIT, Reason.COOLING_DOWN, Reason.BUDGET_SPENT)
-"""The rungs of the link `now`, beside the mode."""
+"""The rungs that the link `now` shows, in addition to the mode."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Who is asked. None, or nothing, where no flag says."""
+    """The programs to query; None or empty if no flag names them."""
 
     prometheus: Prometheus | None = None
     alertmanagers: Sequence[Alertmanager] = ()
@@ -70,7 +70,7 @@ class Sources:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
-    """The links on the way from an alert to an act of one remediation."""
+    """The links from an alert to the act of one remediation."""
 
     name: str
     leads: str
@@ -78,11 +78,11 @@ class Chain:
     links: Sequence[Check]
     observes: bool = False
     acts: bool = True
-    """Whether it ends with an act; that of people does not."""
+    """Whether it ends with an act; the chain that notifies people does not."""
 
     @property
     def armed(self) -> bool | None:
-        """Whether an alert now would lead to an act, as far as was checked; None where a link is not known."""
+        """Whether an alert now would lead to an act, by the checked links; None if a required one is not known."""
         states = {link.state for link in self.links if link.passed is not None or link.name not in OPTIONAL}
         if self.observes or State.BROKEN in states:
             return False
@@ -91,34 +91,34 @@ class Chain:
 
 @dataclass(frozen=True, kw_only=True)
 class Doctor:
-    """What all chains have in common: the file, who is asked, and the moment."""
+    """What all chains share: the file, the programs to query, and the time."""
 
     policy: Policy
     document: Document
-    """The remediations.yaml that the policy is, from a file or from a release."""
+    """The remediations.yaml of the policy, from a file or from a release."""
     files: MonitoringFiles
     """The rules and the route that go with it."""
     sources: Sources
     fence: str | None
-    """The cluster filter of the service, empty for none; None where it is not known."""
+    """The cluster filter of the service, empty for none; None if not known."""
     now: datetime
     probe: Check | None = None
-    """What became of a heartbeat that was sent for this, in the place of what the service reports by itself."""
+    """The result of a probe, which replaces what the service reports about regular heartbeats."""
     signals: Sequence[str] = field(default=())
-    """Those that are checked, where it is not only what the act goes by."""
+    """The signals to check; empty for those that the act depends on."""
 
     def file(self) -> Check:
-        """What `remediator check` warns of in the file itself; what is beside it may be another cluster's."""
+        """What `remediator check` warns of in the file itself; files next to it may be another cluster's."""
         path, found = self.document.file, list(lint(self.policy, self.document))
         if not found:
-            text = f"{path}: nothing that is most likely a mistake"
+            text = f"{path}: no likely mistakes"
             return Check(name="file", passed=True, found=text, proof=Proof.READ)
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         remedy = f"remediator check {path}"
         return Check(name="file", passed=True, found=f"{found[0]}{more}", remedy=remedy, warning=True, proof=Proof.READ)
 
     def chain(self, remediation: Remediation, found: Snapshot | ClusterError, more: Sequence[Check] = ()) -> Chain:
-        """The chain of a remediation whose target was found so; `more` are links about what the API server accepts."""
+        """The chain of a remediation. `found` is what was read of its target, `more` are the links of dry runs."""
         held = list(proved(Proof.ASKED, check_target(remediation, found, self.now)))
         withheld = next((link.found for link in held if link.state is State.BROKEN), "")
         alerts = ", ".join(self._alerts(remediation)) or "no alert in the files"
@@ -131,7 +131,7 @@ class Doctor:
         )
 
     def way(self, remediation: Remediation, withheld: str) -> list[Check]:
-        """The way of the alerts to the service; `withheld` is what the target itself holds against an act."""
+        """The links of the alerts to the service; `withheld` says why the target itself forbids an act, or is empty."""
         scope = Scope(
             policy=self.policy, target=remediation.target, cluster=self.fence or "", effect=remediation.action.effect
         )
@@ -140,7 +140,7 @@ class Doctor:
         return proved(Proof.ASKED, checks + self._services(remediation, withheld))
 
     def _prometheus(self, scope: Scope, remediation: Remediation) -> tuple[list[Check], Sequence[Labels]]:
-        """What Prometheus says, and the labels of the alerts that would ask for the act."""
+        """The links of Prometheus, and the labels of the alerts that would ask for the act."""
         prometheus = self.sources.prometheus
         if not prometheus:
             return [not_checked("prometheus", "--prometheus.url")], ()
@@ -163,10 +163,10 @@ class Doctor:
         return checks, alert_labels(prometheus, scope, rules)
 
     def _no_rules(self, name: str, wanted: str) -> Check:
-        """The answer where the files have none of what should be loaded."""
+        """The check for files that should be compared with what is loaded, but are missing or invalid."""
         if self.files.problems:
             return Check(name=name, passed=None, found=str(self.files.problems[0]), remedy="fix that file")
-        found = f"{NOT_CHECKED}: no {wanted} are beside {self.document.file}"
+        found = f"{NOT_CHECKED}: no {wanted} next to {self.document.file}"
         return Check(name=name, passed=None, found=found, remedy="give --config.file, with the rules in its folder")
 
     @cached_property
@@ -185,10 +185,10 @@ class Doctor:
         return worst_of([(one.api.base, _alertmanager(one, asked)) for one in self.sources.alertmanagers])
 
     def _written_alerts(self, scope: Scope, remediation: Remediation) -> Sequence[Labels]:
-        """The labels of the alerts that would ask for the act by the files beside remediations.yaml.
+        """The labels of the alerts that would ask for the act, by the rule files next to the file.
 
-        Where there are none, only what the remediation asks for is known, and not what other labels an alert has. Its
-        job comes from a series, which no file has.
+        Without such files only the labels of the remediation's matchers are known. The label `job` comes from a series,
+        so no file has it.
         """
         sure = {"namespace": scope.target.namespace, **({"cluster": scope.cluster} if scope.cluster else {})}
         unsure = {"job": None}
@@ -198,7 +198,7 @@ class Doctor:
         return found or [{**unsure, "alertname": None, "severity": None, **sure, **asked}]
 
     def _time_to_safe(self, remediation: Remediation, found: Snapshot | ClusterError) -> Iterator[Check]:
-        """How long a bad canary would stay with the settings that are loaded, and what would shorten that."""
+        """How long a bad canary would stay with the loaded settings, and how to shorten that."""
         prometheus = self.sources.prometheus
         if not prometheus or not isinstance(found, Workload) or not remediation.action.takes_back:
             return
@@ -210,7 +210,7 @@ class Doctor:
             jobs = {str(labels["job"]) for labels in series if labels and labels.get("job")}
             scrapes = [prometheus.scrape_interval(job) for job in sorted(jobs)]
         except NoAnswer:
-            return  # The links above say why.
+            return  # The links above show why.
         sum_up = time_to_safe(
             scrape=max(filter(None, scrapes), default=None),
             evaluation=max((timedelta(seconds=one.interval) for one in rules if one.interval), default=None),
@@ -223,7 +223,7 @@ class Doctor:
         yield Check(name="time to safe", passed=True, found=text, proof=Proof.ASKED)
 
     def _group_wait(self, alerts: Sequence[Labels], scope: Scope) -> timedelta | None:
-        """The longest time that Alertmanager waits before it first sends these alerts, None where that is not known."""
+        """The longest time that Alertmanager waits before it first sends these alerts, or None if not known."""
         sure = {"namespace": scope.target.namespace, **({"cluster": self.fence} if self.fence else {})}
         waits = []
         for alertmanager in self.sources.alertmanagers:
@@ -299,16 +299,16 @@ class Doctor:
             several = [(one.api.base, [_people_route(one, labels)]) for one in self.sources.alertmanagers]
             yield from worst_of(several)
             remedy = f"amtool alert add alertname={ours[0].name} would show it"
-            found = "whether a person is really paged was not looked at"
+            found = "whether a person is really paged was not checked"
             yield Check(name="paging", passed=None, found=found, remedy=remedy)
 
 
 def check_target(remediation: Remediation, found: Snapshot | ClusterError, now: datetime) -> Iterator[Check]:
-    """Whether the target can be changed, and whether anything withholds an act on it at this moment."""
+    """Whether the target can be changed, and whether anything withholds an act on it now."""
     target = remediation.target
     match found:
         case ClusterError():
-            text, remedy = str(found), "see that the API server can be reached, with the right to read the Deployment"
+            text, remedy = str(found), "make sure that the API server is reachable and lets you read the Deployment"
             yield Check(name="target", passed=False, found=text, remedy=remedy)
             return
         case TargetMissing():
@@ -323,7 +323,7 @@ def check_target(remediation: Remediation, found: Snapshot | ClusterError, now: 
             pass
         case _:
             assert_never(found)
-    # An alert that begins after this moment; the cooldown may not apply to it.
+    # For an alert that begins now; the cooldown may not apply to it.
     facts = target_facts(remediation, found, now, now + timedelta(seconds=1))
     rungs = {rung.reason: rung.check(facts) for rung in ON_TARGET if rung.applies_to(remediation)}
     invalid, place = rungs[Reason.TARGET_INVALID], f"{target.namespace}/{target.deployment}"
@@ -337,7 +337,7 @@ def check_target(remediation: Remediation, found: Snapshot | ClusterError, now: 
         text = f"{place} can be changed: {found.rollout.spell(found.replicas)}"
         yield Check(name="target", passed=True, found=text)
     if Reason.AUTOSCALER_OWNED in rungs:
-        yield _rung("autoscaler", rungs[Reason.AUTOSCALER_OWNED], "let it raise the replicas, or take it away")
+        yield _rung("autoscaler", rungs[Reason.AUTOSCALER_OWNED], "leave the replicas to it, or remove it")
     yield _now(remediation, found, rungs, now)
 
 
@@ -348,7 +348,7 @@ def _rung(name: str, result: Found | Skip, remedy: str) -> Check:
 
 
 def _now(remediation: Remediation, found: Snapshot, rungs: "dict[Reason, Found | Skip]", now: datetime) -> Check:
-    """Whether anything withholds an act at this moment."""
+    """Whether anything withholds an act now."""
     results = {reason: rungs[reason] for reason in SILENT if reason in rungs}
     skips = [result for result in results.values() if isinstance(result, Skip)]
     passed = [result() for result in results.values() if not isinstance(result, Skip)]
@@ -357,14 +357,14 @@ def _now(remediation: Remediation, found: Snapshot, rungs: "dict[Reason, Found |
         remedy = {
             Reason.PAUSED: f"remediator resume {remediation.target.name}",
             Reason.KILL_SWITCH_ON: "remediator kill-switch off, when you are sure",
-            Reason.AT_LIMIT: "find out why that is not enough; raise the maximum in remediations.yaml if you must",
-        }.get(first, "find out why it acted; remediator explain says when it would act again")
+            Reason.AT_LIMIT: "find out why the maximum is not enough; raise it in remediations.yaml if you must",
+        }.get(first, "find out why it acted; remediator explain shows when it would act again")
         text = "; ".join(f"{skip.reason}: {skip.message}" for skip in skips)
         return Check(name="now", passed=False, found=text, remedy=remedy)
     said = [*(f"{skip.message}, and there is nothing left to do" for skip in skips), *passed]
     text = f"nothing withholds it now: {', '.join((*said, f'mode is {remediation.mode}'))}"
     if remediation.mode == "observe":
-        text = f"it would only say what it would do: mode is observe ({', '.join(said)})"
+        text = f"it would only report what it would do: mode is observe ({', '.join(said)})"
         remedy = "set mode: act in remediations.yaml when you trust it"
         return Check(name="now", passed=True, found=text, warning=True, remedy=remedy)
     return Check(name="now", passed=True, found=text)
@@ -389,7 +389,7 @@ def _people_route(alertmanager: Alertmanager, labels: Sequence[Labels]) -> Check
 
 
 def _unless(name: str, check: Callable[[], Check]) -> Check:
-    """The check, or that it is not known."""
+    """The check, or one that is not known if it cannot be made."""
     try:
         return check()
     except NoAnswer as error:

@@ -1,7 +1,7 @@
 """What the canary's flags mean.
 
-Pure: no clock, no I/O. What people do by hand is seen as it is: a percentage counts as set only where all its flags are
-there; anything between is a mixture, and named.
+Pure: no clock, no I/O. Flags may be set by hand: a percentage counts as set only if all flags of its profile are;
+anything else is a mixture, with the differing flags named.
 """
 
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ from remediator.core.workload import Workload
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What the flags say: a share of traffic, and where they are not those of its profile."""
+    """The percentage that the flags set, and the flags that differ from its profile."""
 
     percentage: int | None
-    """None where it is not known, or is no step of the canary."""
+    """None if not known, or not a step of the canary."""
     differing: tuple[str, ...] = ()
     """Flags that differ from the profile, as `RUNS_ENABLED=true`."""
 
@@ -44,7 +44,7 @@ def read_setting(workload: Workload, profiles: Mapping[int, Mapping[str, str]]) 
 
 
 def differing(workload: Workload, profile: Mapping[str, str]) -> str:
-    """The first flag that is not as a profile has it, or empty."""
+    """The first flag that differs from a profile, or empty."""
     flags = workload.flags()
     return next((name for name, value in profile.items() if flags.get(name) != value), "")
 
@@ -57,7 +57,7 @@ def _spell(flags: Mapping[str, str | None], name: str) -> str:
 
 
 def raises(workload: Workload, profile: Mapping[str, str]) -> bool:
-    """Whether a profile would give the canary more traffic, or switch anything on."""
+    """Whether a profile would give the canary more traffic, or turn anything on."""
     flags, before, after = workload.flags(), workload.percentage(), int(profile[PERCENTAGE_FLAG])
     if after and (before is None or after > before):
         return True

@@ -1,7 +1,7 @@
 """What happened on the targets: acts of people and of remediations in one list, and how long each held.
 
 Pure: no clock, no I/O. It is computed from the ledgers, so it goes back as far as they do. A change by hand is in no
-ledger: the last one is seen in the Deployment, with the program that wrote it, and never with the person.
+ledger: only the last one is seen, in the Deployment's managed fields, which name the program but not the person.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,15 +21,15 @@ class Act:
     target: str
     entry: Entry
     held: timedelta
-    """How long it held, up to now where it still does."""
+    """How long it held, up to now if it still holds."""
     ended_by: str = ""
-    """What ended it, or empty where it still holds."""
+    """What ended it, or empty if it still holds."""
     manager: str = ""
-    """The program that wrote it where it is in no ledger, or empty."""
+    """The program that wrote it, for a change that is in no ledger; else empty."""
 
     @property
     def by(self) -> str:
-        """Who did it: a remediation, a person, or the program of someone who is not known."""
+        """Who did it: a remediation, a person, or a program if the person is not known."""
         return self.manager or self.entry.by
 
     @property
@@ -60,7 +60,7 @@ class Act:
 
 
 def list_acts(workloads: Mapping[str, Workload], now: datetime) -> list[Act]:
-    """The acts on all targets, by the target's name, the newest first."""
+    """The acts on all targets, sorted by target and then newest first."""
     acts = [act for target, workload in workloads.items() for act in _acts_on(target, workload, now)]
     return sorted(acts, key=lambda act: act.entry.time, reverse=True)
 
@@ -82,7 +82,7 @@ def _acts_on(target: str, workload: Workload, now: datetime) -> Iterable[Act]:
 
 
 def _ended_by_hand(entry: Entry, workload: Workload, now: datetime) -> tuple[datetime, str]:
-    """When the last act on a value ended without another one in the ledger, and by what; now and nobody if it holds."""
+    """When, and by what, the last recorded act on a value was undone outside the ledger; now and empty if it holds."""
     if entry.effect is Effect.PAUSE:
         ends = entry.time + timedelta(seconds=entry.after)
         return (ends, "its end") if entry.after and ends <= now else (now, "")

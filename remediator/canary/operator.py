@@ -1,7 +1,7 @@
-"""What a person asks for, written once: read, plan, write with what was read as the condition.
+"""Writes a person's change once: read, plan, and write on the condition that nothing has changed since the read.
 
-One rule: a person decides on what they saw. Where someone else has changed the target since, nothing is written and
-the error says who; only an emergency is planned again on whatever is there by then.
+One rule: a person decides on what they saw. If someone else has changed the target since, nothing is written and the
+error names them; only an emergency is planned again on the new state.
 """
 
 import os
@@ -22,14 +22,14 @@ from remediator.kube.errors import ClusterError, Conflict, Unavailable
 from remediator.kube.targets import Cluster
 
 TRY_SECONDS = 2.0
-"""For the first requests: a second try may meet a better API server."""
+"""Timeout of the first requests: a retry may reach a healthier API server."""
 
 LONGEST_TRY_SECONDS = 16.0
-"""For one request at the most: an API server that takes seconds for each answer has to be waited for at last."""
+"""The longest timeout of one request: an API server that needs seconds for every answer must get them in the end."""
 
 
 class Patience:
-    """How long what fails for want of an answer is tried again, from now on; `notice` gets each failure."""
+    """For how long, from now, requests without an answer are retried; `notice` gets each failure."""
 
     def __init__(self, seconds: float, notice: Callable[[ClusterError], None] = lambda error: None) -> None:
         self._ends = time.monotonic() + seconds
@@ -38,12 +38,12 @@ class Patience:
 
     @property
     def try_seconds(self) -> float:
-        """For the next request: longer after failures, so that a slow API server gets its time."""
+        """Timeout of the next request: longer after failures, so that a slow API server gets enough time."""
         left = max(self._ends - time.monotonic(), TRY_SECONDS)
         return min(TRY_SECONDS * 2.0 ** min(self._tries // 3, 5), LONGEST_TRY_SECONDS, left)
 
     def again(self, error: Exception) -> bool:
-        """Wait a moment. False for other failures, and once the time is over: the last try begins when it ends."""
+        """Whether to retry, after a short wait. False for other failures, and once the time is over."""
         self._tries += 1
         left = self._ends - time.monotonic()
         if left <= 0 or not isinstance(error, Conflict | Unavailable):
@@ -54,7 +54,7 @@ class Patience:
         return True
 
     def ask(self, question: Callable[[float], "Answer"]) -> "Answer":
-        """The answer to a question that changes nothing, asked with the seconds it may take. Raises ClusterError."""
+        """Retry a read, which gets the timeout of each try. Raises ClusterError."""
         while True:
             try:
                 return question(self.try_seconds)
@@ -68,18 +68,18 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """What was written, and on what; `entry` is None where nothing had to be."""
+    """What was written, and on which workload; `entry` is None if nothing had to be written."""
 
     workload: Workload
     entry: Entry | None
     unrecorded: str
-    """Why the ledger does not have the entry, or empty."""
+    """Why the entry is not in the ledger, or empty."""
     seconds: float
     """From the call to the answer to the write."""
 
 
 class NotWritten(Exception):
-    """Nothing was written, for a reason that the text gives."""
+    """Nothing was written; the text says why."""
 
 
 class Unusable(NotWritten):
@@ -95,7 +95,7 @@ class Uncertain(NotWritten):
 
 
 def usable(found: Workload | TargetInvalid | TargetMissing, target: Target) -> Workload:
-    """What was read, if it can be worked on. Raises Unusable."""
+    """The workload, if it can be changed. Raises Unusable."""
     place = f"Deployment {target.deployment} in namespace {target.namespace}"
     match found:
         case Workload():
@@ -109,11 +109,11 @@ def usable(found: Workload | TargetInvalid | TargetMissing, target: Target) -> W
 
 
 Plan = Callable[[Workload], Change | None]
-"""From what was read to what is to be written, or None where nothing is."""
+"""Plans a change on what was read; None if there is nothing to write."""
 
 
 class Steering:
-    """A person at one target, or a program in their place: `unattended`, it leaves to people what people have set."""
+    """Writes to one target for a person. With `unattended`, for a program: it keeps what people have set."""
 
     def __init__(
         self,
@@ -137,7 +137,7 @@ class Steering:
         return self._operator
 
     def read(self, timeout: float = 3.0) -> Workload:
-        """The target as it is now. Raises Unusable, ClusterError."""
+        """Read the target. Raises Unusable, ClusterError."""
         return usable(self._cluster.read(self._target, timeout=timeout), self._target)
 
     def write(
@@ -149,11 +149,11 @@ class Steering:
         patience: Patience | None = None,
         dry_run: bool = False,
     ) -> Written:
-        """Write what `plan` makes of the target.
+        """Write the change that `plan` makes of the target.
 
-        `seen` is what the person decided on; None stands for an emergency, which is planned on whatever is there.
-        What fails for want of an answer is tried again while there is patience, 10 s if none is given.
-        Raises NotWritten, ClusterError.
+        `seen` is the state that the person decided on; None means an emergency, which is planned on any state. Requests
+        without an answer are retried for as long as `patience` allows, by default 10 s. Raises NotWritten,
+        ClusterError.
         """
         began, patience = time.monotonic(), patience or Patience(10.0)
 
@@ -179,11 +179,11 @@ class Steering:
 
     @property
     def sent(self) -> bool:
-        """Whether a write was begun: it may hold, whatever became of the answer."""
+        """Whether a write was sent: it may have been stored even if no answer came."""
         return bool(self._sent)
 
     def held(self) -> Entry | None:
-        """What has been written, for those who were interrupted. Raises NotWritten, ClusterError."""
+        """What was written, after an interruption. Raises NotWritten, ClusterError."""
         ledger = self.read(TRY_SECONDS).ledger
         return next((entry for entry in reversed(self._sent) if ledger.holds(entry.id)), None)
 
@@ -193,7 +193,7 @@ class Steering:
             raise Unusable(f"Deployment {self._target.deployment}, container {self._target.container}: {problem}")
         now, annotations = self._now(), dict(change.annotations)
         if workload.pause and workload.pause.until <= now and not self._unattended:
-            annotations.setdefault(PAUSE, None)  # One that has ended goes with the next write of a person.
+            annotations.setdefault(PAUSE, None)  # A pause that has ended is removed by the next write of a person.
         entry = Entry(
             id=os.urandom(8).hex(),
             time=now,
@@ -214,9 +214,9 @@ class Steering:
 
 
 def _keep(workload: Workload, overrode: tuple[str, ...]) -> str:
-    """Why the ledger is left as it is, or empty: one that cannot be read may be a newer version's, with cooldowns.
+    """Why the ledger is left unchanged, or empty: an unreadable one may be a newer version's, with cooldowns.
 
-    Who has passed over that writes a new one.
+    A person who overrides that replaces it.
     """
     return "" if Reason.TARGET_INVALID in overrode else workload.ledger.problem
 

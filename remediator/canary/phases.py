@@ -1,7 +1,7 @@
-"""How long the canary has been at its percentage, as far as that counts towards the phase's hold.
+"""How long the canary has been at its percentage, counted towards the phase's hold.
 
-Pure. One rule: time counts from the last moment at which anything about the canary changed, while its pods follow and
-nobody has paused it. What is not known does not count.
+Pure. One rule: time counts from the last change of anything about the canary, while all pods follow and it is not
+paused. Time about which something is not known does not count.
 """
 
 from collections.abc import Iterator
@@ -26,15 +26,15 @@ class Stay:
 
     percentage: int | None
     phase: Phase | None
-    """The phase that the file has for this percentage."""
+    """The phase of this percentage in the file."""
     since: datetime | None = None
-    """When it began, or None where the clock is not running."""
+    """When it began, or None if the clock is not running."""
     origin: str = ""
-    """What it began with."""
+    """The change that it began with."""
     counted: timedelta = _ZERO
     """How much of it counts."""
     stopped: str = ""
-    """Why no more of it counts now, or empty."""
+    """Why the clock is stopped now, or empty."""
 
     @property
     def left(self) -> timedelta | None:
@@ -43,14 +43,14 @@ class Stay:
 
 
 def time_in_phase(canary: Workload, policy: Policy, now: datetime) -> Stay:
-    """How long the canary has been what it is at this moment."""
+    """How long the canary has been in its present state."""
     percentage = canary.percentage()
     stay = Stay(percentage=percentage, phase=policy.phase(percentage))
     why = (
         mixture(canary, policy)
         or canary.unbelievable(now)
         or _behind(canary)
-        or ("" if canary.rollout.settled else "the Deployment does not say since when its pods follow")
+        or ("" if canary.rollout.settled else "the Deployment does not show since when all its pods follow")
     )
     if why:
         return Stay(percentage=stay.percentage, phase=stay.phase, stopped=why)
@@ -67,7 +67,7 @@ def time_in_phase(canary: Workload, policy: Policy, now: datetime) -> Stay:
 
 
 def mixture(canary: Workload, policy: Policy) -> str:
-    """Why the canary is not at any step, or empty: a flag is missing, unreadable, or not what the profile says."""
+    """Why the canary is not at any step, or empty: a flag is missing, unreadable, or differs from the profile."""
     setting = read_setting(canary, policy.profiles)
     if setting.percentage is not None and (problem := canary.env_problem(policy.profiles[setting.percentage])):
         return problem
@@ -75,7 +75,7 @@ def mixture(canary: Workload, policy: Policy) -> str:
 
 
 def _behind(canary: Workload) -> str:
-    """Why the pods are not what the Deployment asks for, or empty."""
+    """Why not all pods follow the Deployment, or empty."""
     if canary.replicas == 0:
         return "the Deployment is at 0 replicas"
     rollout = canary.rollout
@@ -85,7 +85,7 @@ def _behind(canary: Workload) -> str:
 
 
 def window(stay: Stay, policy: Policy, now: datetime) -> timedelta:
-    """The time back from now that the canary's rates are judged over: its hold, or its stay while that is shorter."""
+    """The period up to now over which rates are judged: the phase's hold, or the stay so far if shorter."""
     phase = yardstick(stay.percentage, policy)
     if phase is None:
         return RECENT
@@ -93,7 +93,7 @@ def window(stay: Stay, policy: Policy, now: datetime) -> timedelta:
 
 
 def yardstick(percentage: int | None, policy: Policy) -> Phase | None:
-    """The phase whose thresholds hold at a percentage: its own, or after the last phase that one."""
+    """The phase whose thresholds apply at a percentage: the highest one that is not above it."""
     below = [phase for phase in policy.phases if percentage is not None and phase.percentage <= percentage]
     return below[-1] if below else None
 
@@ -113,20 +113,20 @@ def _changes(canary: Workload, policy: Policy, now: datetime) -> Iterator[tuple[
             yield write.time, f"{write.manager} wrote {name}"
     people = [entry for entry in entries if not entry.remediation]
     if len(people) >= MAX_ENTRIES:
-        yield people[0].time, f"what was before the oldest of {MAX_ENTRIES} acts of people is forgotten"
+        yield people[0].time, f"the ledger keeps only the last {MAX_ENTRIES} acts of people"
 
 
 def _pauses(canary: Workload, since: datetime, now: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """When acts were withheld since then, as spans of which none covers another."""
+    """The pauses since then, as spans that do not overlap."""
     entries = _pause_entries(canary, now)
     reached = since
     for entry, later in zip_longest(entries, entries[1:]):
-        # A later entry ends the pause before: it is another pause, or the end of this one.
+        # A later entry ends the pause before it: it is another pause, or a resume.
         end = min(entry.time + _length(entry.after), later.time if later else now)
         yield max(entry.time, since), end
         reached = max(end, since)
     if canary.pause and canary.pause.until > reached:
-        # Written by hand. When is not known, but after the last entry, and no pause is longer than MAX_PAUSE.
+        # Written by hand, at an unknown time after the last entry; no pause is longer than MAX_PAUSE.
         yield max(canary.pause.until - MAX_PAUSE, reached), min(canary.pause.until, now)
 
 
@@ -135,7 +135,7 @@ def _pause_entries(canary: Workload, now: datetime) -> list[Entry]:
 
 
 def _length(seconds: int) -> timedelta:
-    """What a pause's entry says, within what a pause can be."""
+    """The length of a pause by its entry, limited to what a pause can be."""
     return timedelta(seconds=min(max(seconds, 0), MAX_PAUSE.total_seconds()))
 
 
@@ -143,5 +143,5 @@ def _stopped(canary: Workload, now: datetime) -> str:
     if pause := canary.held_by(now):
         return f"paused by {pause.author} for another {format_duration(pause.until - now)}: {pause.reason}"
     if any(entry.time + _length(entry.after) > now for entry in _pause_entries(canary, now)[-1:]):
-        return "the ledger says that it is paused, although the pause was removed by hand"
+        return "the ledger shows a pause that was removed by hand"
     return ""

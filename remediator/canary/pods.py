@@ -1,7 +1,7 @@
-"""The pods of a target: what they really run, whether that is what the canary should be, and their metrics. Reads only.
+"""The pods of a target: what they really run, whether that matches the canary's flags, and their metrics. Reads only.
 
-A pod belongs to a Deployment by the owners that the controllers wrote, never by a name or a label. What a pod answers
-is not trusted: it is bounded in size and time, and never taken for an answer of the API server's.
+A pod belongs to a Deployment by its ownerReferences, never by a name or a label. What a pod answers is not trusted: it
+is limited in size and time, and never taken for an answer of the API server.
 """
 
 import time
@@ -18,10 +18,10 @@ from remediator.kube.targets import deployment_path
 
 HASH_LABEL = "pod-template-hash"
 MAX_NAMES = 3
-"""How many pods a message names."""
+"""The most pods that a message names."""
 
 READ_SECONDS = 10.0
-"""For a Deployment, its ReplicaSets and its pods together."""
+"""Timeout for reading a Deployment, its ReplicaSets and its pods together."""
 
 SCRAPE_SECONDS = 5.0
 MAX_METRICS_BYTES = 4 * 1024 * 1024
@@ -29,7 +29,7 @@ MAX_METRICS_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pod:
-    """A pod that is to run, and what its container was started with."""
+    """A pod that is not being deleted, and the environment of its container."""
 
     name: str
     template_hash: str
@@ -40,15 +40,15 @@ class Pod:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """The pods of a Deployment, without those that are being deleted or have ended."""
+    """The pods of a Deployment, except those that are being deleted or have ended."""
 
     replica_set: str = ""
-    """The ReplicaSet of the Deployment's present template, or empty where there is none yet."""
+    """The ReplicaSet of the Deployment's current template, or empty if there is none yet."""
     template_hash: str = ""
     pods: tuple[Pod, ...] = ()
 
     def current(self) -> tuple[Pod, ...]:
-        """The pods of the present template."""
+        """The pods of the current template."""
         return tuple(pod for pod in self.pods if pod.template_hash == self.template_hash and self.replica_set)
 
 
@@ -59,7 +59,7 @@ class Pods:
         self._connection = connection
 
     def running(self, target: Target) -> Running:
-        """What runs of a target now. Raises ClusterError."""
+        """The pods that a target runs now. Raises ClusterError."""
         ends = time.monotonic() + READ_SECONDS
         found = self._connection.request(Request(verb="get", path=deployment_path(target), ends=ends))
         labels = (found["spec"].get("selector") or {}).get("matchLabels") or {}
@@ -90,7 +90,7 @@ def read_running(
     pods: Iterable[Mapping[str, Any]],
     target: Target,
 ) -> Running:
-    """What runs, from a Deployment and the ReplicaSets and pods beside it."""
+    """The running pods, from a Deployment and the ReplicaSets and pods in its namespace."""
     owned = [item for item in replica_sets if _controller(item) == deployment["metadata"]["uid"]]
     uids = {item["metadata"]["uid"] for item in owned}
     wanted = deployment["spec"]["template"]
@@ -135,12 +135,12 @@ def _is_ready(pod: Mapping[str, Any]) -> bool:
 def _env(pod: Mapping[str, Any], target: Target) -> dict[str, str | None]:
     containers = (pod.get("spec") or {}).get("containers") or []
     variables = next((one.get("env") or [] for one in containers if one.get("name") == target.container), [])
-    # Of a name that is there twice the kubelet takes the last.
+    # If a name is duplicated, the kubelet uses the last.
     return {one["name"]: None if one.get("valueFrom") else one.get("value", "") for one in variables}
 
 
 def differences(flags: Mapping[str, str | None], profile: Mapping[str, str]) -> list[str]:
-    """The flags that are not as a profile wants them, each in words."""
+    """The flags that differ from a profile, each in words."""
     return [_differs(flags, name, value) for name, value in profile.items() if flags.get(name) != value]
 
 
@@ -152,10 +152,10 @@ def _differs(flags: Mapping[str, str | None], name: str, wanted: str) -> str:
 
 
 def check_flags(workload: Workload, percentage: int, profile: Mapping[str, str]) -> Check:
-    """Whether the Deployment asks for this percentage, and who wrote the flags that do not."""
+    """Whether the Deployment's flags are those of this percentage, and who wrote the wrong ones."""
     wrong = differences(workload.flags(), profile)
     if problem := workload.env_problem(profile):
-        return Check(name="flags", passed=False, found=problem, remedy="fix the Deployment where it is made")
+        return Check(name="flags", passed=False, found=problem, remedy="fix the Deployment at its source")
     if not wrong:
         return Check(name="flags", passed=True, found=f"the Deployment has all {len(profile)} flags of {percentage} %")
     writers = {str(workload.writers[name]) for name in profile if name in workload.writers and _is_in(name, wrong)}
@@ -168,7 +168,7 @@ def _is_in(name: str, wrong: Sequence[str]) -> bool:
 
 
 def check_pods(running: Running, percentage: int, profile: Mapping[str, str], target: Target) -> tuple[Check, Check]:
-    """Whether every pod is of the present template, and carries the flags of this percentage."""
+    """Whether every pod is of the current template, and carries the flags of this percentage."""
     look = f"kubectl get pods -n {target.namespace} -L {HASH_LABEL}"
     old = [pod.name for pod in running.pods if pod not in running.current()]
     if not running.replica_set:

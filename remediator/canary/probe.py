@@ -1,6 +1,7 @@
-"""A heartbeat that is sent to see it arrive: what `remediator doctor --probe` does.
+"""The probe of `remediator doctor --probe`: a heartbeat that is sent to see whether it arrives.
 
-The rule of this file: what is posted asks for no act under any policy, and only the probe itself proves anything.
+The rule of this file: the probe asks for no act under any policy, and only its own arrival counts, not another
+heartbeat's.
 """
 
 import time
@@ -18,15 +19,15 @@ from remediator.monitoring.http_json import NoAnswer
 from remediator.monitoring.remediator_api import check_heartbeat
 
 FIRES, WAITS = timedelta(minutes=2), timedelta(seconds=90)
-"""A new alert of a known group waits for its group_interval, which is 1m as shipped."""
+"""How long to wait: a new alert of a known group waits for its group_interval, by default 1m."""
 PAUSE_SECONDS = 0.5
 
 
 def send_probe(connect: Callable[[], Sources], namespace: str, fence: str | None, now: Callable[[], datetime]) -> Check:
-    """Whether a heartbeat that is posted to every Alertmanager arrives; it never leads to an act.
+    """Whether a heartbeat posted to every Alertmanager arrives; it never leads to an act.
 
-    A Remediator that does not know heartbeats gets none: under some policies it would act on one. Where the `fence` is
-    None, it is what the service says.
+    A Remediator that does not know heartbeats is sent none: under some policies it would act on one. If `fence` is
+    None, the service's is used.
     """
     name, sources, began = "heartbeat", connect(), now()
     if not sources.alertmanagers or not sources.services:
@@ -59,6 +60,6 @@ def send_probe(connect: Callable[[], Sources], namespace: str, fence: str | None
 
 
 def _statuses(sources: Sources) -> list[Mapping[str, Any]]:
-    """What the replicas say of themselves. Raises NoAnswer."""
+    """The status of each replica. Raises NoAnswer."""
     answers = (service.get("/api/v1/status", {}, asked="its status") for service in sources.services)
     return [as_map(as_map(answer).get("data")) for answer in answers]

@@ -1,7 +1,7 @@
 """A release of the chart on the cluster: the files of its ConfigMap, and how its Deployment runs the service.
 
-For those who have no file at hand. It is found by the labels that the chart sets; who may not list ConfigMaps is asked
-for the release's name, and the ConfigMap is read by that.
+For commands that run without a file. A release is found by the labels that the chart sets; without the right to list
+ConfigMaps, its ConfigMap is read by the release's name, which the person has to give.
 """
 
 import time
@@ -21,13 +21,13 @@ ACCOUNT = "system:serviceaccount:"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseFile:
-    """What the ConfigMap of a release says."""
+    """The ConfigMap of a release."""
 
     namespace: str
     name: str
-    """That of its Deployment too."""
+    """The name of its Deployment too."""
     texts: Mapping[str, str]
-    """By the names of the files; remediations.yaml is one of them."""
+    """File contents by file name; remediations.yaml is one of them."""
 
     @property
     def text(self) -> str:
@@ -39,15 +39,15 @@ class ReleaseFile:
 
 
 def find_release_files(connection: Connection, namespace: str, release: str, timeout: float) -> list[ReleaseFile]:
-    """The files of the releases in a namespace, or of all namespaces where it is empty.
+    """The files of the releases in a namespace, or in all namespaces if it is empty.
 
-    With a `release`, that one's alone. Raises ClusterError.
+    With `release`, only of that one. Raises ClusterError.
     """
     ends = time.monotonic() + timeout
     try:
         found = list(_list(connection, namespace, _selector(release), ends))
         if not found and namespace and not release:
-            # A release may go by another name than the chart's.
+            # nameOverride may have changed the chart's name.
             found = list(_list(connection, namespace, "helm.sh/chart", ends))
         return found
     except Forbidden:
@@ -90,13 +90,13 @@ class ServiceDeployment:
     """How the Deployment of a release runs the service."""
 
     account: str
-    """The user's name of its service account."""
+    """The user name of its service account."""
     fence: str | None
-    """Its cluster filter, empty for none; None where the Deployment does not say."""
+    """Its cluster filter, empty for none; None if the Deployment does not show it."""
 
 
 def find_service(connection: Connection, namespace: str, name: str = "") -> ServiceDeployment | None:
-    """The service of that name, else of the one release in a namespace; else None. Raises ClusterError."""
+    """The service of that release, or of the only release in a namespace; else None. Raises ClusterError."""
     path = path_of("apps/v1", namespace=namespace, resource="deployments", name=name)
     ends = time.monotonic() + REQUEST_SECONDS
     if name:
@@ -116,7 +116,7 @@ def _service(deployment: Mapping[str, Any]) -> ServiceDeployment:
 
 
 def _fence(command: Sequence[str]) -> str | None:
-    """The value of --cluster, empty where it is not given; None for one that a variable holds."""
+    """The value of --cluster, empty if not given; None if it comes from a variable."""
     given = [value for flag, _, value in (one.partition("=") for one in command) if flag == "--cluster" and value]
     given += [value for flag, value in pairwise(command) if flag == "--cluster"]
     return None if any("$(" in value for value in given) else next(reversed(given), "")

@@ -1,7 +1,7 @@
-"""What became of what Remediator did, or would have done in mode observe: acts of the past, each with a judgement.
+"""Past acts of Remediator, or in mode observe the acts that would have been, each judged by what followed.
 
-The rule of this file: acts are those of the ledgers and of Prometheus's history, and nothing is simulated. Whatever
-neither of them has is said, and never counted.
+The rule of this file: acts come from the ledgers and from Prometheus's history; nothing is simulated. What neither of
+them has is reported as missing, and never counted.
 """
 
 import json
@@ -49,46 +49,46 @@ from remediator.monitoring.prometheus import AlertRule
 from remediator.monitoring.promql import Inlined
 
 STEP = 30
-"""Seconds between two moments of the history. No limit of a judgement is shorter than 2 minutes."""
+"""Seconds between two moments of the history; every time limit of a judgement is at least 2 minutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewedAct:
-    """An act, or in mode observe what would have been one, and what became of it."""
+    """An act, done or only observed, and its judgement."""
 
     time: datetime
     before: int | None
     after: int | None
     done: bool
-    """False where it would only have been done."""
+    """False for an act that would have been done."""
     judged: Judged
     alerts: tuple[str, ...]
-    """Those that it is judged by."""
+    """The alerts that it is judged by."""
     reason: str = ""
-    """The alerts that caused it, as the ledger has them."""
+    """The alerts that caused it, from the ledger."""
     id: str = ""
-    """Its id in the ledger, or empty where only Prometheus has it."""
+    """Its id in the ledger, or empty if only Prometheus recorded it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewedRemediation:
-    """What became of the acts of one remediation."""
+    """The acts of one remediation, with their judgements."""
 
     remediation: Remediation
     acts: tuple[ReviewedAct, ...]
     missed: tuple[tuple[datetime, Judged], ...]
-    """What people rolled back without it."""
+    """Rollbacks by people while no rollback alert fired."""
     alerts: tuple[str, ...]
     """The alerts that ask for it."""
 
     def count(self, judgement: Judgement) -> int:
-        """How many are judged so."""
+        """How many have this judgement."""
         judged = [*(act.judged for act in self.acts), *(judged for _, judged in self.missed)]
         return sum(one.judgement is judgement for one in judged)
 
     @property
     def good(self) -> int:
-        """How many acts were right, helped, or were done by a person later."""
+        """How many acts were right: they helped, or a person did the same later."""
         return sum(act.judged.judgement in GOOD for act in self.acts)
 
     @property
@@ -98,23 +98,23 @@ class ReviewedRemediation:
 
     @property
     def saved(self) -> timedelta:
-        """The time by which people acted later."""
+        """The sum of the times by which people acted later."""
         return sum((act.judged.saved for act in self.acts), ZERO)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
-    """What a review has found."""
+    """The result of a review."""
 
     grid: Grid
     remediations: tuple[ReviewedRemediation, ...]
     notes: tuple[str, ...]
     """What is not known, in sentences."""
     blind: Mapping[str, str]
-    """By the remediation of which nothing at all can be said, why."""
+    """Why a remediation cannot be judged at all, by its name."""
 
     def only(self, names: Sequence[str]) -> "Review":
-        """The review of these remediations."""
+        """This review, limited to these remediations."""
         reviewed = tuple(one for one in self.remediations if one.remediation.name in names)
         return replace(
             self, remediations=reviewed, blind={name: why for name, why in self.blind.items() if name in names}
@@ -123,7 +123,7 @@ class Review:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Past:
-    """What Prometheus has."""
+    """What Prometheus recorded."""
 
     grid: Grid
     fetch: Fetch
@@ -131,7 +131,7 @@ class _Past:
     histories: Mapping[str, Sequence[AlertHistory]]
     """By the remediation."""
     fired: Mapping[str, Sequence[tuple[str, datetime, datetime]]]
-    """By the remediation, the alerts that fired, from when to when."""
+    """By the remediation's name, the alerts that fired, each with its start and end."""
     recorded: Mapping[tuple[Target, Effect], RecordedValue]
 
 
@@ -143,7 +143,7 @@ def review(
     grid: Grid,
     cluster: str,
 ) -> Review:
-    """The acts on these targets over a history, with the rules as they are loaded. Raises NoAnswer, CannotTest.
+    """Review the acts on these targets over a history, by the loaded rules. Raises NoAnswer, CannotTest.
 
     Remediations of other targets are left out.
     """
@@ -194,14 +194,14 @@ def _alerts(policy: Policy, rules: Sequence[AlertRule], notes: list[str]) -> Map
         try:
             found[remediation.name].append(as_tested(alarm, Inlined(text=rule.query, step=STEP), None))
         except ValueError as error:
-            notes.append(f"{rule.name}: its expression cannot be read, so it judges nothing: {error}.")
+            notes.append(f"{rule.name}: its expression cannot be parsed, so no act is judged by it: {error}.")
     return found
 
 
 def _fired(
     policy: Policy, alerts: Sequence[TestedAlert], fetch: Fetch, grid: Grid, cluster: str
 ) -> Mapping[str, Sequence[tuple[str, datetime, datetime]]]:
-    """The times that alerts fired, as Prometheus recorded them."""
+    """When alerts fired, as Prometheus recorded it."""
     fired: dict[str, list[tuple[str, datetime, datetime]]] = defaultdict(list)
     if not alerts:
         return fired
@@ -209,7 +209,7 @@ def _fired(
     expression = Inlined(text=f'ALERTS{{alertstate="firing", alertname=~{names}}}')
     for series in fetch_fenced(fetch, expression, cluster):
         own = {name: value for name, value in series.labels.items() if name not in ("__name__", "alertstate")}
-        # External labels are not on stored series.
+        # Stored series do not have the external labels.
         labels = {**({"cluster": cluster} if cluster else {}), **own}
         if remediation := policy.match(labels):
             times = ((grid.moment(span.first), grid.moment(span.after)) for span in spans(series.present))
@@ -227,7 +227,7 @@ def _review(
     if not histories:
         blind[remediation.name] = "Prometheus has loaded no alert that asks for it, so no act can be judged"
     elif not any(any(history.known) for history in histories):
-        blind[remediation.name] = "Prometheus has no sample of its alerts in the whole time"
+        blind[remediation.name] = "Prometheus has no sample of its alerts in the whole period"
     value = AUTOMATIC[effect].value.capitalize()
     if not recorded.moments:
         notes.append(f"{value} of {target.name}: not recorded, so what people did by hand is not known.")
@@ -253,10 +253,10 @@ def _names(histories: Sequence[AlertHistory]) -> tuple[str, ...]:
 
 
 def _about_ledger(target: Target, effect: Effect, workload: Workload, grid: Grid) -> Iterator[str]:
-    """From when on the ledger can tell."""
+    """The time from which on the ledger is complete."""
     ledger = workload.ledger
     if ledger.problem:
-        yield f"Ledger of {target.name}: {ledger.problem}; its acts are only those that Prometheus recorded."
+        yield f"Ledger of {target.name}: {ledger.problem}; only acts that Prometheus recorded are known."
     if unknown := sum(entry.effect is Effect.UNKNOWN for entry in ledger.entries):
         yield f"Ledger of {target.name}: acts of a kind that only a newer version knows are left out: {unknown}."
     acts = ledger.automatic(effect)
@@ -264,12 +264,12 @@ def _about_ledger(target: Target, effect: Effect, workload: Workload, grid: Grid
         since = f"{acts[0].time:%d %b %H:%M:%S}"
         yield (
             f"Ledger of {target.name}: it keeps {MAX_ENTRIES} acts and goes back to {since}; "
-            "of what was before, only Prometheus knows."
+            "earlier acts are known only to Prometheus."
         )
 
 
 def _people(remediation: Remediation, workload: Workload, recorded: RecordedValue) -> Iterator[Change]:
-    """What people did, by the ledger, and by the last writer where that is another program."""
+    """What people did, by the ledger, and by the last write if another program made it."""
     effect = remediation.action.effect
     for entry in workload.ledger.entries:
         before = recorded.at(entry.time - NEAR) if entry.before is None else entry.before
@@ -280,7 +280,7 @@ def _people(remediation: Remediation, workload: Workload, recorded: RecordedValu
     if write and write.time and not write.ours and value is not None:
         before = recorded.at(write.time - NEAR)
         acts = workload.ledger.automatic(effect)
-        # What Remediator set last is what a later write has changed, whatever scrapes have missed.
+        # A later write by hand changed the value that Remediator set last, even if no scrape saw it.
         if acts and acts[-1].time <= write.time <= acts[-1].time + UNDONE_WITHIN:
             before = acts[-1].after
         if before != value:
@@ -295,7 +295,7 @@ def _done(
     past: _Past,
     notes: list[str],
 ) -> Iterator[ReviewedAct]:
-    """What Remediator did: the ledger's acts, and those that only Prometheus has."""
+    """What Remediator did: the ledger's acts, and those that only Prometheus recorded."""
     target, effect, grid = remediation.target, remediation.action.effect, past.grid
     entries = workload.ledger.automatic(effect)
     changes = [
@@ -342,7 +342,7 @@ def _wishes(
     notes: list[str],
     blind: dict[str, str],
 ) -> Iterator[ReviewedAct]:
-    """What it would have done: what the service counted as Observing, or as DryRun. Repeats are one act."""
+    """What it would have done: alerts that the service counted as Observing or DryRun. Repetitions are one act."""
     counters = [
         Inlined(text=select("remediator_outcomes_total", {"remediation": remediation.name, "reason": reason}, {}))
         for reason in (Reason.OBSERVING, Reason.DRY_RUN)
@@ -377,7 +377,7 @@ def _wishes(
 
 
 def _began(bad: bytes, grid: Grid, moment: datetime) -> datetime:
-    """When the breach began that led to something at a moment."""
+    """When the breach began that led to an act at this moment."""
     index = grid.index(moment)
     while index > 0 and bad[index - 1]:
         index -= 1
@@ -385,7 +385,7 @@ def _began(bad: bytes, grid: Grid, moment: datetime) -> datetime:
 
 
 def _concerned(remediation: Remediation, moment: datetime, reason: str, past: _Past) -> Sequence[AlertHistory]:
-    """The alerts that an act was for: those that the ledger names, else those that fired, else all that ask for it."""
+    """The alerts that caused an act: those that the ledger names, else those that fired, else all that ask for it."""
     histories = past.histories.get(remediation.name, ())
     words = reason.replace(",", " ").split()
     named = {history.alert.name for history in histories if history.alert.name in words}
@@ -397,7 +397,7 @@ def _concerned(remediation: Remediation, moment: datetime, reason: str, past: _P
 def _missed(
     policy: Policy, remediation: Remediation, recorded: RecordedValue, past: _Past
 ) -> Iterator[tuple[datetime, Judged]]:
-    """What people rolled back while no alert that rolls back fired; each target's once."""
+    """Rollbacks by people while no rollback alert fired; counted once per target."""
     rollbacks = policy.rollbacks(remediation.target)
     if not rollbacks or rollbacks[0] is not remediation:
         return
@@ -425,7 +425,7 @@ def _followed(target: Target, effect: Effect, past: _Past, notes: list[str]) -> 
 
 
 def _increases(counters: Sequence[SampledSeries], grid: Grid) -> list[datetime]:
-    """When any of these counters rose. Where one begins says nothing: it may have been there before."""
+    """When any of these counters rose. The first sample of a series does not count: the value may be older."""
     found: set[int] = set()
     for series in counters:
         last: float | None = None

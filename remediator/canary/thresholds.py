@@ -1,7 +1,7 @@
-"""What a phase asks of the canary's rates.
+"""Whether the canary's rates meet the thresholds of a phase.
 
-Pure. The thresholds are met where the rate is exactly as high or low as they say, as the alerts' are. An average over
-too few samples is no evidence, neither for the canary nor against it.
+Pure. A rate that equals its threshold meets it, as with the alerts. An average over too few samples is no evidence,
+neither for the canary nor against it.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from remediator.core.policy import Phase
 from remediator.monitoring.evidence import RECENT, Evidence, Rate, Unknown, Value
 
 ENOUGH = 0.9
-"""The share of the time in which there have to be samples."""
+"""The share of the period that must have samples."""
 
 
 def _percent(ratio: float) -> str:
@@ -69,7 +69,7 @@ def broken(evidence: Evidence, measure: Phase) -> bool:
 
 
 def _recent(rate: Rate) -> Value:
-    """The average of the last minutes, if it is one of enough samples."""
+    """The average of the last minutes, if there are enough samples."""
     if isinstance(rate.recent, Unknown) or isinstance(rate.recent_coverage, Unknown):
         return rate.recent if isinstance(rate.recent, Unknown) else rate.recent_coverage
     if rate.recent_coverage < ENOUGH:
@@ -89,6 +89,6 @@ def _at_most(name: str, value: Value, wanted: float, when: str, spell: Callable[
 
 def _compared(name: str, value: Value, passed: bool | None, wanted: str, spell: Callable[[float], str]) -> Check:
     if isinstance(value, Unknown):
-        return Check(name=name, passed=None, found=value.why, remedy=f"{DOCS}/phases.md says what is asked for")
+        return Check(name=name, passed=None, found=value.why, remedy=f"{DOCS}/phases.md describes the signals")
     remedy = "find the cause, or take it back: remediator canary rollback"
     return Check(name=name, passed=passed, found=f"{spell(value)}, wanted {wanted}", remedy=remedy)

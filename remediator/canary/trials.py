@@ -1,7 +1,7 @@
-"""Dry runs as the service's own account: the API server accepts the act, and refuses what must never be.
+"""Dry runs as the service's own account: whether the API server accepts the act, and refuses what must never happen.
 
-The rule of this file: every request is a server-side dry run, so nothing is stored; but what is refused is in the API
-server's audit log, as that account's, with the name of who impersonated it.
+The rule of this file: every request is a server-side dry run, so nothing is stored. Refused requests still show up in
+the API server's audit log, under that account, with the name of the person who impersonated it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,13 +20,13 @@ ACT = "dry run"
 FENCE = "refusals"
 NO_IMPERSONATION = "grant it: operator.impersonate=true of the chart, or the Role in docs/doctor.md"
 NO_DRY_RUNS = "an admission webhook refuses dry runs"
-DRY_RUNS_REMEDY = "sideEffects: None in that webhook's configuration, where it has none"
+DRY_RUNS_REMEDY = "if that webhook has no side effects, set sideEffects: None in its configuration"
 
 
 def check_trials(
     cluster: Cluster, account: str, remediation: Remediation, policy: Policy, workload: Workload, now: datetime
 ) -> list[Check]:
-    """Whether the API server accepts the act from the account that `cluster` is asked as, and refuses all else."""
+    """Whether the API server accepts the act from the account that `cluster` impersonates, and refuses all else."""
     error = _try(cluster, remediation, trial_patch(remediation, workload, act_spec(remediation, workload), now))
     if isinstance(error, Forbidden) and "impersonat" in str(error):
         why = f"{NOT_CHECKED}: you may not impersonate {account} ({error})"
@@ -37,7 +37,7 @@ def check_trials(
 def _refused(
     remediation: Remediation, policy: Policy, workload: Workload, now: datetime
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """What no account of the service may write, in words, each with a record but the last."""
+    """Patches that the service's account must not write, each with a description; all but the last include a record."""
     for what, spec in remediation.action.forbidden(workload, remediation.target, policy.profiles):
         yield what, trial_patch(remediation, workload, spec, now)
     spec = act_spec(remediation, workload)
@@ -45,7 +45,7 @@ def _refused(
 
 
 def _try(cluster: Cluster, remediation: Remediation, patch: Mapping[str, Any]) -> ClusterError | None:
-    """Why the API server refuses it, or None where it would be written."""
+    """Why the API server refuses it, or None if it would be written."""
     try:
         cluster.apply(remediation.target, patch, dry_run=True)
     except ClusterError as error:
@@ -54,7 +54,7 @@ def _try(cluster: Cluster, remediation: Remediation, patch: Mapping[str, Any]) -
 
 
 def _refuses_dry_runs(error: ClusterError) -> bool:
-    """Whether it says nothing about the write itself, but that it is a dry run."""
+    """Whether the error is about dry runs in general, not about this write."""
     return isinstance(error, Forbidden | Rejected) and not is_refusal(error)
 
 

@@ -1,7 +1,7 @@
-"""May the canary take its next step, has it to wait, or has it to go back?
+"""The verdict on the canary: take its next step, hold, or roll back.
 
-Pure. Each question is a check of its own, and all of them are answered, so that nobody has to ask twice. What is not
-known holds the canary: it never promotes it, and never takes it back.
+Pure. All checks are made, even after one has failed, so that one call shows everything. Anything unknown holds the
+canary: it is never promoted, and never rolled back, for that.
 """
 
 from collections.abc import Iterable, Sequence
@@ -43,15 +43,15 @@ class Judgement:
 
     verdict: Verdict
     checks: tuple[Check, ...]
-    """What a promotion asks for; all have to pass."""
+    """The checks of a promotion; all have to pass."""
     steady: tuple[Check, ...]
-    """What a promotion without a person also needs: that it was this good all the time."""
+    """Further checks of an unattended promotion: that the canary was this good all the time."""
     next: int | None
-    """The percentage of the next step, or None where there is none."""
+    """The percentage of the next step, or None if there is none."""
 
     @property
     def missing(self) -> tuple[Check, ...]:
-        """The checks that stand against a promotion."""
+        """The checks that block a promotion."""
         return tuple(check for check in self.checks if not check.passed)
 
     @property
@@ -70,7 +70,7 @@ def judge(
     evidence: Evidence,
     now: datetime,
 ) -> Judgement:
-    """The judgement on a canary whose time is `stay`."""
+    """Judge a canary; `stay` is its time in the phase."""
     percentage = stay.percentage
     step = None if percentage is None else policy.next_percentage(percentage)
     measure = yardstick(percentage, policy)
@@ -103,7 +103,7 @@ def judge(
 
 
 def _each_reason_once(checks: Iterable[Check]) -> tuple[Check, ...]:
-    """The checks, without saying again why nothing is known: a Prometheus that is down is reported once."""
+    """The checks, with each cause of an unknown value explained once: a Prometheus that is down is reported once."""
     told: set[str] = set()
     said: list[Check] = []
     for check in checks:
@@ -114,7 +114,7 @@ def _each_reason_once(checks: Iterable[Check]) -> tuple[Check, ...]:
 
 
 def _bad(evidence: Evidence, measure: Phase | None) -> bool:
-    """Whether it is known that the canary is bad now."""
+    """Whether the canary is known to be bad now."""
     firing = not isinstance(evidence.firing, Unknown) and bool(evidence.firing)
     return firing or (measure is not None and thresholds.broken(evidence, measure))
 
@@ -123,7 +123,7 @@ def _phase(stay: Stay, step: int | None, policy: Policy) -> Check:
     name = "phase"
     match stay.percentage:
         case None:
-            remedy = "set it to a step, as remediator canary set 0"
+            remedy = "set it to a step, for example: remediator canary set 0"
             return Check(name=name, passed=None, found="unknown", remedy=remedy)
         case other if other not in policy.profiles:
             lower = max((known for known in policy.profiles if known < other), default=0)
@@ -148,7 +148,7 @@ def _time(stay: Stay) -> Check:
     hold = f" of {format_duration(stay.phase.hold)}" if stay.phase else ""
     found = f"{format_duration(stay.counted)}{hold} since {stay.origin}"
     if stay.stopped:
-        found += f"; it stands still: {stay.stopped}"
+        found += f"; the clock is stopped: {stay.stopped}"
     left = stay.left or timedelta(0)
     return Check(name=name, passed=not left, found=found, remedy=f"wait for another {format_duration(left)}")
 

@@ -1,8 +1,9 @@
-"""The command line. Exit codes: 0 done, 1 failed, 2 usage or invalid configuration, 3 withheld, or not as it should be,
-130 stopped by Ctrl-C.
+"""The command line.
 
-Flags are spelled as Prometheus spells its own. A command is imported when it is called, so that `--help` and the
-emergency commands are quick.
+Exit codes: 0 done, 1 failed, 2 usage or invalid configuration, 3 withheld or a check failed, 130 stopped by Ctrl-C.
+
+Flags follow Prometheus's naming. A command's module is imported only when the command is called, which keeps `--help`
+and the emergency commands fast.
 """
 
 import errno
@@ -19,25 +20,25 @@ from remediator.cli.exits import INTERRUPTED
 from remediator.cli.lazy_group import Lazy, LazyGroup
 from remediator.cli.output import wants_colour
 
-# Here, and not where a value is completed: the shell is asked for before any command is imported.
+# Registered here, because click looks up the shell class before any command is imported.
 add_completion_class(BashCompletion, "bash")
 
 UNWRITABLE = {errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT}
 
 
 class Program(LazyGroup):
-    """The commands, and what becomes of an answer that nobody can take."""
+    """The commands, and how a failure to write their output is reported."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
-        """Run a command. A full disk behind standard output is a line and exit code 1, and no traceback."""
+        """Run a command. If standard output cannot be written (a full disk), print one line and exit with 1."""
         try:
             return super().main(*args, **extra)
         except OSError as error:
             if error.filename is not None or error.errno not in UNWRITABLE:
                 raise
-            # What is left in the buffers would fail again when Python ends.
+            # Flushing what is left in the buffer would fail again when Python exits.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            click.echo(f"remediator: the answer cannot be written: {error.strerror}", err=True)
+            click.echo(f"remediator: cannot write the output: {error.strerror}", err=True)
             sys.exit(1)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -51,22 +52,22 @@ class Program(LazyGroup):
 
 COMMANDS = {
     "backtest": Lazy(
-        place="remediator.cli.backtest:backtest", summary="Say what would have been done over Prometheus's history."
+        place="remediator.cli.backtest:backtest", summary="Replay Prometheus's history: what would have been done."
     ),
     "canary": Lazy(place="remediator.cli.canary:canary", summary="Set, watch, promote and roll back the canary."),
     "check": Lazy(place="remediator.cli.check:check", summary="Validate remediations.yaml."),
     "completion": Lazy(place="remediator.cli.completion:completion", summary="Print the completion script of a shell."),
     "doctor": Lazy(place="remediator.cli.doctor:doctor", summary="Check the whole chain from a gauge to the act."),
-    "explain": Lazy(place="remediator.cli.explain:explain", summary="Say what an alert would lead to, and why."),
+    "explain": Lazy(place="remediator.cli.explain:explain", summary="Show what an alert would lead to, and why."),
     "kill-switch": Lazy(
         place="remediator.cli.kill_switch:kill_switch", summary="Stop the workers at once, and keep them stopped."
     ),
     "pause": Lazy(place="remediator.cli.pause:pause", summary="Withhold automatic acts for a time."),
-    "resume": Lazy(place="remediator.cli.pause:resume", summary="End a pause before its time."),
-    "review": Lazy(place="remediator.cli.review:review", summary="Say what became of the acts of the past."),
+    "resume": Lazy(place="remediator.cli.pause:resume", summary="End a pause early."),
+    "review": Lazy(place="remediator.cli.review:review", summary="Judge past acts by what followed them."),
     "serve": Lazy(place="remediator.cli.serve:serve", summary="Receive alerts from Alertmanager and act on them."),
     "test": Lazy(place="remediator.cli.test:test", summary="Run unit tests of remediations."),
-    "timeline": Lazy(place="remediator.cli.timeline:timeline", summary="Put an incident into one ordered list."),
+    "timeline": Lazy(place="remediator.cli.timeline:timeline", summary="List what happened in an incident, in order."),
 }
 
 
@@ -95,17 +96,17 @@ def kubectl_remediator() -> None:
 
 
 def kubectl_complete_canary() -> None:
-    """What completes `kubectl canary`, as kubectl's own completion calls it."""
+    """The completion of `kubectl canary`, called by kubectl's own completion."""
     _complete(["canary", *sys.argv[1:]])
 
 
 def kubectl_complete_remediator() -> None:
-    """What completes `kubectl remediator`."""
+    """The completion of `kubectl remediator`."""
     _complete(sys.argv[1:])
 
 
 def _complete(words: list[str]) -> None:
-    """Print what the last word can become, and what the shell may add: file names where they fit, else nothing."""
+    """Print the completions of the last word, and a directive that lets the shell add file names where they fit."""
     *before, incomplete = words or [""]
     found = ShellComplete(main, {}, "kubectl", "").get_completions(before, incomplete)
     for item in found:

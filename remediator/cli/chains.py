@@ -1,4 +1,4 @@
-"""The report of doctor: each chain with its links, as people and programs read it."""
+"""The report of `doctor`: each chain with its links, as text and as data."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,7 +15,7 @@ COLOURS = {State.OK: "green", State.WARNING: "yellow", State.BROKEN: "red", Stat
 
 
 def print_chains(chains: Sequence[Chain], cluster: str, now: datetime, *, short: bool) -> None:
-    """Print every link, or with `short` those that are not ok, and at last which remediations are armed."""
+    """Print every link (with `short`, those that are not ok), and then which remediations are armed."""
     place = f"Cluster {cluster}, " if cluster else ""
     say(f"{place}{now:%d %b %H:%M:%S} UTC. Proved by: d doing it, a asking a program, f reading a file.")
     width = max(len(link.name) for chain in chains for link in chain.links)
@@ -45,7 +45,7 @@ def _armed(chain: Chain) -> str:
         return "no (it only observes)"
     if chain.armed:
         return "yes"
-    return f"as far as was checked, {unknown} of {len(chain.links)} links are not known"
+    return f"not proved ({unknown} of {len(chain.links)} links are not known)"
 
 
 def chain_data(chains: Sequence[Chain]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""`remediator check`: what promtool is for rules, for remediations.yaml and the files around it."""
+"""`remediator check`: validates remediations.yaml and the files next to it, as promtool does rules."""
 
 import json
 from dataclasses import asdict
@@ -34,11 +34,11 @@ LINT_FATAL = 3
 def check(context: click.Context, files: tuple[Path, ...], schema: bool, lint_fatal: bool, output: str) -> None:
     """Check files of remediations (rules/remediations.yaml if none is given).
 
-    Says which alert of the Prometheus rules beside the file leads to which remediation. Warns of what is valid and most
-    likely a mistake: durations that make no sense, a budget that can never be spent, a remediation that an earlier one
-    shadows, an alert or a route that no remediation answers, and a route that delivers late.
+    Shows which alert of the Prometheus rules next to the file leads to which remediation. Warns of what is valid but
+    most likely a mistake: durations that make no sense, a budget that can never be spent, a remediation that an earlier
+    one shadows, an alert or a route that no remediation answers, and a route that delivers late.
 
-    Only files are read. `remediator canary preflight` asks the cluster, Prometheus and Alertmanager.
+    Only files are read. `remediator canary preflight` checks the cluster, Prometheus and Alertmanager.
 
     \b
     Exit codes: 0 valid, 2 invalid, 3 valid with warnings and --lint-fatal.
@@ -86,7 +86,7 @@ def _spell(report: dict[str, Any]) -> str:
     lines += [f"  {alert:{width}} -> {remediation}" for alert, remediation in report["alerts"].items()]
     lines += [f"  WARNING: {_spell_problem(warning)}" for warning in report["warnings"]]
     if not report["problems"]:
-        lines.append("  Only files were read; whether the targets exist: remediator canary preflight")
+        lines.append("  Only files were read. To check the targets on the cluster: remediator canary preflight")
     return "\n".join(lines) + "\n"
 
 

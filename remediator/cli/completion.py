@@ -1,4 +1,4 @@
-"""`remediator completion`: the script by which a shell completes commands, flags and their values."""
+"""`remediator completion`: the script that makes a shell complete commands, flags and their values."""
 
 import click
 from click.shell_completion import get_completion_class
@@ -17,12 +17,12 @@ def completion(ctx: click.Context, shell: str) -> None:
       bash: echo 'eval "$(remediator completion bash)"' >> ~/.bashrc
       zsh:  echo 'eval "$(remediator completion zsh)"' >> ~/.zshrc      (after compinit)
       fish: remediator completion fish > ~/.config/fish/completions/remediator.fish
-    Or in this one alone:
+    Or only in the current one:
       eval "$(remediator completion bash)"
     Exit codes: 0 printed, 2 usage.
     """
     found = get_completion_class(shell)
     if found is None:
         raise Failed(f"this version of click has no completion for {shell}")
-    # bash is asked for its version on the way; what it lacks is said on standard error.
+    # click runs bash to check its version, and warns on standard error if it is too old.
     click.echo(found(ctx.find_root().command, {}, "remediator", "_REMEDIATOR_COMPLETE").source())

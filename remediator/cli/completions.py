@@ -1,6 +1,6 @@
 """Values that a shell completes from files: names of targets and of contexts.
 
-The rule of this file: TAB gives names or nothing, never an error, and asks nothing over the network.
+The rule of this file: completion returns names or nothing, never an error, and never uses the network.
 """
 
 import os
@@ -15,10 +15,10 @@ from remediator.core.parts import as_map
 
 
 class BashCompletion(BashComplete):
-    """bash cuts words at `=`, so that of `--target=den` three arrive."""
+    """bash splits words at `=`, so `--target=den` arrives as three words."""
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        """The words before the one that is completed, and that one."""
+        """The words before the one to complete, and that one."""
         words, incomplete = super().get_completion_args()
         return [word for word in words if word != "="], incomplete
 

@@ -1,4 +1,4 @@
-"""`remediator doctor`: whether an alert now would lead to an act, proved link by link."""
+"""`remediator doctor`: whether an alert would lead to an act now, proved link by link."""
 
 import time
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from remediator.core.outcome import ClusterError
 from remediator.core.policy import Remediation
 
 SECONDS = 8.0
-"""For everything that is asked, however slow those are who answer."""
+"""Timeout for all requests together, however slow the programs are that answer."""
 
 NOT_HEALTHY = 3
 PAUSE_SECONDS = 2.0
@@ -37,12 +37,12 @@ PAUSE_SECONDS = 2.0
 @account_option()
 @click.option("--probe", is_flag=True, help="Post a heartbeat to Alertmanager and wait up to 90 s until it arrives.")
 @click.option("--short", is_flag=True, help="Show only what is not ok.")
-@click.option("--require-all", is_flag=True, help="What was not checked for want of a flag (?) counts as broken.")
+@click.option("--require-all", is_flag=True, help="Count links that lack a flag to be checked (?) as broken.")
 @click.option(
     "--wait",
     type=Duration(),
     metavar="DURATION",
-    help="Check again until all is well, for this long; after an install.",
+    help="Repeat the checks for up to this long, until no link is broken.",
 )
 @options.api_server()
 @options.output()
@@ -63,19 +63,19 @@ def doctor(
     """Check the whole chain: would an alert at this moment lead to an act, and if not, which link is broken?
 
     One chain for each remediation, in the order in which an alert travels: DENIS's gauges, Prometheus's rules,
-    Alertmanager's route and what mutes it, the running Remediator, the Deployment. Every link is checked, whatever the
-    one before it says, in less than 10 seconds. Nothing is written: as the service's own account, the act and what must
-    be refused are sent as dry runs, if you may impersonate it. What is refused shows up in the API server's audit log.
+    Alertmanager's route and what mutes it, the running Remediator, the Deployment. Every link is checked even if an
+    earlier one is broken, in less than 10 seconds. Nothing is written. If you may impersonate the service's account,
+    the act, and writes that must be refused, are sent as dry runs; those refused show up in the API server's audit log.
 
     \b
       ok   works                          d  proved by doing it
       !!   works now, but read this       a  proved by asking a program that knows
       x    broken: -> says what to do     f  proved by reading a file
-      ?    not known, which is no pass: -> says which flag to give
+      ?    not known, never counted as ok: -> says which flag to give
 
     \b
     Exit codes: 0 no link is broken; 2 usage or configuration; 3 a link is broken, or was checked and is not known.
-    What was not checked for want of a flag does not count, unless with --require-all.
+    Links that lack a flag to be checked do not count, unless --require-all is given.
     Examples:
       remediator doctor --prometheus.url=http://localhost:9090 --alertmanager.url=http://localhost:9093
       remediator doctor --short                        at 3 a.m., with the URLs in REMEDIATOR_..._URL
@@ -120,7 +120,7 @@ def doctor(
 
 
 def _examine(doctor: Doctor, service: RunningService, snapshots: Sequence[Snapshot | ClusterError]) -> list[Chain]:
-    """The chain of each remediation, side by side."""
+    """The chain of each remediation, examined in parallel."""
 
     def examine(remediation: Remediation, found: Snapshot | ClusterError) -> Chain:
         return doctor.chain(remediation, found, service.check(remediation, found))

@@ -1,8 +1,8 @@
-"""What `rollback` and `kill-switch on` share: they work with whatever is at hand.
+"""What `rollback` and `kill-switch on` share: finding the target and writing, whatever else is broken.
 
-One rule: nothing that is not needed stops them. The target comes from flags, from what can be read of a file, or from
-the release's ConfigMap; all that is wrong elsewhere is a warning after the write; and every error ends with the line
-that does the same by kubectl.
+One rule: nothing stops them that the write does not need. The target comes from flags, from the readable part of a
+file, or from the release's ConfigMap; any other fault is a warning after the write; and every error ends with the
+kubectl command that does the same.
 """
 
 import shlex
@@ -35,16 +35,16 @@ from remediator.kube.targets import Cluster, deployment_path
 from remediator.kube.whoami import operator_name
 
 SECONDS = 60.0
-"""How long an emergency is tried again while the API server does not answer."""
+"""How long an emergency command retries while the API server does not answer."""
 
 NAME_SECONDS = 1.0
-"""How long the API server is asked for the person's name: the record is worth no more than that."""
+"""How long to wait for the API server to name the person: the record is worth no longer delay."""
 
 _BY_HAND = "by hand"
 
 
 class EmergencyCommand(click.Command):
-    """A command of which every error says how the same is done by kubectl."""
+    """A command whose errors all show how to do the same with kubectl."""
 
     def __init__(self, *arguments: Any, by_hand: str, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
@@ -80,7 +80,7 @@ class EmergencyCommand(click.Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hints:
-    """What the person said about where the target is; empty where nothing."""
+    """What the flags say about where the target is; empty where they say nothing."""
 
     target: str = ""
     namespace: str = ""
@@ -101,7 +101,7 @@ class Hints:
 
 
 def emergency_options(kind: str) -> Callable[[options.Command], options.Command]:
-    """Where the target of an emergency command is: by flags, a file or a release, and as whom. One value, `hints`."""
+    """The options that locate the target (flags, a file or a release) and the user to act as; passed on as `hints`."""
 
     def decorate(command: options.Command) -> options.Command:
         @wraps(command)
@@ -123,14 +123,14 @@ def emergency_options(kind: str) -> Callable[[options.Command], options.Command]
         name = click.option
         flags = [
             options.target(kind),
-            name("-n", "--namespace", default="", metavar="NS", help="Where to look for the target or the release."),
-            name("--deployment", default="", metavar="NAME", help=f"The {kind}'s Deployment; then no file is needed."),
+            name("-n", "--namespace", default="", metavar="NS", help="Namespace of the target or the release."),
+            name("--deployment", default="", metavar="NAME", help=f"The {kind}'s Deployment; no file is needed then."),
             *(
-                [name("--container", default="", metavar="NAME", help="Of --deployment; else the one with the flags.")]
+                [name("--container", default="", metavar="NAME", help="Its container; else the one with the flags.")]
                 if kind == "canary"
                 else []
             ),
-            name("--release", default="", metavar="NAME", help="The chart's release whose ConfigMap names the target."),
+            name("--release", default="", metavar="NAME", help="The chart's release whose ConfigMap names it."),
             options.config_file(must_exist=False),
             *options.connection(),
         ]
@@ -150,7 +150,7 @@ class Found:
 
 
 class Emergency:
-    """One emergency command at work: the API server, and the patience with it."""
+    """One run of an emergency command: the API server, and how long to retry it."""
 
     def __init__(self, ctx: click.Context, hints: Hints) -> None:
         self._ctx, self._hints = ctx, hints
@@ -161,7 +161,7 @@ class Emergency:
 
     @cached_property
     def connection(self) -> PatientConnection:
-        """The way to the API server; made late, so that an error of it can name the target. Raises NoCluster."""
+        """The connection to the API server; opened late, so that its errors can name the target. Raises NoCluster."""
         connection = PatientConnection(self._hints.kubeconfig, context=self._hints.context)
         connection.trying = self._trying()
         return connection
@@ -172,11 +172,11 @@ class Emergency:
         return Cluster(self.connection, field_manager=FIELD_MANAGER)
 
     def _trying(self) -> str:
-        """How long it goes on, in words."""
+        """Until when it retries, in words."""
         return f"trying again until {self._until:%H:%M:%S}, Ctrl-C to stop"
 
     def _tell(self, error: Exception) -> None:
-        """Say each new kind of failure once, while it is tried again."""
+        """Print each new failure once while retrying."""
         if isinstance(error, Conflict) or str(error) == self._told:
             return
         self.connection.hush()
@@ -200,7 +200,7 @@ class Emergency:
         return found
 
     def steering(self, target: Target) -> Steering:
-        """A hand on the target, under the name of the person who runs this."""
+        """Writes to the target, under the name of the person who runs this."""
         operator = operator_name(self.connection, NAME_SECONDS)
         return Steering(self.cluster, target, operator=operator, now=self.connection.now)
 
@@ -212,7 +212,7 @@ class Emergency:
         self._ctx.meta[_BY_HAND] = self.kubectl(target, *arguments)
 
     def _find(self, kind: str, choose: Callable[[EmergencyPolicy], Sequence[Target]]) -> Found:
-        """From the flags, else from the file, else from the release; what does not help is warned of."""
+        """The target from the flags, else from the file, else from the release."""
         hints = self._hints
         policy, problem = self._read_file()
         if hints.deployment:
@@ -241,7 +241,7 @@ class Emergency:
         return fitting[0] if fitting else None
 
     def _read_file(self) -> tuple[EmergencyPolicy | None, str]:
-        """What can be read of the file, or why nothing can."""
+        """The readable part of the file, or why there is none."""
         path = self._hints.config_file
         try:
             text = path.read_bytes().decode("utf-8", errors="replace")
@@ -254,7 +254,7 @@ class Emergency:
         return read_emergency_policy(text), ""
 
     def _find_release(self, kind: str, choose: Callable[[EmergencyPolicy], Sequence[Target]], problem: str) -> Found:
-        """The target in the ConfigMap of the one release that has it: in the namespace, else anywhere."""
+        """The target in the ConfigMap of the one release that has it: in the namespace, else in any."""
         found: list[tuple[ReleaseFile, EmergencyPolicy, Target]] = []
         for file in self._release_files(problem):
             policy = read_emergency_policy(file.text)
@@ -308,10 +308,10 @@ class Emergency:
         return replace(found, target=replace(target, container=fitting[0]))
 
     def warn(self) -> None:
-        """Say what is wrong with the file, now that the write is done or has failed."""
+        """Print what is wrong with the file, after the write has succeeded or failed."""
         path = self._hints.config_file
         if path.is_file() and not (self._hints.deployment or self._hints.release):
-            # The strict reader loads slowly, and the write does not wait for it.
+            # Importing the strict parser is slow, and the write must not wait for it.
             from remediator.config.loader import parse_policy
 
             try:
@@ -336,7 +336,7 @@ _REMEDY = "name the Deployment: --namespace=NS --deployment=NAME; or the release
 
 @contextmanager
 def open_emergency(ctx: click.Context, hints: Hints) -> Iterator[Emergency]:
-    """An emergency command; within, what goes wrong ends it with a message, and the warnings are said in any case."""
+    """An emergency command: errors inside end it with a message, and its warnings are printed in any case."""
     with translated():
         emergency = Emergency(ctx, hints)
         try:

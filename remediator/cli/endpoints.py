@@ -25,10 +25,10 @@ def monitoring(*, several: bool = False) -> Callable[[Command], Command]:
     The command gets `prometheus` and `alertmanager`, each an Endpoint, or None where there is no URL; with `several`,
     `alertmanager` is a list of them.
     """
-    text = "The Alertmanager that the alerts go to; asked for what fires and is not silenced."
+    text = "The Alertmanager that gets the alerts; queried for unsilenced alerts."
     return _endpoints(
         ("prometheus", "alertmanager"),
-        _url("prometheus", "The Prometheus that evaluates the rules; asked for signals and firing alerts."),
+        _url("prometheus", "The Prometheus that evaluates the rules; queried for signals and alerts."),
         _http_config("prometheus"),
         _url("alertmanager", f"{text} Repeatable: give each of a pair." if several else text, several=several),
         _http_config("alertmanager"),
@@ -38,7 +38,7 @@ def monitoring(*, several: bool = False) -> Callable[[Command], Command]:
             type=FILE,
             envvar="REMEDIATOR_HTTP_CONFIG_FILE",
             show_envvar=True,
-            help="The same file for both, where they have none of their own.",
+            help="One such file for both, where they have none of their own.",
         ),
     )
 
@@ -57,7 +57,7 @@ def prometheus() -> Callable[[Command], Command]:
 
 
 def _endpoints(programs: Sequence[str], *options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Options of which the command gets an Endpoint for each program, a list where it takes several, or None."""
+    """Options that the command gets as one Endpoint for each program, as a list of them, or as None."""
 
     def decorate(command: Command) -> Command:
         @wraps(command)
@@ -100,14 +100,14 @@ def _http_config(program: str) -> Callable[[Command], Command]:
 
 
 def fence(default: str | None = "") -> Callable[[Command], Command]:
-    """`--cluster`; `default` is what it is where nobody gives one."""
+    """`--cluster`, with its default."""
     return click.option(
         "--cluster",
         default=default,
         metavar="NAME",
         envvar="REMEDIATOR_CLUSTER",
         show_envvar=True,
-        help="The cluster filter (the fence): series and alerts of another cluster do not count.",
+        help="The cluster filter (the fence): ignore series and alerts of other clusters.",
     )
 
 
@@ -125,7 +125,7 @@ def denis(default: str | None) -> Callable[[Command], Command]:
             help="Where DENIS exports /metrics.",
         ),
         click.option(
-            "--denis.via-pods", "via_pods", is_flag=True, help="Ask every ready pod, through the API server's proxy."
+            "--denis.via-pods", "via_pods", is_flag=True, help="Read every ready pod, through the API server's proxy."
         ),
         click.option(
             "--denis.port",
@@ -133,7 +133,7 @@ def denis(default: str | None) -> Callable[[Command], Command]:
             type=click.IntRange(1, 65535),
             default=8084,
             show_default=True,
-            help="Where pods export /metrics, for --denis.via-pods.",
+            help="Port of /metrics in the pods, for --denis.via-pods.",
         ),
         click.option(
             "--denis.unit",
@@ -141,7 +141,7 @@ def denis(default: str | None) -> Callable[[Command], Command]:
             type=click.Choice(["ratio", "percent"]),
             default="ratio",
             show_default=True,
-            help="What a rate of DENIS is at 100 %: 1 or 100. The rules have it in denis:hundred_percent.",
+            help="How DENIS exports rates; must agree with denis:hundred_percent in the rules.",
         ),
     )
 
@@ -155,5 +155,5 @@ def remediator_url(*, several: bool = False) -> Callable[[Command], Command]:
         multiple=several,
         envvar="REMEDIATOR_URL",
         show_envvar=True,
-        help="The internal listener of the running Remediator; asked for its state and its cluster filter.",
+        help="Internal listener of the running Remediator; read for its state and cluster filter.",
     )

@@ -28,6 +28,6 @@ class InvalidConfiguration(Failed):
 
 
 class Withheld(Failed):
-    """Nothing is wrong with the command, and what it asks for was withheld or is not as it should be: exit code 3."""
+    """The command worked, but what it asked for was withheld, or a check failed: exit code 3."""
 
     exit_code = 3

@@ -35,7 +35,7 @@ WITHHELD = 3
 
 
 def _time(context: click.Context, parameter: click.Parameter, text: str | None) -> datetime | None:
-    """The moment that --time names."""
+    """The moment given by --time."""
     try:
         return None if text is None else read_time(text)
     except ValueError as error:
@@ -43,7 +43,7 @@ def _time(context: click.Context, parameter: click.Parameter, text: str | None) 
 
 
 def _labels(context: click.Context, parameter: click.Parameter, texts: Sequence[str]) -> dict[str, str]:
-    """The labels that --label names."""
+    """The labels given by --label."""
     labels = {}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -58,17 +58,17 @@ def _labels(context: click.Context, parameter: click.Parameter, texts: Sequence[
     "--file", type=click.Path(path_type=Path, allow_dash=True), metavar="F", help="A notification; - is stdin."
 )
 @click.option(
-    "--label", "labels", metavar="NAME=VALUE", multiple=True, callback=_labels, help="Of one alert. Repeatable."
+    "--label", "labels", metavar="NAME=VALUE", multiple=True, callback=_labels, help="A label of the alert. Repeatable."
 )
 @click.option("--resolved", is_flag=True, help="The alert of --label is resolved; else it fires.")
 @click.option(
     "--firing-for",
     type=Duration(),
     metavar="D",
-    help="How long the alert of --label has fired; else it begins now.",
+    help="How long the alert of --label has fired; default: it starts now.",
 )
-@click.option("--state", metavar="F", type=options.FILE, help="Deployments as kubectl prints them, not the live ones.")
-@click.option("--time", "now", metavar="RFC3339", callback=_time, help="Decide as at this moment; else now.")
+@click.option("--state", metavar="F", type=options.FILE, help="Read Deployments from kubectl's output instead.")
+@click.option("--time", "now", metavar="RFC3339", callback=_time, help="Decide as of this moment; default: now.")
 @endpoints.fence(None)
 @endpoints.remediator_url()
 @options.api_server()
@@ -87,21 +87,21 @@ def explain(
     where: options.Where,
     output: str,
 ) -> None:
-    """Say what an alert would lead to: the ladder rung by rung, which rung stops it, and when it would act again.
+    """Show what an alert would lead to: the ladder rung by rung, which rung stops it, and when it would act again.
 
-    The alert is one with the labels of --label, or each of a notification in --file, as Alertmanager posts it. It is
-    held against the Deployment on the API server, or in --state as `kubectl get deployment,hpa -o yaml` prints it.
-    The verdict comes from the code that serves the webhook. Nothing is written, not even as a dry run.
+    The alert has the labels of --label, or is each alert of the notification in --file, as Alertmanager posts it. It is
+    decided on the live Deployment, or on the one in --state, as `kubectl get deployment,hpa -o yaml` prints it. The
+    verdict comes from the code that serves the webhook. Nothing is written, not even as a dry run.
 
-    Use it after an alert that was not acted on, before a change of remediations.yaml, or to try a matcher. Where no
-    remediation answers, the nearest one is named. The service's cluster filter (the fence) is asked for at
-    --remediator.url, or given as --cluster. What a running replica remembers of its own acts, where `kubectl rollout
-    undo` took their record away, is not known here.
+    Use it after an alert that was not acted on, before a change of remediations.yaml, or to try a matcher. If no
+    remediation matches, the closest one is named. The service's cluster filter (the fence) is read from
+    --remediator.url, or given as --cluster. A running replica also remembers its own acts after `kubectl rollout undo`
+    has removed their record; that is not known here.
 
     \b
     Exit codes: 0 it would act, or the alert asks for nothing (resolved, of another cluster); 1 the API server or the
-    service did not answer; 2 usage, or a file is invalid; 3 it would not act (withheld, already safe, not possible), or
-    no remediation answers it, or it cannot be read.
+    service did not answer; 2 usage, or a file is invalid; 3 it would not act (withheld, already safe, not possible),
+    no remediation matches, or the alert is malformed.
     Examples:
       remediator explain --label remediation=rollback
       remediator explain --label remediation=scale --label cluster=eu-1 --cluster eu-1
@@ -109,7 +109,7 @@ def explain(
       remediator explain --label remediation=rollback -o json | jq -r '.alerts[].again'
     """
     if file and firing_for:
-        raise click.UsageError("--firing-for is about the alert of --label; a notification says it itself")
+        raise click.UsageError("--firing-for applies to the alert of --label; a notification has its own startsAt")
     alerts = _alerts(file, labels, resolved)
     if cluster is None and remediator_url:
         cluster = _ask_fence(remediator_url)
@@ -117,7 +117,7 @@ def explain(
         for screened in (screen(alert, policy, cluster or "") for alert in alerts):
             if not isinstance(screened, Skip):
                 look(screened)
-        # Only now: the API server's clock is known from its answers.
+        # Only after the first read: the API server's clock is known from its answers.
         now = now or clock()
         if labels:
             # Whether a cooldown applies to it, and which acts have not ended it, depends on when it began.
@@ -136,7 +136,7 @@ def explain(
 
 
 def _leads_nowhere(explanation: Explanation) -> bool:
-    """Whether someone wanted an act, and there would be none."""
+    """Whether the alert asks for an act that would not happen."""
     if explanation.reason in (Reason.NO_REMEDIATION, Reason.MALFORMED_ALERT):
         return True
     return explanation.kind in ("withheld", "failed")
@@ -163,7 +163,7 @@ def _alerts(file: Path | None, labels: dict[str, str], resolved: bool) -> Sequen
     if not file:
         return (Alert(status="resolved" if resolved else "firing", labels=labels),)
     if resolved:
-        raise click.UsageError("--resolved is about the alert of --label; a notification says it itself")
+        raise click.UsageError("--resolved applies to the alert of --label; a notification has its own status")
     try:
         with click.open_file(str(file), "rb") as stream:
             body = stream.read(MAX_BODY_BYTES + 1)
@@ -178,7 +178,7 @@ def _alerts(file: Path | None, labels: dict[str, str], resolved: bool) -> Sequen
 
 @contextmanager
 def _open(where: options.Where, state: Path | None) -> Iterator[tuple[Policy, Look, Callable[[], datetime]]]:
-    """The policy, how to look at a target, and the time there: in the file of --state, or on the API server."""
+    """The policy, a reader of targets, and the clock: from the file of --state, or from the API server."""
     if state is None:
         with open_site(where) as site:
             yield site.policy, _live(site.cluster), site.connection.now
@@ -194,7 +194,7 @@ def _open(where: options.Where, state: Path | None) -> Iterator[tuple[Policy, Lo
 
 
 def _live(cluster: Cluster) -> Look:
-    """Reads a target as the service does, once for all alerts that the same remediation answers."""
+    """Reads a target as the service does, once for all alerts of the same remediation."""
     known: dict[str, Any] = {}
 
     def look(remediation: Remediation) -> Any:
@@ -207,7 +207,7 @@ def _live(cluster: Cluster) -> Look:
 
 
 def _print(explanations: Sequence[Explanation]) -> None:
-    """Alerts that go the same way are shown together, as they would be decided together."""
+    """Alerts with the same outcome, shown together because they are decided together."""
     together: dict[Any, list[Explanation]] = {}
     for explanation in explanations:
         name = explanation.remediation and explanation.remediation.name

@@ -1,4 +1,4 @@
-"""Ctrl-C during a write: what became of it is reported truly."""
+"""Ctrl-C during a write: report whether it was written."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,9 +21,9 @@ def interruptible(steering: Steering) -> Iterator[None]:
         try:
             held = steering.held()
         except (ClusterError, NotWritten) as error:
-            raise Failed(f"interrupted; whether the write holds is not known: {error}") from None
+            raise Failed(f"interrupted; whether it was written is not known: {error}") from None
         if held:
             say(f"interrupted, but {held.change} is written", err=True)
         else:
-            say("interrupted during the write: it is not there, and may still come. Look again in a moment", err=True)
+            say("interrupted during the write: not written yet, but it may still arrive. Check again soon", err=True)
         raise SystemExit(INTERRUPTED) from None

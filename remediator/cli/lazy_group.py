@@ -1,6 +1,6 @@
-"""A group of commands, each of which is imported when it is called.
+"""A click group that imports each command only when it is called.
 
-One rule: what one command imports, no other waits for. Help and completion list the group's own summaries, and import
+One rule: no command waits for another's imports. Help and completion list the group's own summaries, and import
 nothing.
 """
 
@@ -46,7 +46,7 @@ class LazyGroup(click.Group):
         self._summaries = {name: lazy[name].summary for name in sorted(lazy)}
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command; called by kubectl, its help names the commands as kubectl does."""
+        """The command; when called by kubectl, its help shows commands in kubectl's form."""
         command = super().get_command(ctx, cmd_name)
         if not command or not command.help or not str(ctx.find_root().info_name).startswith("kubectl"):
             return command
@@ -71,7 +71,7 @@ class LazyGroup(click.Group):
 
 
 class _Commands(MutableMapping[str, click.Command]):
-    """The commands by name, each imported when it is taken out; click looks for similar names among the keys."""
+    """The commands by name, each imported on access; click suggests similar names from the keys."""
 
     def __init__(self, lazy: Mapping[str, Lazy]) -> None:
         self._commands: dict[str, click.Command | Lazy] = dict(lazy)

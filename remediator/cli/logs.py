@@ -2,8 +2,8 @@
 
 Audit lines are not logs: they go to standard output, always as JSON.
 
-No message can flood the log, whichever loop it comes from: each has a rate, and a line says how many were left out
-before it. The one exception is what is kept of an audit line that could not be written, since there is no other record.
+No message can flood the log: each is rate-limited, and a line says how many were suppressed before it. The one
+exception is the copy of an audit line that could not be written, because there is no other record of it.
 """
 
 import json
@@ -20,10 +20,10 @@ Format = Literal["json", "logfmt"]
 LEVELS = ("debug", "info", "warn", "error")
 
 BURST = 20
-"""Lines with one message that may come at once: each names another target, client or file."""
+"""How many lines of one message may come in a burst: each may name another target, client or file."""
 
 LINES_PER_SECOND = 1.0
-"""Of one message from then on."""
+"""Lines of one message per second after the burst."""
 
 _UNLIMITED = frozenset({"remediator.reflex.audit"})
 
@@ -32,7 +32,7 @@ _PLAIN = re.compile(r"[^\s\"=\x00-\x1f\x7f-\x9f]+")
 
 
 class _Rate(logging.Filter):
-    """Leaves out what comes too often. Messages are constant and facts are in fields, so a message is what repeats."""
+    """Suppresses messages that repeat too often. Facts are in fields, so the message itself is constant."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,5 +81,5 @@ def configure_logging(level: str, spelling: Format) -> None:
     handler.setFormatter(_Formatter(spelling))
     handler.addFilter(_Rate())
     logging.basicConfig(level=getattr(logging, "WARNING" if level == "warn" else level.upper()), handlers=[handler])
-    # Each request to the API server would be a line; the metric counts them.
+    # Otherwise each request to the API server would log a line; a metric counts them.
     logging.getLogger("urllib3").setLevel(logging.ERROR)

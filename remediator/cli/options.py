@@ -19,7 +19,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def there(remedy: str) -> Callable[[click.Context, click.Parameter | None, Path], Path]:
-    """A callback that refuses a file that is not there, and says what to do about it."""
+    """A callback that rejects a missing file, and says what to do about it."""
 
     def check(context: click.Context, parameter: click.Parameter | None, path: Path) -> Path:
         if not context.resilient_parsing:
@@ -36,7 +36,7 @@ FILE_REMEDY = "give --config.file=F, or set REMEDIATOR_CONFIG_FILE"
 
 
 def _given_is_there(context: click.Context, parameter: click.Parameter, path: Path) -> Path:
-    """Refuses a file that the flag names and that is not there; instead of any other, a release may be asked."""
+    """Rejects a missing file if the flag names it; a missing default file may be replaced by a release."""
     if context.get_parameter_source("config_file") is ParameterSource.COMMANDLINE:
         there(FILE_REMEDY)(context, parameter, path)
     return path
@@ -70,7 +70,7 @@ def together(*decorators: Callable[[Command], Command]) -> Callable[[Command], C
 
 
 IMPERSONATION = "remediator.kube.impersonation"
-"""Where the command's context keeps the options below: what opens the connection asks for them, and nobody else."""
+"""Key in the command's context for the options below; read only where the connection is opened."""
 
 
 def _impersonate(context: click.Context, parameter: click.Parameter, value: str | tuple[str, ...] | None) -> None:
@@ -82,7 +82,7 @@ def _impersonate(context: click.Context, parameter: click.Parameter, value: str 
 
 
 RELEASE = "remediator.canary.release"
-"""Where the command's context keeps `--release` and `--namespace`, for what opens the session."""
+"""Key in the command's context for `--release` and `--namespace`; read where the session is opened."""
 
 
 def _of_release(context: click.Context, parameter: click.Parameter, value: str) -> None:
@@ -99,7 +99,7 @@ class Where:
 
 
 def api_server() -> Callable[[Command], Command]:
-    """`--config.file`, `--release`, `--kubeconfig`, `--as...`: what a command works on, and as whom, as `where`."""
+    """`--config.file`, `--release`, `--kubeconfig`, `--as...`; the command gets them as `where`."""
     options = together(
         config_file(),
         click.option(
@@ -109,7 +109,7 @@ def api_server() -> Callable[[Command], Command]:
             metavar="NAME",
             callback=_of_release,
             expose_value=False,
-            help="The chart's release whose ConfigMap to take instead of a file.",
+            help="Release of the chart whose ConfigMap replaces the file.",
         ),
         click.option(
             "-n",
@@ -118,7 +118,7 @@ def api_server() -> Callable[[Command], Command]:
             metavar="NS",
             callback=_of_release,
             expose_value=False,
-            help="Where the release is, if not in the context's namespace.",
+            help="Namespace of the release; default: the context's.",
         ),
         *connection(),
     )
@@ -143,7 +143,7 @@ def connection() -> list[Callable[[Command], Command]]:
             default="",
             metavar="NAME",
             shell_complete=complete_contexts,
-            help="Context of the kubeconfig, if not its current one.",
+            help="Context of the kubeconfig; default: its current one.",
         ),
         click.option(
             "--as",
@@ -151,7 +151,7 @@ def connection() -> list[Callable[[Command], Command]]:
             metavar="USER",
             callback=_impersonate,
             expose_value=False,
-            help="Make all requests in the name of this user, as kubectl does.",
+            help="Impersonate this user in all requests, as kubectl does.",
         ),
         click.option(
             "--as-group",
@@ -160,10 +160,15 @@ def connection() -> list[Callable[[Command], Command]]:
             multiple=True,
             callback=_impersonate,
             expose_value=False,
-            help="A group of the user of --as. Repeatable.",
+            help="A group of the impersonated user. Repeatable.",
         ),
         click.option(
-            "--as-uid", "uid", metavar="UID", callback=_impersonate, expose_value=False, help="UID of the user of --as."
+            "--as-uid",
+            "uid",
+            metavar="UID",
+            callback=_impersonate,
+            expose_value=False,
+            help="UID of the impersonated user.",
         ),
         click.option(
             "--as-user-extra",
@@ -172,35 +177,33 @@ def connection() -> list[Callable[[Command], Command]]:
             multiple=True,
             callback=_impersonate,
             expose_value=False,
-            help="An extra field of the user of --as. Repeatable, for several values of a key too.",
+            help="An extra field of the impersonated user. Repeatable, also for one key.",
         ),
     ]
 
 
 def yes(help_text: str = "Do not ask.") -> Callable[[Command], Command]:
-    """`-y, --yes`; commands that never ask take it too, for fingers and pipelines add it."""
+    """`-y, --yes`; commands that never ask accept it too, because people and pipelines add it out of habit."""
     return click.option("-y", "--yes", is_flag=True, help=help_text)
 
 
 def unasked() -> Callable[[Command], Command]:
     """`-y, --yes` of a command that asks nothing anyway."""
     return click.option(
-        "-y", "--yes", is_flag=True, expose_value=False, help="Taken, and true anyway: nothing is asked."
+        "-y", "--yes", is_flag=True, expose_value=False, help="Accepted and ignored: this command never asks."
     )
 
 
 def dry_run() -> Callable[[Command], Command]:
     """`--dry-run`."""
-    return click.option("--dry-run", is_flag=True, help="Let the API server validate the write, and write nothing.")
+    return click.option("--dry-run", is_flag=True, help="Have the API server validate the write, without writing.")
 
 
 def waiting() -> Callable[[Command], Command]:
     """`--wait` and `--timeout`."""
     return together(
-        click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until all pods follow."),
-        click.option(
-            "--timeout", type=Duration(), default="10m", show_default=True, help="Wait for no longer than this."
-        ),
+        click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until all pods run the change."),
+        click.option("--timeout", type=Duration(), default="10m", show_default=True, help="The longest time to wait."),
     )
 
 
@@ -224,7 +227,7 @@ def target(kind: str) -> Callable[[Command], Command]:
         "target_name",
         metavar="NAME",
         shell_complete=complete_targets,
-        help=f"Which of the file's targets is the {kind}, if several are.",
+        help=f"The target that is the {kind}, if the file has several.",
     )
 
 

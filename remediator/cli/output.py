@@ -1,6 +1,6 @@
-"""Answers as people and programs read them: aligned tables, JSON, YAML.
+"""Output for people and programs: aligned tables, JSON, YAML.
 
-The rule of this file: only a terminal has a width. What goes into a pipe is one line for each thing, however long.
+The rule of this file: only a terminal has a width. In a pipe each item is one line, however long.
 """
 
 import json
@@ -20,16 +20,16 @@ MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("?", "yellow")}
 WARNING = ("!", "yellow")
 
 NARROWEST = 20
-"""A column with less room than this is no longer read: its text goes below instead."""
+"""A column narrower than this is unreadable: its text goes below instead."""
 
 
 def wants_colour() -> bool | None:
-    """False where people or their terminal want none (no-color.org); None leaves it to whether this is a terminal."""
+    """False if colours are switched off (no-color.org); None to decide by whether this is a terminal."""
     return False if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else None
 
 
 def terminal_width() -> int | None:
-    """The columns of the terminal that the answer goes to, or None where it goes elsewhere."""
+    """The width of the terminal that the output goes to, or None if it is not a terminal."""
     if sys.stdout is None or not sys.stdout.isatty():
         return None
     return max(shutil.get_terminal_size().columns, NARROWEST)
@@ -45,7 +45,7 @@ def wrap(text: str, indent: int) -> Iterator[str]:
 
 
 def print_fact(head: str, text: str, **style: Any) -> None:
-    """Print a text behind its head, wrapped under itself; `head` is as wide as it looks and may have a style."""
+    """Print a text after its head, with a hanging indent; styling in `head` does not count towards its width."""
     indent = len(click.unstyle(head))
     for number, line in enumerate(wrap(printable(text), indent)):
         click.echo(f"{' ' * indent if number else head}{click.style(line, **style)}")
@@ -58,20 +58,20 @@ def print_data(value: Any, spelling: str) -> None:
         return
     import yaml
 
-    # YAML knows no enums; JSON makes text of them.
+    # YAML cannot represent enums; a round trip through JSON makes strings of them.
     plain = json.loads(json.dumps(value))
     click.echo(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), nl=False)
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print one line, whatever others have written into it."""
+    """Print one line; control characters in it are escaped."""
     click.echo(printable(text), err=err)
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows in aligned columns under capital headings, as kubectl does.
 
-    On a terminal that is too narrow the last column is wrapped; where even that has no room, each row is a block.
+    On a narrow terminal the last column is wrapped; where even that does not fit, each row is a block.
     """
     table = [[name.upper() for name in header], *([printable(cell) for cell in row] for row in rows)]
     widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
@@ -86,7 +86,7 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def _print_blocks(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print each row as lines: the first cell, and the others below it with their names."""
+    """Print each row as a block: the first cell, and below it the others with their headings."""
     width = max(map(len, header))
     for row in rows:
         click.echo(row[0])

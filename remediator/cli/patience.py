@@ -1,4 +1,4 @@
-"""Waiting for an API server: after a second without a result, a person is shown what they wait for."""
+"""Waiting for an API server: after a second without an answer, the person is shown what the command waits for."""
 
 import sys
 import threading
@@ -15,22 +15,22 @@ from remediator.kube.impersonation import Impersonation
 from remediator.kube.request import Request
 
 FIELD_MANAGER = "remediator-cli"
-"""The name in managedFields of what people write by these commands; the service's own is `remediator`."""
+"""The field manager of writes by these commands; that of the service is `remediator`."""
 
 SILENCE_SECONDS = 1.0
-"""From then on a person thinks that it hangs."""
+"""After this long, a person thinks that the command hangs."""
 
 
 class PatientConnection(Connection):
-    """A connection that says once on standard error that no answer has come, until one has."""
+    """A connection that reports on standard error, once until the next answer, that no answer has come."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         settings = {"impersonation": _impersonation(), "patience": _patience(), **settings}
         super().__init__(*arguments, **settings)
         self.trying = "waiting, Ctrl-C to stop"
-        """What is done about it, in words."""
+        """What is being done about it, in words."""
         self._timer: threading.Timer | None = None
-        # Of several requests at once, one starts it, and the first that is answered ends it.
+        # Of parallel requests, the first starts the timer, and the first answer ends it.
         self._lock = threading.Lock()
 
     def send(self, request: Request) -> bytes:
@@ -43,7 +43,7 @@ class PatientConnection(Connection):
         try:
             body = super().send(request)
         except Unavailable:
-            raise  # Still no answer, so the time goes on.
+            raise  # Not an answer, so the timer keeps running.
         except BaseException:
             self._answered()
             raise
@@ -51,7 +51,7 @@ class PatientConnection(Connection):
         return body
 
     def hush(self) -> None:
-        """Say nothing before the next answer: the person knows already."""
+        """Report nothing until the next answer: the person knows already."""
         with self._lock:
             if self._timer:
                 self._timer.cancel()
@@ -67,7 +67,7 @@ class PatientConnection(Connection):
 
 
 def _impersonation() -> Impersonation:
-    """What `--as` and the flags that begin with it say of the running command's user."""
+    """The user that `--as` and its related flags name for the running command."""
     given = click.get_current_context().meta.get(options.IMPERSONATION, {})
     extra: dict[str, tuple[str, ...]] = {}
     for key, value in (pair.split("=", 1) for pair in given.get("extra") or ()):
@@ -78,7 +78,7 @@ def _impersonation() -> Impersonation:
 
 
 def _patience() -> PluginPatience:
-    """A person waits longer for a credential plugin than the service does, may be asked, and hears of it."""
+    """How commands run a credential plugin: a longer timeout than the service's, prompts, a notice if it is slow."""
     return PluginPatience(
         seconds=60.0,
         seconds_at_terminal=300.0,

@@ -1,4 +1,4 @@
-"""`remediator pause` and `remediator resume`: acts withheld for a time that ends by itself."""
+"""`remediator pause` and `remediator resume`: withhold acts for a limited time."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -22,7 +22,7 @@ NOT_WRITTEN = "; nothing was written (dry run)"
 
 @click.command()
 @click.argument("targets", nargs=-1, metavar="[TARGET]...", shell_complete=complete_targets)
-@click.option("--for", "length", type=PauseLength(), required=True, help="How long, 24h at most: 30m, 2h.")
+@click.option("--for", "length", type=PauseLength(), required=True, help="How long, at most 24h: 30m, 2h.")
 @click.option("--reason", type=Reason(), required=True, help="Reason, shown with every act that this pause withholds.")
 @options.dry_run()
 @options.unasked()
@@ -35,13 +35,13 @@ def pause(
     dry_run: bool,
     where: options.Where,
 ) -> None:
-    """Withhold all automatic acts on the TARGETs (all of the file if none is named).
+    """Withhold all automatic acts on the TARGETs (default: all targets of the file).
 
-    A pause ends by itself. A new one takes the place of the old. What people do is not withheld: `canary rollback`
-    works, raising the canary is refused.
+    A pause ends by itself. A new one replaces the old one. People can still act: `canary rollback` works, but raising
+    the canary is refused.
 
     \b
-    Exit codes: 0 paused, 1 failed, 2 usage, 3 someone was first.
+    Exit codes: 0 paused, 1 failed, 2 usage, 3 the target was changed meanwhile.
     Examples:
       remediator pause --for=2h --reason="load test"
       remediator pause denis-workers --for=30m --reason="draining by hand"
@@ -60,7 +60,7 @@ def pause(
 
 @click.command()
 @click.argument("targets", nargs=-1, metavar="[TARGET]...", shell_complete=complete_targets)
-@click.option("--reason", type=Reason(), help="Why; it goes into the history.")
+@click.option("--reason", type=Reason(), help="The reason, kept in the history.")
 @options.dry_run()
 @options.unasked()
 @options.api_server()
@@ -71,10 +71,10 @@ def resume(
     dry_run: bool,
     where: options.Where,
 ) -> None:
-    """End the pause of the TARGETs (all of the file if none is named) before its time.
+    """End the pause of the TARGETs (default: all targets of the file) early.
 
     \b
-    Exit codes: 0 not paused, 1 failed, 2 usage, 3 someone was first.
+    Exit codes: 0 not paused, 1 failed, 2 usage, 3 the target was changed meanwhile.
     Example:
       remediator resume --reason="load test is over"
     """
@@ -98,11 +98,11 @@ def _write(
     reason: str,
     dry_run: bool,
 ) -> Iterator[tuple[str, Written]]:
-    """The plan on each of the named targets, or on all. Unknown names are refused before anything is written."""
+    """Apply the plan to each named target, or to all. Unknown names are refused before anything is written."""
     known = {target.name: target for target in site.policy.targets}
     if unknown := [name for name in names if name not in known]:
         raise click.UsageError(f"{unknown[0]!r} is not one of the file's targets ({', '.join(known)})")
-    # One after the other, so that each is reported before the next can fail.
+    # Sequentially, so that each is reported before the next can fail.
     for name in names or known:
         yield _write_one(site, name, known[name], plan, reason, dry_run)
 

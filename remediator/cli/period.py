@@ -1,4 +1,4 @@
-"""`--since`, `--from` and `--to`: the stretch of the past that a command is about."""
+"""`--since`, `--from` and `--to`: the period that a command covers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
-    """What was given of a stretch of the past."""
+    """The period as the flags give it."""
 
     since: timedelta | None
     start: datetime | timedelta | None
     end: datetime | timedelta | None
     default: timedelta
-    """How far to go back where nothing is given."""
+    """How far to go back by default."""
 
     @property
     def given(self) -> bool:
@@ -30,7 +30,7 @@ class Period:
         return bool(self.since or self.start or self.end)
 
     def between(self, now: datetime) -> tuple[datetime, datetime]:
-        """The first and the last moment, none of them after now, in UTC. Raises UsageError."""
+        """The first and the last moment in UTC, neither after now. Raises UsageError."""
         if self.since and self.start:
             raise click.UsageError("give --since or --from, not both")
         try:
@@ -45,14 +45,10 @@ class Period:
 def period(default: str) -> Callable[[Command], Command]:
     """`--since`, `--from` and `--to`; the command gets `period`."""
     options = (
+        click.option("--since", type=Duration(), metavar="D", help=f"How far to go back; default: {default}."),
+        click.option("--from", "start", metavar="T", callback=_moment, help="Start at this time, or this long ago."),
         click.option(
-            "--since", type=Duration(), metavar="D", help=f"How far to go back; {default} if nothing else is given."
-        ),
-        click.option(
-            "--from", "start", metavar="T", callback=_moment, help="Begin at this time, or so long before now."
-        ),
-        click.option(
-            "--to", "end", metavar="T", callback=_moment, help="End at this time, or so long before now; else now."
+            "--to", "end", metavar="T", callback=_moment, help="End at this time, or this long ago; default: now."
         ),
     )
 
@@ -71,7 +67,7 @@ def period(default: str) -> Callable[[Command], Command]:
 
 
 def read_time(text: str) -> datetime:
-    """A moment as RFC 3339 has it, with its offset. Raises ValueError."""
+    """Parse an RFC 3339 time, which must have an offset. Raises ValueError."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What can go wrong with a file or an API server, as errors that end a command."""
+"""Translates errors of files and of the API server into errors that end a command."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from remediator.kube.kubeconfig import NoCluster
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """What goes wrong within ends the command with a message instead of a traceback."""
+    """Errors inside end the command with a message instead of a traceback."""
     try:
         yield
     except (InvalidDocument, NoCluster) as error:

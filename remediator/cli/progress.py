@@ -1,4 +1,4 @@
-"""Waiting for a rollout before the eyes of a person: one line that moves on a terminal, a line a change elsewhere."""
+"""Shows a rollout's progress: one line that is rewritten on a terminal, elsewhere one line per change."""
 
 import os
 import shutil
@@ -24,9 +24,9 @@ INTERVAL_SECONDS = 0.5
 def follow(
     steering: Steering, target: Target, changed: Callable[[Workload], str], what: str, timeout: timedelta
 ) -> None:
-    """Wait until the pods follow what was written. Raises Withheld where they do not, ClusterError.
+    """Wait until all pods run what was written. Raises Withheld if they do not, ClusterError.
 
-    `changed` names the field that has another value by now, as Workload.writers does, or is empty.
+    `changed` returns the field that someone has changed since, by its key in Workload.writers, or an empty string.
     """
     line, began = _Line(), time.monotonic()
     try:
@@ -39,7 +39,7 @@ def follow(
         line.close()
     if not converged:
         look = f"kubectl -n {target.namespace} rollout status deployment/{target.deployment}"
-        raise Withheld(f"{what} is written, but the pods do not all follow: {text}\nlook: {look}")
+        raise Withheld(f"{what} is written, but not all pods follow: {text}\nsee: {look}")
     elapsed = format_duration(timedelta(seconds=round(time.monotonic() - began)))
     say(f"{target.name}: all pods follow: {text}, after {elapsed}")
 
@@ -47,11 +47,11 @@ def follow(
 def _await_rollout(
     read: Callable[[], Workload], changed: Callable[[Workload], str], timeout: timedelta, line: "_Line"
 ) -> tuple[bool, str]:
-    """Whether all pods follow in time, and how far they are in words.
+    """Whether all pods follow in time, and the progress in words.
 
-    An API server that does not answer is asked again until the time is over.
+    If the API server does not answer, it is retried until the timeout.
     """
-    began, text = time.monotonic(), "not looked at yet"
+    began, text = time.monotonic(), "not read yet"
     while True:
         try:
             workload = read()
@@ -73,7 +73,7 @@ def _await_rollout(
 
 
 class _Line:
-    """A line that is written over, where standard error is a terminal; else each change is a line of its own."""
+    """A line that is rewritten if standard error is a terminal; otherwise each change is a line of its own."""
 
     def __init__(self) -> None:
         self._moves = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
@@ -81,7 +81,7 @@ class _Line:
         self._text = ""
 
     def show(self, elapsed: str, text: str) -> None:
-        """Show a text in place of the last one. Time alone is no change: a log gets a line only for another text."""
+        """Replace the last text. Elapsed time alone is no change: a log gets a new line only for a new text."""
         line = printable(f"{elapsed}: {text}")
         if self._moves:
             width = shutil.get_terminal_size().columns - 1
@@ -92,7 +92,7 @@ class _Line:
         self._shown, self._text = line, text
 
     def close(self) -> None:
-        """Leave the last text standing."""
+        """Keep the last text on the screen."""
         if self._moves and self._shown:
             click.echo(err=True)
         self._shown = self._text = ""

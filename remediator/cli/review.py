@@ -1,4 +1,4 @@
-"""`remediator review`: what became of the acts of the past."""
+"""`remediator review`: judges past acts by what followed them."""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from remediator.core.policy import Remediation
 
 TIMEOUT = 120.0
-"""Seconds for one question: a piece of history takes longer than the value of a moment."""
+"""Timeout of one query in seconds: a range takes longer than an instant."""
 
 LITTLE, ENOUGH = 5, 20
-"""With fewer judged acts no share is said; with so many it says something."""
+"""Below LITTLE judged acts no share is shown; from ENOUGH on it means something."""
 
 SHORTEST, LONGEST = timedelta(minutes=2), timedelta(days=365)
 
@@ -32,7 +32,11 @@ DOUBTFUL = (Judgement.UNDONE, Judgement.ELSEWHERE, Judgement.NOT_NEEDED)
 @click.command()
 @click.option("--since", type=Duration(), default="30d", show_default=True, metavar="D", help="How far to go back.")
 @click.option(
-    "--remediation", "names", multiple=True, metavar="NAME", help="Only this one; repeatable. Else all of the file."
+    "--remediation",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Only this remediation. Repeatable; default: all of the file.",
 )
 @click.option(
     "--min-right",
@@ -44,7 +48,7 @@ DOUBTFUL = (Judgement.UNDONE, Judgement.ELSEWHERE, Judgement.NOT_NEEDED)
     "--min-judged",
     type=click.IntRange(min=1),
     metavar="N",
-    help=f"Exit with 3 unless so many acts can be judged; {LITTLE} where only --min-right is given.",
+    help=f"Exit with 3 unless this many acts can be judged; default: {LITTLE} if --min-right is given.",
 )
 @endpoints.prometheus()
 @endpoints.fence()
@@ -61,16 +65,16 @@ def review(
     where: options.Where,
     output: str,
 ) -> None:
-    """Say what became of each act: was it right, was it undone, did it help, would it have been needed?
+    """Judge each past act by what followed: was it right, was it undone, did it help, would it have been needed?
 
-    Acts are those of the ledgers on the Deployments and those that Prometheus recorded; in mode observe what would
-    have been done. What they led to is judged by the rules that Prometheus has loaded, over the history that it has:
-    it has to scrape Remediator, too. What is not recorded is Unknown, and neither right nor wrong. Nothing is written.
-
-    The bounds hold for each remediation by itself, so that a pipeline can decide about one `mode: act`.
+    Acts come from the ledgers on the Deployments and from Prometheus; in mode observe, they are the acts that would
+    have been. They are judged by the rules that Prometheus has loaded, over its history: it has to scrape Remediator
+    too. An act without enough history is Unknown, neither right nor wrong. Nothing is written. --min-right and
+    --min-judged apply to each remediation separately, so that a pipeline can decide whether one may go to `mode: act`.
 
     \b
-    Exit codes: 0 done, 1 no answer, or nothing is recorded of a remediation; 2 usage; 3 a bound is broken.
+    Exit codes: 0 done, 1 no answer, or nothing is recorded of a remediation; 2 usage; 3 --min-right or --min-judged
+    is not met.
     Examples:
       remediator review --prometheus.url=http://localhost:9090
       remediator review --since=90d --remediation=rollback --min-right=0.9 --min-judged=5
@@ -173,7 +177,7 @@ def _what(one: "ReviewedRemediation", act: "ReviewedAct") -> str:
 
 def _sums(one: "ReviewedRemediation") -> Iterator[str]:
     if not one.acts and not one.missed:
-        yield "No act in this time, and none that would have been one."
+        yield "No act in this period, done or observed."
         return
     others = [
         f"{one.count(judgement)} {word}"
@@ -185,7 +189,7 @@ def _sums(one: "ReviewedRemediation") -> Iterator[str]:
     few = one.judged < LITTLE
     share = "" if few else f" ({100 * one.good / one.judged:.0f} %)"
     text = f"Right in {one.good} of {one.judged} that can be judged{share}"
-    more = f" Too few to say more: {LITTLE} is little, {ENOUGH} is something." if few else ""
+    more = f" Too few to say more: {LITTLE} are little evidence, {ENOUGH} are some." if few else ""
     yield f"{', '.join([text, *others])}.{more}"
     if doubtful := next((act for act in one.acts if act.judged.judgement in DOUBTFUL and act.alerts), None):
         yield f"Other thresholds: remediator backtest --sweep={doubtful.alerts[0]}"

@@ -1,4 +1,4 @@
-"""The Remediator that runs on the cluster: its cluster filter, and what the API server lets its account write."""
+"""The Remediator running on the cluster: its cluster filter, and what the API server lets its account write."""
 
 from collections.abc import Callable
 
@@ -19,14 +19,14 @@ from remediator.kube.targets import Cluster
 
 
 def account_option() -> Callable[[Command], Command]:
-    """`--as-service`; the command gets `account`, the user's name of a service account, or an empty text."""
+    """`--as-service`; the command gets `account`, the user name of a service account, or an empty string."""
     return click.option(
         "--as-service",
         "account",
         metavar="NAMESPACE:NAME",
         default="",
         callback=_account,
-        help="Service account of the running Remediator, if not that of the release; tried in dry runs.",
+        help="Service account to impersonate in dry runs; default: that of the release.",
     )
 
 
@@ -38,9 +38,9 @@ def _account(context: click.Context, parameter: click.Parameter, value: str) -> 
 
 
 class RunningService:
-    """The service of the release that the file is from, else of the one beside the first target.
+    """The service of the release that the file comes from, else of the one in the first target's namespace.
 
-    What the flags `account` and `fence` say, and not that, takes the place of what its Deployment says.
+    The flags `account` and `fence` win over what its Deployment says.
     """
 
     def __init__(self, site: Site, where: Where, account: str, fence: str | None) -> None:
@@ -54,14 +54,14 @@ class RunningService:
             except ClusterError as error:
                 self._why = str(error)
         self.fence = fence if fence is not None else found.fence if found else None
-        """Its cluster filter, empty for none; None where that is not known."""
+        """Its cluster filter, empty for none; None if not known."""
         self._account = account or (found.account if found else "")
         identity = Impersonation(user=self._account, alone=True)
         connection = PatientConnection(where.kubeconfig, context=where.context, impersonation=identity, threads=4)
         self._cluster = Cluster(connection)
 
     def check(self, remediation: Remediation, found: Snapshot | ClusterError) -> list[Check]:
-        """Whether the API server accepts the act from it, and refuses more."""
+        """Whether the API server accepts the act from it, and refuses anything more."""
         if not isinstance(found, Workload):
             return []
         if not self._account:

@@ -1,4 +1,4 @@
-"""`remediator serve`: the options of the service, and what is refused before it starts."""
+"""`remediator serve`: the options of the service, and which combinations are refused before it starts."""
 
 import signal
 import sys
@@ -28,7 +28,7 @@ FILE = click.Path(path_type=Path)
 
 
 def _config_file(context: click.Context, parameter: click.Parameter, path: Path) -> Path:
-    """The file, or for the embedded cluster the shipped one where the default is not there."""
+    """The file; the embedded cluster falls back to the shipped one if the default is missing."""
     if context.params.get("embedded") and path == parameter.get_default(context) and not path.exists():
         return shipped_rules() / "remediations.yaml"
     return there("give --config.file=F")(context, parameter, path)
@@ -50,28 +50,28 @@ def _serve_options(command: Callable[..., None]) -> Callable[..., None]:
             "listen_address",
             default=":8080",
             show_default=True,
-            help="Where Alertmanager posts to /webhook. :PORT is IPv6 and IPv4.",
+            help="Address of the webhook. :PORT listens on IPv6 and IPv4.",
         ),
         click.option(
             "--web.internal-listen-address",
             "internal_listen_address",
             default=":9090",
             show_default=True,
-            help="Metrics, health, readiness and status.",
+            help="Address of metrics, health, readiness and status.",
         ),
         click.option(
             "--web.token-file",
             "token_files",
             type=FILE,
             multiple=True,
-            help="Bearer tokens that may post, one a line. Repeatable; re-read when changed.",
+            help="File of valid bearer tokens, one a line. Repeatable; re-read when changed.",
         ),
         click.option(
             "--web.basic-auth-file",
             "basic_auth_files",
             type=FILE,
             multiple=True,
-            help="user:password pairs that may post, one a line. Repeatable; re-read when changed.",
+            help="File of valid user:password pairs, one a line. Repeatable; re-read when changed.",
         ),
         click.option("--web.tls-cert-file", "tls_cert_file", type=FILE, help="Certificate of the webhook listener."),
         click.option("--web.tls-key-file", "tls_key_file", type=FILE, help="Key of the webhook listener."),
@@ -84,7 +84,7 @@ def _serve_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--insecure-no-auth",
             is_flag=True,
-            help="Let everybody post. For trying out: the listeners without an address of their own are on 127.0.0.1.",
+            help="Let anyone post. For trials: listeners without an address listen on 127.0.0.1 only.",
         ),
         click.option(
             "--kubeconfig", type=FILE, help="Else $KUBECONFIG, else ~/.kube/config, else in-cluster configuration."
@@ -93,28 +93,28 @@ def _serve_options(command: Callable[..., None]) -> Callable[..., None]:
             "--embedded",
             is_flag=True,
             is_eager=True,  # The default of --config.file depends on it.
-            help="Act on a made-up cluster inside of this machine. For trying out.",
+            help="Act on a sandbox cluster on this machine. For trials.",
         ),
         click.option(
             "--embedded.kubeconfig",
             "embedded_kubeconfig",
             type=FILE,
-            help="Where to write the kubeconfig of the made-up cluster.",
+            help="Where to write the kubeconfig of the sandbox.",
         ),
         click.option(
             "--cluster",
             default="",
             metavar="NAME",
-            help="The fence: act only on alerts whose label cluster is this.",
+            help="The fence: act only on alerts with this cluster label.",
         ),
         click.option(
             "--heartbeat.relay-url-file",
             "relay_url_file",
             type=FILE,
-            help="A file with a URL to ask for after each heartbeat, while an act would be possible. Read each time.",
+            help="File with a URL to request after each heartbeat, while an act is possible. Read each time.",
         ),
         endpoints.confirming_prometheus(),
-        click.option("--dry-run", is_flag=True, help="Decide, validate on the API server, write nothing."),
+        click.option("--dry-run", is_flag=True, help="Decide, have the API server validate, and write nothing."),
         click.option(
             "--log.level",
             "log_level",
@@ -172,15 +172,15 @@ def serve(
     configure_logging(log_level, log_format)
     if not (token_files or basic_auth_files or tls_client_ca_file or insecure_no_auth):
         raise click.UsageError(
-            "nothing says who may post alerts: give --web.token-file, --web.basic-auth-file or"
-            " --web.tls-client-ca-file (or, to try it out, --insecure-no-auth)"
+            "no credentials for the webhook: give --web.token-file, --web.basic-auth-file or"
+            " --web.tls-client-ca-file (or, for a trial, --insecure-no-auth)"
         )
     if embedded and kubeconfig:
-        raise click.UsageError("--embedded and --kubeconfig name two clusters; give one")
+        raise click.UsageError("--embedded and --kubeconfig name two different clusters; give only one")
     if embedded_kubeconfig and not embedded:
         raise click.UsageError("--embedded.kubeconfig needs --embedded")
 
-    # Until gunicorn has its own handler, SIGTERM must leave through the exits that clean up.
+    # Until gunicorn installs its own handler, SIGTERM must exit in a way that still cleans up.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     anybody = insecure_no_auth and not (token_files or basic_auth_files or tls_client_ca_file)
     tls = _tls(tls_cert_file, tls_key_file, tls_client_ca_file)
@@ -208,14 +208,14 @@ def serve(
 
 
 def _address(parameter: str, address: str, anybody: bool) -> str:
-    """Where to listen. Where anybody may post, a listener without an address of its own is for this machine alone."""
+    """Where to listen. If anyone may post, a listener without an explicit address listens on localhost only."""
     source = click.get_current_context().get_parameter_source(parameter)
     return f"127.0.0.1{address}" if anybody and source is ParameterSource.DEFAULT else address
 
 
 @contextmanager
 def _embedded(kubeconfig: Path | None) -> Iterator[Path]:
-    """The made-up cluster's kubeconfig; its program is only imported for those who ask for it."""
+    """The sandbox's kubeconfig; its code is imported only if it is used."""
     from remediator.sandbox.child import EmbeddedClusterFailed, embedded_cluster
 
     try:

@@ -28,7 +28,7 @@ from remediator.kube.targets import Cluster
 from remediator.kube.whoami import operator_name
 
 ASK_SECONDS = 10.0
-"""How long a release is looked for in one place."""
+"""Timeout of the search for a release in one namespace."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,20 +37,20 @@ class Site:
 
     policy: Policy
     text: str
-    """The remediations.yaml that says so."""
+    """The text of the remediations.yaml."""
     origin: str
-    """Where that is: a file, or a release's ConfigMap."""
+    """Where that text is from: a file, or a release's ConfigMap."""
     release: ReleaseFile | None
     """None where it is a file."""
     connection: Connection
     cluster: Cluster
 
     def canary(self, name: str | None) -> Target:
-        """The target whose percentage is set, by its name where several are. Raises UsageError."""
+        """The canary target, by name if there are several. Raises UsageError."""
         return self._target(name, "canary", lambda target: bool(target.container))
 
     def workers(self, name: str | None) -> Target:
-        """The target that is scaled, by its name where several are. Raises UsageError."""
+        """The worker target, by name if there are several. Raises UsageError."""
         scaled = self.policy.scaled()
         return self._target(name, "worker Deployment", lambda target: target in scaled)
 
@@ -65,15 +65,15 @@ class Site:
         return found[0]
 
     def steering(self, target: Target, *, unattended: bool = False) -> Steering:
-        """A hand on a target, under the name of the person who runs this.
+        """Writes to a target, under the name of the person who runs this.
 
-        `unattended` stands for a program without a person: what people have set stays.
+        With `unattended`, a program runs this without a person: it leaves in place what people have set.
         """
         operator = operator_name(self.connection)
         return Steering(self.cluster, target, operator=operator, now=self.connection.now, unattended=unattended)
 
     def read(self, target: Target, *, autoscalers: bool = False) -> Workload:
-        """The target as it is now. Raises Unusable, ClusterError."""
+        """The target's current state. Raises Unusable, ClusterError."""
         return usable(self.cluster.read(target, autoscalers=autoscalers), target)
 
     def read_workers(self) -> tuple[Workload, ...]:
@@ -82,7 +82,7 @@ class Site:
 
 
 def monitoring_files(site: Site, where: options.Where) -> MonitoringFiles:
-    """The rules and the route that the release has, or that are in the folder of the file."""
+    """The rules and the route of the release, or of the file's folder."""
     if site.release:
         return parse_monitoring_files(site.release.texts, site.origin)
     return read_monitoring_files(where.config_file)
@@ -90,16 +90,16 @@ def monitoring_files(site: Site, where: options.Where) -> MonitoringFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """Which release of the chart is asked for its remediations.yaml; empty where that is not said."""
+    """The release of the chart to take the remediations.yaml from; empty where not given."""
 
     name: str = ""
     namespace: str = ""
 
 
 def asked_release(file: Path) -> Release | None:
-    """The release to ask instead of reading this file, or None. Raises UsageError, InvalidConfiguration.
+    """The release to use instead of this file, or None. Raises UsageError, InvalidConfiguration.
 
-    A flag goes before the variable, the variable before the file in the working directory, and that before a release.
+    The flag wins over the variable, that over the file in the working directory, and that over a release.
     """
     context = click.get_current_context()
     asked = Release(**context.meta.get(options.RELEASE, {}))
@@ -114,13 +114,13 @@ def asked_release(file: Path) -> Release | None:
 
 
 def _is_searched() -> bool:
-    """Whether no flag and no variable names the remediations.yaml, so that a person has to be shown which it is."""
+    """Whether no flag or variable names the file, so that the command has to show which one it uses."""
     return click.get_current_context().get_parameter_source("config_file") is ParameterSource.DEFAULT
 
 
 @contextmanager
 def open_site(where: options.Where) -> Iterator[Site]:
-    """The site of the options; within, what goes wrong ends the command with a message instead of a traceback."""
+    """The site of the options; errors inside end the command with a message instead of a traceback."""
     with translated():
         connect = partial(PatientConnection, where.kubeconfig, context=where.context)
         if (asked := asked_release(where.config_file)) is None:

@@ -1,4 +1,4 @@
-"""`remediator test`: what `promtool test rules` is for rules, for remediations.yaml."""
+"""`remediator test`: unit tests of remediations.yaml, as `promtool test rules` is for rules."""
 
 import json
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ INVALID = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Report:
-    """What came of a file: its problems, or for each test the alerts that did not end as expected."""
+    """The result of a file: its problems, or for each test the alerts with an unexpected outcome."""
 
     file: str
     problems: Sequence[Problem] = ()
@@ -49,8 +49,8 @@ def test(context: click.Context, files: tuple[Path, ...], schema: bool, output: 
     """Run unit tests of remediations, as promtool runs those of rules.
 
     A test describes Deployments (percentage, replicas, past acts, pause, kill switch, autoscaler) and notifications
-    with their times, and says with which reason each alert ends, and what the act changes. The code that serves the
-    webhook decides. Only files are read; no cluster is asked.
+    with their times, and expects a reason for each alert, and the change of the act. The code that serves the webhook
+    decides. Only files are read; no cluster is needed.
 
     \b
     Exit codes: 0 all passed, 1 a test failed, 2 usage, or a file cannot be used.

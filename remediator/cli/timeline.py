@@ -1,4 +1,4 @@
-"""`remediator timeline`: an incident in one ordered list, for its document."""
+"""`remediator timeline`: an incident as one chronological list, for a postmortem."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -56,15 +56,15 @@ def timeline(
     where: options.Where,
     output: str,
 ) -> None:
-    """Put alerts, decisions, acts, what became of them, and what people did into one list, in the order of time.
+    """List alerts, decisions, acts, their verdicts, and what people did, in chronological order.
 
-    From the Deployments come acts (ledger), Events, rollouts and the last write of each program; from Prometheus,
-    alerts, what Remediator counted, and the verdicts of `review`; from the audit log, every decision. What several say
-    of the same thing is one line that names them all. What was not asked, or gave no answer, is said on top. Nothing
-    is written. All times are UTC.
+    The Deployments give acts (ledger), Events, rollouts and the last write of each program; Prometheus gives alerts,
+    Remediator's counters, and the verdicts of `review`; the audit log gives every decision. An event that several
+    sources report is one line that names them all. Sources that were not asked, or did not answer, are listed on top.
+    Nothing is written. All times are UTC.
 
     \b
-    Exit codes: 0 shown; 1 the API server or Prometheus was asked and gave no answer, the rest is shown; 2 usage.
+    Exit codes: 0 shown; 1 the API server or Prometheus did not answer, the rest is shown; 2 usage.
     Examples:
       remediator timeline --since=2h --prometheus.url=http://localhost:9090
       kubectl -n denis logs -l app.kubernetes.io/name=remediator --tail=-1 | remediator timeline --audit.file=-
@@ -73,18 +73,18 @@ def timeline(
     with open_site(where) as site, ExitStack() as files:
         logs = [(_name(path), files.enter_context(_open(path))) for path in audit_files]
         with suppress(ClusterError):
-            # For its time: this machine's own clock may be another one.
+            # For the API server's time: this machine's clock may differ.
             site.cluster.read(site.policy.targets[0])
         first, last = period.between(site.connection.now())
         if not first < last:
-            raise click.UsageError("the time that is asked for ends before it begins")
+            raise click.UsageError("the period ends before it starts")
         window, found = Window(start=first, end=last), Findings()
         places = add_targets(site.connection, site.policy, window, found)
         add_logs(logs, site.policy, places, window, found)
         add_events(places, site.policy, found)
         if not logs:
             found.notes.append(
-                "No audit log was read, so not all decisions are here; give --audit.file=F, or - for kubectl logs."
+                "No audit log was given, so decisions are missing; give --audit.file=F, or - for kubectl logs."
             )
         apart = _ask_prometheus(prometheus, site, cluster, window, found)
     lines = arrange(found.lines, window, slack=apart)
@@ -96,15 +96,15 @@ def timeline(
     else:
         _print_table(lines, found, window, names)
     if found.failed:
-        raise Failed("the list is incomplete: above it is which source gave no answer")
+        raise Failed("the list is incomplete: the lines above it name the source that did not answer")
 
 
 def _ask_prometheus(
     endpoint: endpoints.Endpoint | None, site: Site, cluster: str, window: Window, found: Findings
 ) -> timedelta:
-    """Add what Prometheus recorded; how far its clock may differ from the API server's."""
+    """Add what Prometheus recorded, and warn if its clock differs from the API server's."""
     if endpoint is None:
-        found.notes.append("Prometheus was not asked, so alerts and verdicts are not here; give --prometheus.url.")
+        found.notes.append("Prometheus was not asked, so alerts and verdicts are missing; give --prometheus.url.")
         return SLACK
     prometheus = open_prometheus(endpoint, timeout=TIMEOUT)
     try:
@@ -118,7 +118,7 @@ def _ask_prometheus(
     if theirs is None or ours is None:
         return SLACK
     if clocks.warning:
-        found.notes.append(f"Clocks now: {clocks.found}; lines of the one and the other may be in the wrong order.")
+        found.notes.append(f"Clocks now: {clocks.found}; lines from the two may be in the wrong order.")
     return abs(theirs - ours) + SLACK
 
 
@@ -148,7 +148,7 @@ def _print_table(lines: Sequence[Line], found: Findings, window: Window, names: 
         click.echo(NOTHING)
 
 
-NOTHING = "No source has anything of this time."
+NOTHING = "No source has anything from this period."
 
 
 def _print_markdown(lines: Sequence[Line], found: Findings, window: Window, names: str) -> None:
@@ -220,5 +220,5 @@ _MARKUP = re.compile(r"[\\`*_\[\]<|~&$]|(?<=:)//|(?<=www)\.", re.IGNORECASE)
 
 
 def escape(text: str) -> str:
-    """A text as it is shown by Markdown, in a cell of a table too: nothing in it is markup, a link or a line's end."""
+    """Escape a text for Markdown, also in a table cell: nothing in it becomes markup, a link or a line break."""
     return _MARKUP.sub(lambda found: f"\\{found[0]}", printable(text))

@@ -1,4 +1,4 @@
-"""Arguments and values that people type: percentages, durations, reasons. What is wrong is said in their words."""
+"""Parameter types for what people type: percentages, durations, reasons, each with an error that says what to write."""
 
 import re
 from datetime import timedelta
@@ -27,12 +27,12 @@ class Percentage(click.ParamType[int]):
         return self.fail(f"{text!r} is no step of the canary; write {', '.join(others)} or {last}.", param, ctx)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """The steps that begin so."""
+        """The steps that start with this text."""
         return [CompletionItem(str(step)) for step in PERCENTAGES if str(step).startswith(incomplete)]
 
 
 class StepCommand(click.Command):
-    """A command whose argument is a step: a negative number is a wrong step, and not an unknown option."""
+    """A command whose argument is a step: a negative number is reported as a wrong step, not as an unknown option."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """The arguments, or an error about the step."""
@@ -62,7 +62,7 @@ class PauseLength(Duration):
     """How long a pause may be."""
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """The duration, or an error with the longest."""
+        """The duration, or an error that names the longest one allowed."""
         duration = super().convert(value, param, ctx)
         if duration <= MAX_PAUSE:
             return duration
@@ -76,7 +76,7 @@ class Reason(click.ParamType[str]):
     name = "text"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The words, or an error that says what is wrong with them."""
+        """The text, or an error that says what is wrong with it."""
         text = str(value).strip()
         if not text or not text.isprintable():
             self.fail("give one line of printable text", param, ctx)

@@ -1,4 +1,4 @@
-"""How long an alert takes on its way, as the rule files and the route beside a remediations.yaml have it.
+"""How long alerts take to arrive, by the rule files and the route next to a remediations.yaml.
 
 The rule of this file: a file that cannot be understood leaves its times unknown, and so does one that cannot be read,
 which is tried again. What Prometheus and Alertmanager have loaded may differ; `remediator doctor` asks them.
@@ -19,7 +19,7 @@ from remediator.core.policy import Policy, Remediation
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertTimes:
-    """The longest times of the alerts that lead to one remediation; None where a time is not known."""
+    """The longest times of the alerts that lead to one remediation; None for a time that is not known."""
 
     evaluation: timedelta | None = None
     """The interval of the alert's group."""
@@ -34,7 +34,7 @@ _ROUTE = "alertmanager.yaml"
 
 
 class AlertTimesReader:
-    """The times beside a remediations.yaml, read again only after a file or the policy has changed."""
+    """The alert times of a remediations.yaml, recomputed only after a file or the policy has changed."""
 
     def __init__(self, remediations: Path) -> None:
         self._folder = remediations.parent
@@ -42,10 +42,10 @@ class AlertTimesReader:
         self._times: Mapping[str, AlertTimes] = {}
 
     def times(self, policy: Policy) -> Mapping[str, AlertTimes]:
-        """The times by remediation."""
+        """The times by the remediation's name."""
         try:
             paths = [path for path in self._folder.iterdir() if path.name == _ROUTE or path.name.endswith(_RULES)]
-        except OSError:  # As without a file descriptor: what was read last stays.
+        except OSError:  # For example, out of file descriptors: keep the previous times.
             return self._times
         found = {path: stamp for path in paths if (stamp := _stamp(path))}
         if self._read != (policy, found):
@@ -55,7 +55,7 @@ class AlertTimesReader:
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
-    """What changes with a file's content, or None where there is no file."""
+    """A signature that changes with the file's content, or None if there is no file."""
     try:
         stat = path.stat()
     except OSError:
@@ -88,7 +88,7 @@ def _times_of(
         for rule in group.rules
         if isinstance(rule, Alarm)
         if policy.match(labels := _static(rule.all_labels)) == remediation
-        # A queue that is stuck takes the canary back too, and is no measure of how long bad rates would last.
+        # A stuck queue rolls the canary back too, but says nothing about how long bad rates would last.
         if concerns(rule.expression, remediation.action.signals)
     ]
     intervals = [group.interval for group, _, _ in asking if group.interval]
@@ -98,7 +98,7 @@ def _times_of(
     except ValueError:
         waits = []
     return AlertTimes(
-        # A group without an interval has Prometheus's own, which no file here says.
+        # A group without an interval uses Prometheus's own, which is in no file here.
         evaluation=max(intervals) if intervals and len(intervals) == len(asking) else None,
         hold=max((rule.duration for _, rule, _ in asking), default=None),
         wait=max(waits, default=None),
@@ -106,5 +106,5 @@ def _times_of(
 
 
 def _static(labels: Mapping[str, str]) -> Mapping[str, str]:
-    """The labels but for templates."""
+    """The labels, except those with templates."""
     return {name: value for name, value in labels.items() if "{{" not in value}

@@ -1,7 +1,7 @@
-"""Which alert leads to which remediation, as far as files can tell: rules on one side, the route on the other.
+"""Which alert leads to which remediation, according to the rule files and the route.
 
-What is found here is a warning and never an error: the files of Prometheus and Alertmanager belong to them, and are
-checked by promtool and amtool.
+Problems are warnings, never errors: the files belong to Prometheus and Alertmanager, and promtool and amtool check
+them.
 """
 
 import re
@@ -31,40 +31,40 @@ class Coverage:
 
     alerts: Mapping[str, Remediation]
     labels: Mapping[str, Mapping[str, str]]
-    """Of each of them, the name and the labels that its rule writes, but for templates."""
+    """For each alert, its name and the labels that its rule sets, except those with templates."""
     warnings: Sequence[Problem]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenRule:
-    """A rule as a file has it."""
+    """A rule in a file."""
 
     file: str
     name: str
-    """What it records, or its alert."""
+    """The name of its record or alert."""
     expression: str
     held: timedelta | None
-    """How long an alert's condition has to hold; None for what it records."""
+    """An alert's `for`; None for a recording rule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonitoringFiles:
-    """The *.rules.yaml and the alertmanager.yaml that go with a remediations.yaml."""
+    """The *.rules.yaml and the alertmanager.yaml of a remediations.yaml."""
 
     documents: Sequence[Document]
     problems: Sequence[Problem]
-    """Why the others cannot be read."""
+    """Why other files cannot be used."""
 
 
 def read_monitoring_files(remediations: Path) -> MonitoringFiles:
-    """Those in the folder of a remediations.yaml."""
+    """The files in the folder of a remediations.yaml."""
     directory = remediations.parent
     paths = (*sorted(directory.glob("*.rules.yaml")), directory / "alertmanager.yaml")
     return _parse((str(path), partial(read_text, path)) for path in paths if path.is_file())
 
 
 def parse_monitoring_files(texts: Mapping[str, str], origin: str) -> MonitoringFiles:
-    """Those among texts by their names, as a release's ConfigMap has them; `origin` is what that is called."""
+    """The files from a release's ConfigMap, given as texts by name; `origin` names the ConfigMap."""
     names = sorted(name for name in texts if name.endswith(".rules.yaml") or name == "alertmanager.yaml")
     return _parse((f"{name} of {origin}", partial(str, texts[name])) for name in names)
 
@@ -81,7 +81,7 @@ def _parse(files: Iterable[tuple[str, Callable[[], str]]]) -> MonitoringFiles:
 
 
 def read_rules(files: MonitoringFiles) -> Iterator[Sequence[WrittenRule]]:
-    """The rules of each file that can be read."""
+    """The rules of each file that can be parsed."""
     for document in files.documents:
         yield [
             WrittenRule(
@@ -97,7 +97,7 @@ def read_rules(files: MonitoringFiles) -> Iterator[Sequence[WrittenRule]]:
 
 
 def find_coverage(policy: Policy, remediations: Document, files: MonitoringFiles) -> Coverage:
-    """What rules and route say about the remediations of a file."""
+    """Compare rules and route with the remediations of a file."""
     warnings: list[Problem] = list(files.problems)
     alerts: dict[str, Remediation] = {}
     reached: list[Remediation] = []
@@ -130,7 +130,7 @@ def find_coverage(policy: Policy, remediations: Document, files: MonitoringFiles
 def _judge_delivery(
     policy: Policy, delivery: Delivery, asking: Sequence[tuple[Document, tuple[str | int, ...], Mapping[str, str]]]
 ) -> Iterator[Problem]:
-    """The alerts that ask for an act and never arrive, and what makes the others late."""
+    """Alerts that ask for an act but never arrive, and settings that make others late."""
     ways: list[Destination] = []
     decided_by, cooldown = _asking_labels(policy), min(one.cooldown for one in policy.remediations)
     try:
@@ -142,12 +142,12 @@ def _judge_delivery(
                 message = f"the route sends {labels['alertname']} to {names}, and never to Remediator"
                 yield document.problem((*path, "alert"), message)
     except ValueError:
-        return  # Nested too deeply: amtool says so.
+        return  # Nested too deeply: amtool reports that.
     yield from delivery.late(ways, cooldown, decided_by)
 
 
 def _static_labels(rule: Any) -> dict[str, str] | None:
-    """The name and the labels that a rule of an alert writes, but for templates; None for what is no alert."""
+    """The name and the labels that an alerting rule sets, except those with templates; None for other rules."""
     if not isinstance(rule, Mapping) or "alert" not in rule:
         return None
     labels = rule.get("labels")
@@ -159,9 +159,9 @@ def _static_labels(rule: Any) -> dict[str, str] | None:
 def _unreached(
     policy: Policy, document: Document, reached: Sequence[Remediation], passed_by: Mapping[str, Sequence[str]]
 ) -> Iterator[Problem]:
-    """The remediations that no alert in the rules leads to, each on its own line."""
+    """A warning for each remediation that no alert in the rules leads to, at its line."""
     for index, remediation in enumerate(policy.remediations):
-        # One that is shadowed is warned of for that, whatever the rules are.
+        # A shadowed remediation has a warning of its own, whatever the rules are.
         if remediation in reached or shadowing(policy, remediation):
             continue
         message = f"no alert in the rules leads to {remediation.name}"
@@ -209,7 +209,7 @@ def _match_alert(
 
 
 def _arrives(policy: Policy, labels: Mapping[str, str], delivery: Delivery | None) -> bool:
-    """Whether the route can send an alert here; without a route that tells, it can."""
+    """Whether the route can send an alert to Remediator; assumed if there is no usable route."""
     if delivery is None or not delivery.known:
         return True
     try:
@@ -219,7 +219,7 @@ def _arrives(policy: Policy, labels: Mapping[str, str], delivery: Delivery | Non
 
 
 def _match_selectors(policy: Policy, document: Document) -> Iterator[Problem]:
-    """Namespaces that rules select and no remediation answers, in a file whose alerts ask for remediations."""
+    """Namespaces that rules select but no remediation matches, in files whose alerts ask for remediations."""
     if "namespace" not in _deciding_labels(policy):
         return
     rules = [
@@ -258,7 +258,7 @@ def _match_route(policy: Policy, route: Any, document: Document, path: tuple[str
 
 
 def _deciding_labels(policy: Policy) -> set[str]:
-    """The labels that name what is to be done: those that some remediation wants to equal something."""
+    """The labels that select a remediation: those with an equality matcher in some remediation."""
     return {
         matcher.name
         for remediation in policy.remediations
@@ -268,7 +268,7 @@ def _deciding_labels(policy: Policy) -> set[str]:
 
 
 def _asking_labels(policy: Policy) -> set[str]:
-    """The labels that an alert must have to ask for anything: those without which no remediation matches."""
+    """The labels that an alert must have: without them no remediation matches."""
     wanted = [
         {matcher.name for matcher in remediation.matchers if not matcher.matches({})}
         for remediation in policy.remediations
@@ -277,7 +277,7 @@ def _asking_labels(policy: Policy) -> set[str]:
 
 
 def _answers(policy: Policy, label: str, value: str) -> bool:
-    """Whether some remediation could match an alert with this label, whatever its others are."""
+    """Whether some remediation could match an alert with this label, whatever its other labels."""
     return any(
         all(matcher.matches({label: value}) for matcher in remediation.matchers if matcher.name == label)
         for remediation in policy.remediations
@@ -286,7 +286,7 @@ def _answers(policy: Policy, label: str, value: str) -> bool:
 
 
 def _values(matcher: Matcher) -> list[str]:
-    """The values that a matcher lists; none where its text lists none."""
+    """The values that a matcher lists, or empty if they cannot be listed."""
     if matcher.operator == "=":
         return [matcher.value]
     if matcher.operator == "=~" and _ALTERNATIVES.fullmatch(matcher.value):

@@ -1,8 +1,8 @@
-"""Who may post alerts: bearer tokens and Basic users, from files that are read again when they change.
+"""Who may post alerts: bearer tokens and Basic users, from files that are reloaded when they change.
 
 Several are valid at once, so that a token can be rotated without losing a notification: add the new one, change
-Alertmanager, remove the old one. What is compared are digests of equal length, all of them each time, so that the
-time taken tells nothing.
+Alertmanager, remove the old one. A credential is compared as a digest with all valid ones every time, so that the
+duration reveals nothing.
 """
 
 import base64
@@ -17,7 +17,7 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 REREAD_SECONDS = 1.0
-"""Mounted Secrets change by a symlink; looking once a second costs nothing and is soon enough."""
+"""How often files are checked. Mounted Secrets change by a symlink, so a check is cheap."""
 
 
 class InvalidCredentials(ValueError):
@@ -25,7 +25,7 @@ class InvalidCredentials(ValueError):
 
 
 class Credentials:
-    """The credentials that are valid now. Raises InvalidCredentials where a file cannot be used from the start."""
+    """The credentials that are valid now. Raises InvalidCredentials if a file is invalid at the start."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Credentials:
 
     @property
     def problem(self) -> str:
-        """Why files as they are now are not in force, or empty; shows no secret."""
+        """Why the current files are not in force, or empty; shows no secret."""
         with self._lock:
             return "; ".join(self._failing.values())
 
@@ -62,7 +62,7 @@ class Credentials:
         return any(valid)
 
     def watch(self, stop: threading.Event) -> None:
-        """Notice changes while nobody posts, too, until asked to stop."""
+        """Notice changes, even while nobody posts, until asked to stop."""
         while not stop.wait(REREAD_SECONDS):
             self._reread()
 
@@ -76,14 +76,15 @@ class Credentials:
                     self._failing.pop(path, None)
                 except InvalidCredentials as error:
                     if path not in self._failing:
-                        log.error("credentials not read again, the last ones stay valid", extra={"error": str(error)})
+                        message = "failed to reload credentials, keeping the previous ones"
+                        log.error(message, extra={"error": str(error)})
                     self._failing[path] = str(error)
             self._on_reload(not self._failing)
             self._read_at = time.monotonic()
 
 
 def _normal(authorization: str) -> bytes:
-    """The header's bytes with the scheme in lower case, for schemes know no case."""
+    """The header's bytes with the scheme in lower case, because schemes are case-insensitive."""
     scheme, _, rest = authorization.partition(" ")
     return f"{scheme.lower()} {rest.strip()}".encode("latin-1", "replace")
 

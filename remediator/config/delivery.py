@@ -1,7 +1,8 @@
-"""Whether the route in an alertmanager.yaml brings an alert to Remediator, and in time.
+"""Whether the route in an alertmanager.yaml delivers an alert to Remediator, and in time.
 
-Pure. The rule of this file: a receiver is Remediator's if one of its webhooks ends in /webhook, or if it hides its URL
-and is named so. A file without such a receiver is another Alertmanager's, and nothing is said about it.
+Pure. The rule of this file: a receiver is Remediator's if the URL of one of its webhooks ends in /webhook, or if the
+URL is hidden and the receiver has Remediator's name. A file without such a receiver is another Alertmanager's, and
+ignored.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -14,11 +15,11 @@ from remediator.core.parts import as_list, as_map
 from remediator.core.routes import Destination, find_destinations, read_matchers, timing_problems
 
 HIDDEN = "<secret>"
-"""What Alertmanager shows in place of a URL."""
+"""What Alertmanager shows instead of a URL."""
 
 
 class Delivery:
-    """The way from an alert's labels to Remediator's webhook."""
+    """The route from an alert's labels to Remediator's webhook."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
@@ -29,13 +30,13 @@ class Delivery:
 
     @property
     def known(self) -> bool:
-        """Whether there is a receiver of Remediator's, so that anything can be said."""
+        """Whether the file has a receiver of Remediator's; without one nothing is checked."""
         return bool(self._ours)
 
     def ways(self, labels: Mapping[str, str], decided_by: Collection[str]) -> tuple[Destination, ...]:
-        """The routes by which an alert reaches Remediator, surely or possibly.
+        """The routes by which an alert reaches Remediator, certainly or possibly.
 
-        Labels that a rule does not write can come from its series, but for those that name what is to be done.
+        Labels that a rule does not set may come from its series, except those that select a remediation.
         """
         unknown = dict.fromkeys(self._names - set(decided_by))
         found = find_destinations(self._route, {**unknown, **labels})
@@ -50,7 +51,7 @@ class Delivery:
     def late(
         self, ways: Collection[Destination], cooldown: timedelta, decided_by: Collection[str]
     ) -> Iterator[Problem]:
-        """What makes these ways slow, or mixes what must not wait for each other."""
+        """Settings that make these routes slow, or group alerts that must not wait for each other."""
         told = {
             (problem.path, problem.message): None
             for way in ways
@@ -77,7 +78,7 @@ def _label_names(route: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
     for condition in read_matchers(route):
         if condition.matcher:
             yield condition.matcher.name
-    # A route that is nested deeper is refused by find_destinations.
+    # Deeper nesting is refused by find_destinations.
     for child in as_list(route.get("routes")) if depth <= 60 else ():
         if isinstance(child, Mapping):
             yield from _label_names(child, depth + 1)

@@ -1,7 +1,7 @@
 """A YAML file with the line of every key and value, so that each error can say where it is.
 
-The rule of this file: what two readers could read differently is refused. A key that stands twice is an error, as it
-is for Prometheus and Alertmanager, and not the last one's victory.
+The rule of this file: anything that two parsers could read differently is refused. A duplicate key is an error, as in
+Prometheus and Alertmanager, and does not silently overwrite the first.
 """
 
 import pathlib
@@ -16,16 +16,16 @@ Path = tuple[str | int, ...]
 
 MAX_BYTES = 1_048_576
 MAX_VALUES = 100_000
-"""Aliases can make a billion values of a small file."""
+"""The most values in a file: aliases can expand a small file to a billion."""
 
 _MAX_DEPTH = 32
-"""Collections inside of each other; remediations.yaml has five."""
+"""The deepest nesting; remediations.yaml has five levels."""
 
 _NOT_PLAIN = re.compile(
     "[\\t\x85\u2028\u2029\ufeff?]|(^|[\\s\\[{,:-])[&*!](?![=~])|\\r(?!\\n)|^(%|---)|[|>][-+\\d]*#",
     re.MULTILINE,
 )
-"""What libyaml and PyYAML read in different ways, or only one of them refuses."""
+"""Characters that libyaml and PyYAML read differently, or that only one of them refuses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class Problem:
 
     file: str
     line: int | None
-    """From 1, or None where there is no text to point into."""
+    """Counted from 1, or None if there is no text to point into."""
     field: str
     message: str
 
@@ -44,7 +44,7 @@ class Problem:
 
 
 class InvalidDocument(Exception):
-    """The file cannot be used; holds every problem that was found."""
+    """The file is invalid; holds every problem that was found."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: problem.line or 0))
@@ -64,7 +64,7 @@ class Document:
     lines: Mapping[Path, int]
 
     def problem(self, path: Path, message: str) -> Problem:
-        """A problem at this path, on the line of the nearest part that is really there."""
+        """A problem at this path, on the line of the nearest part that exists."""
         nearest = path
         while nearest and nearest not in self.lines:
             nearest = nearest[:-1]
@@ -72,7 +72,7 @@ class Document:
 
 
 def spell(path: Path) -> str:
-    """A path as it is written in messages: `remediations[0].cooldown`."""
+    """Format a path for messages: `remediations[0].cooldown`."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
@@ -94,9 +94,9 @@ def read_text(path: pathlib.Path) -> str:
 
 
 def parse_document(text: str, file: str) -> Document:
-    """The document in a YAML text; `file` is what messages call it.
+    """Parse a YAML text; `file` is its name in messages.
 
-    Raises InvalidDocument where the text is not YAML, too large, or holds a key twice.
+    Raises InvalidDocument if the text is not YAML, is too large, or has a duplicate key.
     """
     if len(text.encode(errors="replace")) > MAX_BYTES:
         raise InvalidDocument([Problem(file=file, line=1, field="", message="the file is over 1 MiB")])
@@ -105,12 +105,12 @@ def parse_document(text: str, file: str) -> Document:
             if _is_shallow(text):
                 return _read(text, file, yaml.CSafeLoader)
         except (yaml.YAMLError, InvalidDocument):
-            pass  # PyYAML's own reader is ten times as slow, and says better what is wrong.
+            pass  # PyYAML's own parser is ten times as slow, but its errors are better.
     return _read_slowly(text, file)
 
 
 def _is_shallow(text: str) -> bool:
-    """Whether libyaml's composer can take it: it overflows a thread's stack on a file of brackets. Raises YAMLError."""
+    """Whether libyaml's composer is safe: deep nesting overflows its thread's stack. Raises YAMLError."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -134,7 +134,7 @@ def _read(text: str, file: str, loader_class: Any) -> Document:
 
 
 def _read_slowly(text: str, file: str) -> Document:
-    """The document by PyYAML's own reader, or what is wrong with it and on which line. Raises InvalidDocument."""
+    """Parse with PyYAML's own parser, whose errors have a line. Raises InvalidDocument."""
     try:
         return _read(text, file, yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -152,7 +152,7 @@ def _read_slowly(text: str, file: str) -> Document:
 
 
 class _Reader:
-    """Walks the nodes once, for the values and the lines together."""
+    """Walks the nodes once, for values and lines together."""
 
     def __init__(self, file: str, loader: Any) -> None:
         self._file = file
@@ -164,7 +164,7 @@ class _Reader:
     def read(self, node: yaml.Node, path: Path) -> Any:
         self._values += 1
         if self._values > MAX_VALUES:
-            message = f"over {MAX_VALUES} values, with those that an alias stands for"
+            message = f"over {MAX_VALUES} values, with aliases expanded"
             raise yaml.MarkedYAMLError(problem=message, problem_mark=node.start_mark)
         self.lines.setdefault(path, node.start_mark.line + 1)
         if isinstance(node, yaml.MappingNode):
@@ -176,7 +176,7 @@ class _Reader:
     def _construct(self, node: yaml.Node) -> Any:
         try:
             return self._loader.construct_object(node, deep=True)
-        except (ValueError, LookupError, AttributeError) as error:  # what PyYAML's constructors raise
+        except (ValueError, LookupError, AttributeError) as error:  # raised by PyYAML's constructors
             tag = node.tag.rpartition(":")[2]
             message = f"not a {tag} as YAML knows it; put it in quotes if it is text"
             raise yaml.MarkedYAMLError(problem=message, problem_mark=node.start_mark) from error
@@ -192,7 +192,7 @@ class _Reader:
                 continue
             inner = (*path, key)
             if key in mapping:
-                message = f"the key stands twice, first on line {self.lines[inner]}; keep one"
+                message = f"the key is duplicated, first on line {self.lines[inner]}; keep one"
                 self.problems.append(Problem(file=self._file, line=line, field=spell(inner), message=message))
                 continue
             self.lines[inner] = line

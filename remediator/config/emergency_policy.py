@@ -1,8 +1,8 @@
-"""What the emergency commands need of remediations.yaml: the targets, and the flags that mean 0 %.
+"""The part of remediations.yaml that the emergency commands need: the targets, and the flags of 0 %.
 
-Pure. One rule: read what can be read, and never write what could raise anything. So the values of the file do not
-count: every flag that one of its profiles names is switched off. Whether the whole file is valid is the strict
-reader's business (loader.py).
+Pure. One rule: read what can be read, and never write what could raise anything. So the values in the file are ignored:
+every flag that one of its profiles names is switched off. The strict parser (loader.py) checks whether the whole file
+is valid.
 """
 
 import re
@@ -15,7 +15,7 @@ from remediator.core.parts import as_list, as_map
 from remediator.core.policy import ENABLED_FLAG, PERCENTAGE_FLAG, Target
 
 BUILT_IN = ("ASYNC_ENABLED", "RUNS_ENABLED")
-"""DENIS's other flags, for where no profile can be read."""
+"""DENIS's other flags, used if no profile can be read."""
 
 _LEFT_ALONE = "DENIS_SECONDARY_ENGINES"
 """DENIS's rule: no step of the canary touches the secondary engines."""
@@ -33,19 +33,19 @@ class EmergencyPolicy:
     canaries: tuple[Target, ...]
     """The targets with a container for the canary's flags."""
     workers: tuple[Target, ...]
-    """The targets that remediations scale, or if none is known, those without a container."""
+    """The targets that remediations scale, or if none are known, those without a container."""
     profile: Mapping[str, str]
     """The flags of 0 %."""
 
 
 def profile_of_0(names: Mapping[str, object] | tuple[str, ...] = BUILT_IN) -> dict[str, str]:
-    """The canary's flags at 0 %: the share, and every other flag off."""
+    """The canary's flags at 0 %: the percentage, and every other flag off."""
     others = (name for name in names if name not in (ENABLED_FLAG, PERCENTAGE_FLAG, _LEFT_ALONE))
     return {ENABLED_FLAG: "false", PERCENTAGE_FLAG: "0", **dict.fromkeys(others, "false")}
 
 
 def read_emergency_policy(text: str) -> EmergencyPolicy:
-    """What can be read of the text of a remediations.yaml, however broken the rest is."""
+    """Read as much as possible of a remediations.yaml, however broken the rest is."""
     parts = _parts(text)
     targets = {
         str(name): target
@@ -66,10 +66,10 @@ def read_emergency_policy(text: str) -> EmergencyPolicy:
 
 
 def _target(name: str, spec: object) -> Target | None:
-    """A target, or None where a name that it needs is missing or cannot be one."""
+    """A target, or None if a required name is missing or invalid."""
     fields = as_map(spec)
     names = {key: fields.get(key) for key in ("namespace", "deployment", "container")}
-    # YAML reads a name of digits as a number.
+    # YAML parses a name of digits as a number.
     texts = {key: str(value) for key, value in names.items() if type(value) in (str, int)}
     if not {"namespace", "deployment"} <= texts.keys() or not all(map(_NAME.fullmatch, texts.values())):
         return None
@@ -93,7 +93,7 @@ def _profile(profiles: Mapping[Any, Any]) -> dict[str, str]:
 
 
 def _parts(text: str) -> Mapping[Any, Any]:
-    """The values of the file's keys, as far as they can be read."""
+    """The values of the file's keys, as far as they can be parsed."""
     found = _value(text)
     if isinstance(found, dict):
         return found
@@ -101,7 +101,7 @@ def _parts(text: str) -> Mapping[Any, Any]:
 
 
 def _part(lines: list[str]) -> object:
-    """The value of one key, or those of its own keys that can be read."""
+    """The value of one key, or the parts of it that can be parsed."""
     found = _value("\n".join(lines))
     if isinstance(found, dict):
         return next(iter(found.values()))
@@ -117,7 +117,7 @@ def _part(lines: list[str]) -> object:
 
 
 def _blocks(lines: list[str]) -> dict[str, list[str]]:
-    """The lines of each key at the margin. A key that is there twice may mean either, so it means nothing."""
+    """The lines of each top-level key. A duplicate key is ambiguous, so it is ignored."""
     blocks: dict[str, list[str]] = {}
     twice: set[str] = set()
     current: list[str] = []

@@ -1,7 +1,7 @@
-"""What is valid in remediations.yaml and most likely a mistake.
+"""Warns of settings in remediations.yaml that are valid but most likely a mistake.
 
-Pure. The rule of this file: a warning says what would happen because of it, and what to write instead. What could make
-things less safe is refused when the file is read, and is not repeated here.
+Pure. The rule of this file: a warning says what would happen, and what to write instead. Settings that could make
+things less safe are refused when the file is loaded, so they are not covered here.
 """
 
 from collections.abc import Iterator
@@ -15,10 +15,10 @@ from remediator.core.matchers import Matcher
 from remediator.core.policy import HEARTBEAT, HEARTBEAT_ALERT, Phase, Policy, Remediation
 
 SHORTEST_COOLDOWN = timedelta(minutes=1)
-"""Pods take longer to start, and an alert takes longer to end."""
+"""Shorter ones warn: pods take longer to start, and an alert takes longer to end."""
 
 LONGEST_COOLDOWN = timedelta(hours=24)
-"""As long as a pause may be: afterwards, a person has seen it."""
+"""As long as the longest pause: by then, a person has seen it."""
 
 LONGEST_WINDOW = timedelta(days=30)
 SHORTEST_HOLD = timedelta(minutes=5)
@@ -28,19 +28,19 @@ LONGEST_HOLD = timedelta(days=30)
 _MOST_COMBINATIONS = 1_000
 
 _HEARTBEAT = {"alertname": HEARTBEAT_ALERT, "remediation": HEARTBEAT, "severity": "none"}
-"""The labels of the shipped heartbeat, but for those that differ from place to place."""
+"""The labels of the shipped heartbeat that are the same everywhere."""
 
 _NAMED = 'remediation="rollback"'
 
 
 def lint(policy: Policy, document: Document) -> Iterator[Problem]:
-    """What looks like a mistake in a policy; `document` is what it was read from."""
+    """Likely mistakes in a policy; `document` is its file."""
     for path, message in _warnings(policy):
         yield document.problem(path, message)
 
 
 def shadowing(policy: Policy, remediation: Remediation) -> Remediation | None:
-    """The earlier remediation that answers every alert that this one matches, or None."""
+    """The earlier remediation that takes every alert that this one matches, or None."""
     earlier = policy.remediations[: policy.remediations.index(remediation)]
     return next((one for one in earlier if _covers(one, remediation)), None)
 
@@ -49,7 +49,7 @@ def _warnings(policy: Policy) -> Iterator[tuple[Path, str]]:
     for index, remediation in enumerate(policy.remediations):
         path: Path = ("remediations", index)
         if other := shadowing(policy, remediation):
-            message = f"{remediation.name} is shadowed by {other.name}, which answers every alert that it matches"
+            message = f"{remediation.name} is shadowed by {other.name}, which takes every alert that it matches"
             yield (*path, "matchers"), f"{message}; move it up, or narrow the matchers of {other.name}"
         if all(one.name in ("namespace", "cluster") or one.matches(_HEARTBEAT) for one in remediation.matchers):
             message = f"{remediation.name} also matches heartbeats: this version sets them aside, a version before them"
@@ -98,9 +98,9 @@ def _phase_warnings(phase: Phase, path: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _covers(earlier: Remediation, later: Remediation) -> bool:
-    """Whether the earlier one matches every alert that the later one matches, as far as the matchers tell.
+    """Whether the earlier one certainly matches every alert that the later one matches.
 
-    Where a label's values cannot be listed only the very same matcher is known to hold.
+    If a label's values cannot be listed, only an identical matcher is certain.
     """
     shared = set(later.matchers)
     open_matchers = [matcher for matcher in earlier.matchers if matcher not in shared]
@@ -117,7 +117,7 @@ def _covers(earlier: Remediation, later: Remediation) -> bool:
 
 
 def _listed(remediation: Remediation, names: set[str]) -> dict[str, list[str]]:
-    """The values that a label can have in alerts that a remediation matches, where they can be listed."""
+    """The values that a label can have in alerts that a remediation matches, if they can be listed."""
     found: dict[str, list[str]] = {}
     for name in names:
         matchers: list[Matcher] = [matcher for matcher in remediation.matchers if matcher.name == name]

@@ -1,6 +1,6 @@
-"""remediations.yaml: the way from its text to a Policy, or to every problem in it.
+"""Loads remediations.yaml: from its text to a Policy, or to every problem in it.
 
-Strict on purpose: this file decides what happens to production at night, so an unknown key, a text where a number
+Strict on purpose: remediations.yaml decides what happens to production at night, so an unknown key, text where a number
 belongs, or an action that could make things less safe is refused at load, with file, line, field and remedy.
 """
 
@@ -26,7 +26,7 @@ NEVER_IN_A_PROFILE = "DENIS_SECONDARY_ENGINES"
 
 
 def parse_policy(text: str, file: str) -> Policy:
-    """The policy in the text of a remediations.yaml; `file` is what messages call it.
+    """Parse the text of a remediations.yaml; `file` is its name in messages.
 
     Raises InvalidDocument with every problem found.
     """
@@ -73,7 +73,7 @@ def _matchers(texts: list[str]) -> Iterator[Matcher]:
 
 
 def _contradictions(spec: PolicyFile) -> Iterator[tuple[Path, str]]:
-    """What each part alone does not show."""
+    """Problems between parts of the file, which the schema cannot find."""
     deployments: dict[tuple[str, str], str] = {}
     for name, target in spec.targets.items():
         first = deployments.setdefault((target.namespace, target.deployment), name)
@@ -112,7 +112,7 @@ def _profile_contradictions(profiles: Mapping[int, Mapping[str, str]]) -> Iterat
         if flags.get(PERCENTAGE_FLAG) != str(percentage):
             yield path, f'{PERCENTAGE_FLAG} must be "{percentage}" here, as the profile says'
         if NEVER_IN_A_PROFILE in flags:
-            yield (*path, NEVER_IN_A_PROFILE), "is never part of a canary step; take it out"
+            yield (*path, NEVER_IN_A_PROFILE), "is never part of a canary step; remove it"
     zero = profiles.get(0)
     if zero is None:
         return
@@ -120,7 +120,7 @@ def _profile_contradictions(profiles: Mapping[int, Mapping[str, str]]) -> Iterat
         if name not in (ENABLED_FLAG, PERCENTAGE_FLAG):
             yield (
                 ("profiles", 0, name),
-                'is required, as "false": another profile sets it, and a rollback must undo that',
+                'is required as "false": another profile sets it, and a rollback must undo that',
             )
     rest = {name: value for name, value in zero.items() if name not in (PERCENTAGE_FLAG, NEVER_IN_A_PROFILE)}
     for name, value in {ENABLED_FLAG: "", **rest}.items():

@@ -1,6 +1,6 @@
-"""Objects in a file, as `kubectl get -o json` and `-o yaml` print them: one of them, or a List.
+"""Objects in a file, as printed by `kubectl get -o json` or `-o yaml`: one object, or a List.
 
-Pure. One rule: what the file does not have is not there. What it has is held to the form that the rest relies on.
+Pure. One rule: an object that is not in the file does not exist. Objects in it are validated before use.
 """
 
 import json
@@ -26,7 +26,7 @@ class Manifests:
     items: tuple[Mapping[str, Any], ...]
 
     def find(self, target: Target) -> Workload | TargetInvalid | TargetMissing:
-        """The target as the file has it. Raises InvalidDocument where the Deployment is not as kubectl prints it."""
+        """The target in the file. Raises InvalidDocument if the Deployment is not as kubectl prints it."""
         for item in self.items:
             if _is(item, "Deployment", target.namespace, target.deployment):
                 try:
@@ -42,9 +42,9 @@ class Manifests:
 
 
 def parse_manifests(text: str, file: str) -> Manifests:
-    """The objects in a file's text; `file` is what messages call it.
+    """Parse the objects in a file's text; `file` is its name in messages.
 
-    Raises InvalidDocument where the text is neither JSON nor YAML, or holds no Deployment.
+    Raises InvalidDocument if the text is neither JSON nor YAML, or holds no Deployment.
     """
     if len(text.encode(errors="replace")) > MAX_BYTES:
         raise _invalid(file, "the file is over 10 MiB")

@@ -1,7 +1,7 @@
-"""Prometheus rule files as values: groups with their records and alerts, in the order of evaluation.
+"""Parses Prometheus rule files: groups with their records and alerts, in the order of evaluation.
 
-The rule of this file: a key that changes when or how a rule is evaluated, and that is not understood here, is a problem
-with its line, and never ignored.
+The rule of this file: an unsupported key that changes when or how a rule is evaluated is a problem, with its line; it
+is never ignored.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -44,22 +44,22 @@ class Alarm:
 
     @property
     def all_labels(self) -> Mapping[str, str]:
-        """The labels that its alerts have whatever their series has."""
+        """The labels that all its alerts have, whatever their series."""
         return {**self.labels, "alertname": self.name}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleGroup:
-    """Rules that are evaluated one after the other, at one moment."""
+    """Rules that are evaluated in sequence, for the same timestamp."""
 
     name: str
     interval: timedelta | None
-    """None where the file leaves it to Prometheus's configuration."""
+    """None for the default of Prometheus's configuration."""
     rules: tuple[Record | Alarm, ...]
 
 
 def read_rule_groups(paths: Iterable[Path]) -> tuple[RuleGroup, ...]:
-    """The groups of these files. Raises InvalidDocument, with every problem that was found."""
+    """Parse the groups of these files. Raises InvalidDocument with every problem found."""
     problems: list[Problem] = []
     groups: list[RuleGroup] = []
     for path in paths:
@@ -75,7 +75,7 @@ def _group(
     document: Document, path: tuple[str | int, ...], group: Mapping[str, Any], problems: list[Problem]
 ) -> RuleGroup:
     problems += (
-        document.problem((*path, key), "changes the evaluation in a way that is not understood here")
+        document.problem((*path, key), "changes the evaluation in a way that is not supported here")
         for key in group.keys() - _GROUP_KEYS
     )
     shared = _texts(document, (*path, "labels"), group.get("labels"), problems)
@@ -118,7 +118,7 @@ def _faults(rule: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if not str(rule.get("expr") or "").strip():
         yield "expr", "is required"
     for key in rule.keys() - _RULE_KEYS:
-        yield key, "is no key of a rule that is understood here"
+        yield key, "is not a supported key of a rule"
 
 
 def _duration(document: Document, path: tuple[str | int, ...], value: Any, problems: list[Problem]) -> timedelta | None:

@@ -19,13 +19,13 @@ from remediator.core.ledger import MAX_ENTRIES
 
 
 class Strict(BaseModel):
-    """A mapping of a file: no unknown key, no value of another type."""
+    """A mapping in a file: unknown keys and values of another type are refused."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 def parse_if_text(value: object) -> object:
-    """The duration that a text spells; any other value is left to the type."""
+    """Parse a duration from text; any other value is left to pydantic."""
     return parse_duration(value) if isinstance(value, str) else value
 
 
@@ -50,30 +50,30 @@ class TargetSpec(Strict):
 
 
 Contradiction = tuple[tuple[str, ...], str]
-"""What the schema does not refuse and must not be: the keys of a remediation, and the message."""
+"""A contradiction that the schema cannot express: the keys of a remediation, and a message."""
 
 
 class ActionSpec(ABC):
-    """What a remediation says of its action."""
+    """The keys of a remediation that configure its action."""
 
     @abstractmethod
     def action(self, profiles: Mapping[int, Mapping[str, str]]) -> Action:
-        """The action that is meant."""
+        """The configured action."""
 
     @abstractmethod
     def contradictions(self, remediation: "RemediationSpec", target: TargetSpec | None) -> Iterator[Contradiction]:
-        """What no single key shows; `target` is None where the file has none of that name."""
+        """Contradictions with other keys; `target` is None if the file has none of that name."""
 
 
 class SetPercentageSpec(RootModel[Annotated[int, Field(strict=True)]], ActionSpec):
-    """The canary's share of traffic in percent that the act sets. Only 0: an alert must never raise it."""
+    """The percentage of traffic that the act sets. Only 0: an alert must never raise it."""
 
     def action(self, profiles: Mapping[int, Mapping[str, str]]) -> Action:
-        """All flags of the share's profile."""
+        """An act that sets all flags of the percentage's profile."""
         return SetPercentage(percentage=self.root, profile=profiles[self.root])
 
     def contradictions(self, remediation: "RemediationSpec", target: TargetSpec | None) -> Iterator[Contradiction]:
-        """A share other than 0, and a target without a container for the flags."""
+        """A percentage other than 0, or a target without a container for the flags."""
         if self.root != 0:
             yield ("set_percentage",), f"must be 0, found {self.root}: an alert must never raise the percentage"
         if target is not None and target.container is None:
@@ -86,18 +86,18 @@ class ScaleSpec(Strict, ActionSpec):
     step: Annotated[int, Field(ge=1)]
     """Replicas to add in one act."""
     min: Annotated[int, Field(ge=1)] = 1
-    """An act leads to no fewer replicas than this."""
+    """An act sets at least this many replicas."""
     max: Annotated[int, Field(ge=1)]
-    """No act leads to more replicas than this."""
+    """An act sets at most this many replicas."""
     give_up: Annotated[int, Field(ge=1, le=MAX_ENTRIES)] = 3
-    """After so many acts that have not ended an alert, there is no other for it."""
+    """After this many acts that have not ended an alert, there is no further one for it."""
 
     def action(self, profiles: Mapping[int, Mapping[str, str]]) -> Action:
-        """A step up, within bounds."""
+        """An act that adds replicas, within bounds."""
         return Scale(step=self.step, min=self.min, max=self.max, give_up=self.give_up)
 
     def contradictions(self, remediation: "RemediationSpec", target: TargetSpec | None) -> Iterator[Contradiction]:
-        """Bounds that are the wrong way round."""
+        """A `max` below `min`."""
         if self.max < self.min:
             yield ("scale", "max"), f"{self.max} is below min {self.min}"
 
@@ -106,20 +106,20 @@ NEVER_OF_A_ROLLBACK = {
     "give_up": "belongs under scale; a rollback never gives up: a needless one costs the canary some hours, a withheld "
     "one costs production, and the budget ends a loop"
 }
-"""Keys of one action that are refused beside others, and why."""
+"""Keys that are refused outside of their action, and why."""
 
 
 class BudgetSpec(Strict):
-    """How many acts are allowed before a human has to look."""
+    """How many acts are allowed before a human has to step in."""
 
     acts: Annotated[int, Field(ge=1, le=MAX_ENTRIES)]
-    """Acts on the target with this effect, by any remediation."""
+    """The number of acts on the target with this effect, by any remediation."""
     window: Duration
-    """The time that the acts are counted in, back from now."""
+    """The period, up to now, in which acts are counted."""
 
 
 class RemediationSpec(Strict):
-    """What to do about the alerts that the matchers match."""
+    """What to do for alerts that the matchers match."""
 
     name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9]([-_a-zA-Z0-9]*[a-zA-Z0-9])?$", max_length=63)]
     """The name in metrics, Events and audit lines."""
@@ -128,29 +128,29 @@ class RemediationSpec(Strict):
     target: str
     """A key of targets."""
     set_percentage: Annotated[SetPercentageSpec | None, WithJsonSchema({"type": "integer", "const": 0})] = None
-    """The canary's share of traffic in percent that the act sets. Only 0: an alert must never raise it."""
+    """The percentage of traffic that the act sets. Only 0: an alert must never raise it."""
     scale: ScaleSpec | None = None
     """How the act adds replicas."""
     cooldown: Duration
     """After an act on the target with this effect, no other for this long."""
     budget: BudgetSpec
-    """How many acts are allowed before a human has to look."""
+    """How many acts are allowed before a human has to step in."""
     mode: Literal["act", "observe"] = "act"
-    """observe: say what would have been done, and do nothing."""
+    """observe: report what would have been done, and do nothing."""
 
     @property
     def actions(self) -> Mapping[str, ActionSpec | None]:
-        """What is said of each action that there is, by its key; of exactly one, if all is well."""
+        """The configured actions by their keys; exactly one in a valid remediation."""
         return {"set_percentage": self.set_percentage, "scale": self.scale}
 
 
 class PhaseSpec(Strict):
-    """What a step of the canary has to show before the next one. Only people and the canary's commands ask for it."""
+    """The thresholds of a canary step before the next one. Used only by the canary's commands, never by alerts."""
 
     percentage: int
-    """The share of traffic in percent; a key of profiles, other than 0."""
+    """The percentage of traffic; a key of profiles, other than 0."""
     hold: Duration
-    """How long the canary stays there, at the least."""
+    """How long the canary stays there at least."""
     min_success_rate: Annotated[float, Field(gt=0, le=1)]
     """The lowest success rate on average over `hold`, as a ratio: 0.90 is 90 %."""
     max_error_rate: Annotated[float, Field(ge=0, lt=1)]
@@ -163,11 +163,11 @@ class PolicyFile(Strict):
     """remediations.yaml: which alert leads to which act, and how often."""
 
     targets: dict[Name, TargetSpec]
-    """The Deployments that may be changed, by the name that remediations use."""
+    """The Deployments that may be changed, by the names that remediations use."""
     profiles: dict[int, dict[str, str]]
-    """The values of the canary's flags for each percentage; all flags of one are written in one patch."""
+    """The values of the canary's flags for each percentage; a profile is always written in one patch."""
     remediations: Annotated[list[RemediationSpec], Field(min_length=1)]
-    """Tried in this order; the first whose matchers match an alert answers it."""
+    """Tried in this order; the first whose matchers match an alert takes it."""
     phases: list[PhaseSpec] = []
     """The steps of the canary, by rising percentage; without any, nothing is ever promoted."""
 

@@ -1,4 +1,4 @@
-"""The shipped rules: a wheel carries a copy of them, a checkout has them beside the package."""
+"""Locates the shipped rules: a wheel contains a copy, a checkout has them next to the package."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
-"""Unit tests of remediations: the way from their YAML to scenarios with what is expected of them, or to every problem.
+"""Loads unit tests of remediations: from YAML to scenarios with expectations, or to every problem.
 
-The rule of this file: as strict as for remediations.yaml itself. A test that means nothing must not pass.
+The rule of this file: as strict as for remediations.yaml itself, so that no test passes because of a typo.
 """
 
 import difflib
@@ -29,7 +29,7 @@ from remediator.core.scenario import Delivery, play
 from remediator.core.workload import Workload
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
-"""The moment that a test's times are counted from; which one it is decides nothing."""
+"""The time that a test's offsets are relative to; which one it is does not matter."""
 
 _REASONS = (*dict.fromkeys(rung.reason for rung in LADDER if rung.reason is not Reason.MALFORMED_ALERT), Reason.APPLIED)
 
@@ -38,7 +38,7 @@ def _reason(value: object) -> object:
     if isinstance(value, str) and value not in _REASONS:
         close = difflib.get_close_matches(value, _REASONS, n=1)
         known = f"did you mean {close[0]}?" if close else f"known here: {', '.join(_REASONS)}"
-        raise ValueError(f"{value[:60]!r} is no reason that a test can end with; {known}")
+        raise ValueError(f"{value[:60]!r} is not a reason that a test can expect; {known}")
     return value
 
 
@@ -54,11 +54,11 @@ class PastActSpec(Strict):
     """An act before the test begins."""
 
     ago: Duration
-    """How long before the test begins it was."""
+    """How long before the start of the test it was."""
     remediation: str | None = None
-    """The remediation whose act it was; it counts for cooldown and budget."""
+    """The remediation that acted; counts towards cooldown and budget."""
     operator: str | None = None
-    """Who set the canary's percentage, where it was a person."""
+    """The person who set the canary's percentage."""
     before: Annotated[int | None, Field(alias="from")] = None
     """The percentage or the replicas before."""
     after: Annotated[int, Field(alias="to")]
@@ -66,31 +66,31 @@ class PastActSpec(Strict):
 
 
 class StateSpec(Strict):
-    """A Deployment when the test begins."""
+    """A Deployment at the start of the test."""
 
     percentage: int | None = None
-    """The canary's share of traffic, with all flags of its profile; without it, the percentage is unknown."""
+    """The canary's percentage, with all flags of its profile; without it, the percentage is unknown."""
     flags: Annotated[dict[str, str], Field(default_factory=dict)]
-    """Flags whose values are not those of the profile."""
+    """Flags with other values than the profile's."""
     replicas: Annotated[int, Field(ge=0)] = 1
     """Its replicas."""
     autoscaler: str = ""
-    """What owns the replicas, as HorizontalPodAutoscaler denis-workers."""
+    """What owns the replicas, for example HorizontalPodAutoscaler denis-workers."""
     acts: Annotated[list[PastActSpec], Field(default_factory=list)]
-    """What its ledger holds."""
+    """The acts in its ledger."""
     paused_for: Duration | None = None
-    """How long a pause holds from the beginning of the test."""
+    """How long a pause lasts from the start of the test."""
     kill_switch: bool = False
     """Whether the kill switch is latched."""
 
 
 class ExpectedSpec(Strict):
-    """What becomes of an alert. What is not given may be anything."""
+    """The expected outcome of an alert. Keys that are not given may have any value."""
 
     reason: ReasonName
-    """The reason that the alert ends with."""
+    """The expected reason."""
     remediation: str | None = None
-    """The remediation that answers it."""
+    """The remediation that takes it."""
     before: Annotated[int | None, Field(alias="from")] = None
     """The percentage or the replicas before the act."""
     after: Annotated[int | None, Field(alias="to")] = None
@@ -103,49 +103,49 @@ class AlertSpec(Strict):
     labels: dict[str, str]
     """Its labels."""
     annotations: Annotated[dict[str, str], Field(default_factory=dict)]
-    """Its annotations; only grafana_state_reason decides anything."""
+    """Its annotations; only grafana_state_reason affects the decision."""
     status: Literal["firing", "resolved"] = "firing"
     """firing or resolved."""
     firing_for: Duration | None = None
-    """How long it has been firing; else since the first notification of the test that has it without a break."""
+    """How long it has been firing; default: since the first notification in an unbroken series that has it."""
     expect: ExpectedSpec
-    """What becomes of it."""
+    """The expected outcome."""
 
 
 class NotificationSpec(Strict):
     """Alerts that are delivered together."""
 
     at: Moment = timedelta(0)
-    """How long after the beginning of the test it comes."""
+    """How long after the start of the test it arrives."""
     alerts: Annotated[list[AlertSpec], Field(min_length=1)]
     """Its alerts."""
 
 
 class UnitTestSpec(Strict):
-    """Notifications one after another, with the acts of the ones before done."""
+    """A sequence of notifications, each after the acts of the previous ones."""
 
     name: str
-    """What it shows, in words."""
+    """The name of the test."""
     targets: Annotated[dict[str, StateSpec], Field(default_factory=dict)]
-    """The Deployments when the test begins, by their name in remediations.yaml; one that is not here is not there."""
+    """The Deployments at the start, by their names in remediations.yaml; one that is not listed is missing."""
     notifications: Annotated[list[NotificationSpec], Field(min_length=1)]
-    """The notifications, in the order of their times."""
+    """The notifications, in chronological order."""
 
 
 class UnitTestFile(Strict):
     """Unit tests of a remediations.yaml."""
 
     config_file: str
-    """The remediations.yaml, seen from the folder of this file."""
+    """The remediations.yaml, relative to the folder of this file."""
     cluster: str = ""
-    """The cluster filter (the fence) of the service, as its --cluster; empty where it has none."""
+    """The cluster filter (the fence) of the service, as for --cluster; empty for none."""
     tests: Annotated[list[UnitTestSpec], Field(min_length=1)]
     """The tests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """An alert that did not end as expected."""
+    """An alert with an unexpected outcome."""
 
     file: str
     line: int
@@ -157,7 +157,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitTest:
-    """A test that can be run."""
+    """A test, ready to run."""
 
     name: str
     file: str
@@ -166,10 +166,10 @@ class UnitTest:
     targets: Mapping[Target, Workload]
     deliveries: Sequence[Delivery]
     expected: Sequence[Sequence[tuple[ExpectedSpec, int]]]
-    """For each alert of each delivery, with its line in the file."""
+    """The expectations for each alert of each delivery, with lines in the file."""
 
     def run(self) -> Iterator[Difference]:
-        """What does not end as expected."""
+        """Run the test, and return the differences."""
         played = play(self.policy, self.fence, self.targets, self.deliveries)
         for delivery, wanted, outcomes in zip(self.deliveries, self.expected, played, strict=True):
             for alert, (expected, line), outcome in zip(delivery.alerts, wanted, outcomes, strict=True):
@@ -197,14 +197,14 @@ def _in_words(reason: str, remediation: str | None, before: int | None = None, a
 
 
 def load_tests(path: Path) -> list[UnitTest]:
-    """The tests in a file. Raises InvalidDocument with every problem found."""
+    """Load the tests in a file. Raises InvalidDocument with every problem found."""
     document = parse_document(read_text(path), str(path))
     spec = validate(document, UnitTestFile)
     config = path.parent / spec.config_file
     try:
         text = read_text(config)
     except InvalidDocument as error:
-        message = f"{spec.config_file!r}: {error.problems[0].message}; it is seen from the folder of this file"
+        message = f"{spec.config_file!r}: {error.problems[0].message}; it is relative to the folder of this file"
         raise InvalidDocument([document.problem(("config_file",), message)]) from None
     policy = parse_policy(text, str(config))
     problems: list[Problem] = []
@@ -236,7 +236,7 @@ def load_tests(path: Path) -> list[UnitTest]:
 
 
 def _contradictions(test: UnitTestSpec, policy: Policy) -> Iterator[tuple[Keys, str]]:
-    """What each part alone does not show."""
+    """Problems between parts of the file, which the schema cannot find."""
     targets = {target.name: target for target in policy.targets}
     for name, state in test.targets.items():
         if name not in targets:
@@ -247,7 +247,7 @@ def _contradictions(test: UnitTestSpec, policy: Policy) -> Iterator[tuple[Keys, 
     for number, notification in enumerate(test.notifications):
         path: Keys = ("notifications", number)
         if number and notification.at <= test.notifications[number - 1].at:
-            yield (*path, "at"), "is not after the notification before"
+            yield (*path, "at"), "is not after the previous notification"
         for index, alert in enumerate(notification.alerts):
             expect, inner = alert.expect, (*path, "alerts", index, "expect")
             if expect.remediation is not None and expect.remediation not in answers:
@@ -303,7 +303,7 @@ def _workload(state: StateSpec, target: Target, policy: Policy) -> Workload:
 
 
 def _deliveries(test: UnitTestSpec) -> Iterator[Delivery]:
-    """The notifications; an alert that was firing before has been since."""
+    """The notifications; an alert that was in the previous one keeps its start."""
     since: dict[frozenset[tuple[str, str]], datetime] = {}
     for notification in test.notifications:
         now, alerts = BEGINNING + notification.at, []

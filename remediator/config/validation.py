@@ -1,6 +1,6 @@
-"""A file's content held against its schema: the values, or every problem in the words of the file.
+"""Validates a file's content against its schema, with errors that people understand.
 
-The rule of this file: pydantic finds what is wrong; what is said names the line, what was found, and what is allowed.
+The rule of this file: pydantic finds the problems; the messages name the line, what was found, and what is allowed.
 """
 
 import difflib
@@ -20,7 +20,7 @@ _Model = TypeVar("_Model", bound=Strict)
 
 
 def validate(document: Document, model: type[_Model]) -> _Model:
-    """The document as its schema has it. Raises InvalidDocument with every problem found."""
+    """The validated document. Raises InvalidDocument with every problem found."""
     try:
         return model.model_validate(document.value)
     except ValidationError as error:
@@ -28,7 +28,7 @@ def validate(document: Document, model: type[_Model]) -> _Model:
 
 
 def _reword(document: Document, model: type[Strict], details: ErrorDetails) -> Problem:
-    """A problem that pydantic found, in the words of the file: what was found, and what is allowed."""
+    """Turn a pydantic error into a problem that says what was found, and what is allowed."""
     path = tuple(part for part in details["loc"] if part != "[key]")
     found = details["input"]
     match details["type"]:
@@ -86,14 +86,14 @@ def _reword(document: Document, model: type[Strict], details: ErrorDetails) -> P
 
 def _short(value: object) -> str:
     if isinstance(value, int) and value.bit_length() > 200:
-        return "a number of very many digits"
+        return "a number with too many digits"
     spelled = {None: "nothing", True: "true", False: "false"}
     text = spelled[value] if value is None or isinstance(value, bool) else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _known_keys(model: type[Strict], path: tuple[str | int, ...]) -> list[str]:
-    """The keys that the schema knows at this path."""
+    """The keys that the schema has at this path."""
     schema = model.model_json_schema()
     node: dict[str, Any] = schema
     for part in path:

@@ -1,7 +1,7 @@
-"""remediations.yaml while it changes: the last good policy stays in force until a better one can be read.
+"""Reloads remediations.yaml when it changes; after a bad change the last good policy stays in force.
 
-Except for one: when gunicorn has to replace a worker that died while the file is bad, the new one has no more than what
-the service was started with. The metrics, the status and the log of the new worker say so.
+One exception: if gunicorn replaces a worker that died while the file is bad, the new worker has only the policy that
+the service was started with. Its metrics, status and log show that.
 """
 
 import logging
@@ -18,44 +18,44 @@ from remediator.core.policy import Policy
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
-"""A ConfigMap's change takes the kubelet up to a minute; a file on disk is seen within this."""
+"""How often the file is checked. For a ConfigMap the kubelet adds up to a minute."""
 
 
 class ReloadMetrics(Protocol):
-    """What shows whether the file in force is the one on disk."""
+    """Callbacks that show whether the file on disk is in force."""
 
     def policy_loaded(self, policy: Policy, now: datetime) -> None:
-        """A good file was read."""
+        """A valid file was loaded."""
 
     def policy_refused(self) -> None:
-        """The file as it stands cannot be used."""
+        """The current file is invalid."""
 
 
 class PolicyFile:
-    """The policy in a file. Raises InvalidDocument where the file cannot be used from the start."""
+    """The policy in a file. Raises InvalidDocument if the file is invalid at the start."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.problem = ""
-        """Why the file as it stands is not in force, or empty."""
+        """Why the current file is not in force, or empty."""
         self._text = read_text(path)
         self._policy = parse_policy(self._text, str(path))
 
     def show(self, metrics: ReloadMetrics, now: datetime) -> None:
-        """Let the metrics show that the file was read."""
+        """Report that the file was loaded."""
         metrics.policy_loaded(self._policy, now)
 
     def current(self) -> Policy:
-        """The last good policy."""
+        """The policy in force."""
         return self._policy
 
     def watch(self, metrics: ReloadMetrics, now: Callable[[], datetime], stop: threading.Event) -> None:
-        """Take over every change of the file until asked to stop."""
+        """Apply changes of the file until asked to stop."""
         while not stop.wait(POLL_SECONDS):
             self.poll(metrics, now())
 
     def poll(self, metrics: ReloadMetrics, now: datetime) -> None:
-        """Take over what the file says, if it has changed and is good."""
+        """Apply the file if it has changed and is valid."""
         try:
             text = read_text(self.path)
             if text == self._text and not self.problem:
@@ -63,7 +63,7 @@ class PolicyFile:
             policy = parse_policy(text, str(self.path))
         except InvalidDocument as error:
             if self.problem != str(error):
-                log.error("configuration not reloaded, the last good one stays", extra={"error": str(error)})
+                log.error("failed to reload the configuration, keeping the previous one", extra={"error": str(error)})
             self.problem = str(error)
             metrics.policy_refused()
             return

@@ -1,1 +1,1 @@
-"""What is decided: pure. No clock, no I/O, no threads; time is an argument."""
+"""The decisions. Pure: no clock, no I/O, no threads; time is an argument."""

@@ -1,7 +1,7 @@
-"""When alerts would have reached the webhook: Alertmanager's groups over a history. Pure.
+"""When alerts would have reached the webhook: a simulation of Alertmanager's groups over a history. Pure.
 
-The rule of this file: everything happens at a group's ticks. The first is group_wait after its first alert, the others
-follow each group_interval until nothing fires.
+The rule of this file: everything happens at a group's flushes. The first comes group_wait after its first alert, the
+others every group_interval until no alert fires.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,19 +11,19 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Fires(Protocol):
-    """An alert from when it fires until it is resolved."""
+    """One firing of an alert, until it is resolved."""
 
     @property
     def identity(self) -> object:
-        """What is the same of two times that one alert fired."""
+        """The identity of the alert, the same for all its firings."""
 
     @property
     def fired(self) -> datetime:
-        """When Alertmanager hears of it first."""
+        """When Alertmanager first gets it."""
 
     @property
     def resolved(self) -> datetime | None:
-        """When it hears that it is over, or None."""
+        """When Alertmanager gets it as resolved, or None."""
 
 
 Fired = TypeVar("Fired", bound=Fires)
@@ -31,7 +31,7 @@ Fired = TypeVar("Fired", bound=Fires)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """The times of a route."""
+    """The timing settings of a route."""
 
     group_wait: timedelta
     group_interval: timedelta
@@ -40,14 +40,14 @@ class Timing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent(Generic[Fired]):
-    """A notification; without firing alerts it says that all are resolved."""
+    """A notification; without firing alerts it reports that all are resolved."""
 
     time: datetime
     firing: tuple[Fired, ...]
 
 
 def notifications(alerts: Sequence[Fired], timing: Timing, end: datetime) -> Iterator[Sent[Fired]]:
-    """The notifications about the alerts of one group, up to a moment."""
+    """The notifications of one group of alerts, up to a moment."""
     left = sorted(alerts, key=lambda alert: alert.fired, reverse=True)
     sent: datetime | None = None
     known_firing: frozenset[object] = frozenset()
@@ -57,7 +57,7 @@ def notifications(alerts: Sequence[Fired], timing: Timing, end: datetime) -> Ite
         tick = left[-1].fired + timing.group_wait
         while tick <= end:
             while left and left[-1].fired <= tick:
-                # A newer time that it fires takes the place of an older one.
+                # A newer firing of an alert replaces the older one.
                 alert = left.pop()
                 held = [other for other in held if other.identity != alert.identity] + [alert]
             firing = [alert for alert in held if alert.resolved is None or alert.resolved > tick]
@@ -68,7 +68,7 @@ def notifications(alerts: Sequence[Fired], timing: Timing, end: datetime) -> Ite
             elif not now_firing:
                 due = bool(known_firing)
             else:
-                # What was sent is noted after the tick, so that a repeat at the very moment just misses it.
+                # Alertmanager logs a notification after the flush, so a repeat due exactly then just misses it.
                 due = not now_resolved <= known_resolved or tick - sent > timing.repeat_interval
             if due:
                 sent, known_firing, known_resolved = tick, now_firing, now_resolved

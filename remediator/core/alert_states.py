@@ -1,7 +1,7 @@
-"""When an alert would have fired: Prometheus's rule manager over a history. Pure.
+"""When an alert would have fired: a simulation of Prometheus's rule manager over a history. Pure.
 
-The rule of this file: states are Prometheus's. An evaluation without a result ends a pending alert, whatever the cause:
-health, a gap, or a Prometheus that was down.
+The rule of this file: states change as in Prometheus. An evaluation without a result ends a pending alert, whatever the
+cause: recovery, a gap, or a Prometheus that was down.
 """
 
 import operator
@@ -20,12 +20,12 @@ _SWAPPED: Mapping[str, Callable[[float, float], bool]] = {
     "<=": operator.ge,
     ">=": operator.le,
 }
-"""What holds with its sides swapped."""
+"""The same comparison with its sides swapped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Threshold:
-    """What an alert's value is compared with."""
+    """The comparison of an alert's value with a number."""
 
     operator: str
     value: float
@@ -36,26 +36,26 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Firing:
-    """One time that an alert fired; places are those of evaluations on the grid."""
+    """One firing of an alert; times are indices of evaluations on the grid."""
 
     active: int
     """The first evaluation of the breach."""
     fired: int
     resolved: int | None
-    """None where it still fires at the end."""
+    """None if it still fires at the end."""
 
 
 def breaches(series: SampledSeries, threshold: Threshold | None) -> bytes:
     """1 for each evaluation with a result, else 0. Without a threshold every sample is a result."""
     if threshold is None:
         return bytes(series.present)
-    # NaN is neither more nor less than anything; only != holds for it, and for what is not there.
+    # For NaN only != holds. It also holds where there is no sample, so presence is checked too.
     found = bytes(map(partial(_SWAPPED[threshold.operator], threshold.value), series.values))
     return bytes(map(min, found, series.present)) if threshold.operator == "!=" else found
 
 
 def firings(results: bytes, grid: Grid, duration: timedelta, keep_firing_for: timedelta) -> list[Firing]:
-    """The times that an alert fired, by the evaluations at which it had a result."""
+    """The firings of an alert, from the evaluations at which it had a result."""
     step = timedelta(seconds=grid.step)
     hold, keep = -(-duration // step), -(-keep_firing_for // step)
     found: list[Firing] = []
@@ -63,7 +63,7 @@ def firings(results: bytes, grid: Grid, duration: timedelta, keep_firing_for: ti
         resolved = span.after + keep if span.after + keep < grid.count else None
         last = found[-1] if found else None
         if last and keep and (last.resolved is None or span.first <= last.resolved):
-            # It never stopped firing, so nothing has to hold again.
+            # It never stopped firing, so `for` does not start again.
             found[-1] = Firing(active=last.active, fired=last.fired, resolved=resolved)
         elif span.moments > hold:
             found.append(Firing(active=span.first, fired=span.first + hold, resolved=resolved))

@@ -1,9 +1,8 @@
-"""What Alertmanager sends: its webhook's notification, version 4.
+"""Parses Alertmanager's webhook notification, version 4.
 
-The rule of this file: whatever bytes arrive, the answer is a Notification or a NotANotification. Each alert is read
-by itself, so that one that cannot be read never costs its siblings. What decides nothing costs nothing: a value of the
-wrong type counts as absent where no decision depends on it. Unknown keys are accepted: newer Alertmanagers add some in
-most minor releases.
+The rule of this file: any bytes give either a Notification or a NotANotification. Each alert is parsed separately, so
+that a malformed one does not affect the others. A value of the wrong type counts as absent unless a decision depends on
+it. Unknown keys are accepted: Alertmanager adds some in most minor releases.
 """
 
 import contextlib
@@ -36,11 +35,11 @@ MAX_BODY_BYTES = 10 * 1024 * 1024
 
 
 class NotANotification(ValueError):
-    """The body is not a notification that this service understands; the text says why."""
+    """The body is not a valid notification; the text says why."""
 
 
 def _else(default: Any) -> WrapValidator:
-    """What a value of the wrong type, null included, counts as."""
+    """The value that replaces one of the wrong type, null included."""
 
     def read(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         try:
@@ -52,7 +51,7 @@ def _else(default: Any) -> WrapValidator:
 
 
 def _without_nulls(labels: Any) -> Any:
-    """Senders other than Alertmanager write null for a map without entries, and for a label without a value."""
+    """Other senders than Alertmanager write null for an empty map, and for a label without a value."""
     if isinstance(labels, dict):
         return {name: text for name, text in labels.items() if text is not None}
     return {} if labels is None else labels
@@ -60,7 +59,7 @@ def _without_nulls(labels: Any) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """One alert of a notification, without what no decision depends on.
+    """One alert of a notification; only the fields that matter here.
 
     Labels and annotations may hold any text: never use one as a name or path unchecked.
     """
@@ -69,7 +68,7 @@ class Alert:
     labels: Annotated[dict[str, str], BeforeValidator(_without_nulls)]
     fingerprint: Annotated[str, _else("")] = ""
     starts_at: Annotated[AwareDatetime | None, _else(None), Field(alias="startsAt")] = None
-    """When it began to fire, by Prometheus's clock; None where the sender did not say, or not as a time."""
+    """When it began to fire, by Prometheus's clock; None if missing or not a time."""
     value: Annotated[str, _else(""), Field(validation_alias=AliasPath("annotations", "value"))] = ""
     """The annotation `value`, which the shipped rules set to the value of their expression."""
     recorded: Annotated[
@@ -81,7 +80,7 @@ class Alert:
     state_reason: Annotated[
         str, _else(""), Field(validation_alias=AliasPath("annotations", "grafana_state_reason"))
     ] = ""
-    """Why Grafana has the alert in its state, where that is not the value of a query."""
+    """Grafana's reason for the alert's state, if that is not a query's value."""
 
     @property
     def firing(self) -> bool:
@@ -90,17 +89,17 @@ class Alert:
 
     @property
     def resolved(self) -> bool:
-        """Whether the alert is resolved. Alertmanager knows no third status."""
+        """Whether the alert is resolved. Alertmanager has no third status."""
         return self.status == "resolved"
 
     @property
     def name(self) -> str:
-        """The label `alertname`, empty where the sender set none."""
+        """The label `alertname`, or empty if missing."""
         return self.labels.get("alertname", "")
 
     @property
     def began(self) -> datetime | None:
-        """When it began to fire, in UTC, or None where that is not known; Go writes no time as the year 1."""
+        """When it began to fire, in UTC, or None if not known; Go's zero time is the year 1."""
         if self.starts_at is None or self.starts_at.year == 1:
             return None
         try:
@@ -110,7 +109,7 @@ class Alert:
 
     @property
     def without_data(self) -> str:
-        """What says that the alert is about a query without a result, or empty.
+        """The label or annotation that marks an alert about a query without data, or empty.
 
         Engines other than Prometheus send such alerts with the labels of the rule that could not be evaluated.
         """
@@ -126,17 +125,17 @@ class Alert:
 _LONGEST_NAME = 60
 
 _NO_DATA = frozenset({"datasourcenodata", "datasourceerror", "nodata", "missingseries", "executionerror"})
-"""Grafana's two alerts, and the words that it and others have for a state that no value caused."""
+"""Grafana's two alert names, and the words that it and others use for a state that no value caused."""
 
 
 def _plain(name: str) -> str:
-    """A name without case and separators: `Datasource No-Data` is DatasourceNoData."""
+    """A name without case and separators: `Datasource No-Data` equals DatasourceNoData."""
     return "".join(letter for letter in name.casefold() if letter.isalnum())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MalformedAlert:
-    """An element of `alerts` that could not be read, and why."""
+    """An element of `alerts` that is malformed, and why."""
 
     problem: str
     name: str = ""
@@ -152,7 +151,7 @@ _alert = TypeAdapter(Alert)
 
 
 def _read_alert(value: Any) -> Alert | MalformedAlert:
-    """An element of `alerts`, each by itself."""
+    """Parse one element of `alerts`."""
     if not isinstance(value, dict):
         return MalformedAlert(problem="alert: Input should be an object")
     try:
@@ -168,19 +167,19 @@ def _read_alert(value: Any) -> Alert | MalformedAlert:
 
 
 def newest(alerts: Iterable[Alert | MalformedAlert]) -> datetime | None:
-    """When the last of these alerts began, or None where that is not known of any."""
+    """When the last of these alerts began, or None if not known for any."""
     return max((began for alert in alerts if isinstance(alert, Alert) and (began := alert.began)), default=None)
 
 
 def oldest(alerts: Iterable[Alert | MalformedAlert]) -> datetime | None:
-    """When the first of these alerts began, or None where that is not known of any."""
+    """When the first of these alerts began, or None if not known for any."""
     return min((began for alert in alerts if isinstance(alert, Alert) and (began := alert.began)), default=None)
 
 
 def format_alerts(alerts: Iterable[Alert | MalformedAlert], limit: int) -> str:
-    """The names of these alerts with the values that they fired with, the newest first, in so many characters at most.
+    """The names of these alerts with their values, the newest first, in at most this many characters.
 
-    Each name once. The text is one line and can stand in the record on the target.
+    Each name appears once. The text is one line, safe to store in the record on the target.
     """
     known = [alert for alert in alerts if isinstance(alert, Alert)]
     known.sort(key=lambda alert: alert.began or _LONG_AGO, reverse=True)
@@ -207,19 +206,19 @@ _MOST_NAMES = 3
 _LONGEST_VALUE = 20
 
 _MOST_TRUNCATED = 1_000_000_000
-"""A number that a sender made up must not end a counter's life as a float."""
+"""The bound keeps an arbitrary number from overflowing a float counter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """A webhook request's body. What the group has in common is left out: decisions are made per alert."""
+    """A webhook request's body, without the fields of the group as a whole: decisions are made per alert."""
 
     version: str
     alerts: tuple[Annotated[Alert | MalformedAlert, PlainValidator(_read_alert)], ...]
     receiver: Annotated[str, _else("")] = ""
     group_key: Annotated[str, _else(""), Field(alias="groupKey")] = ""
     truncated_alerts: Annotated[int, Field(ge=0, le=_MOST_TRUNCATED), _else(0), Field(alias="truncatedAlerts")] = 0
-    """How many alerts `max_alerts` cut off. They are lost for good: Alertmanager counts them as sent."""
+    """How many alerts `max_alerts` cut off. They are lost: Alertmanager counts them as sent."""
 
 
 _notification = TypeAdapter(Notification)
@@ -228,12 +227,12 @@ _notification = TypeAdapter(Notification)
 def parse_notification(body: bytes) -> Notification:
     """The notification in a request's body.
 
-    Raises NotANotification where the body is not JSON, not version 4, or has no alert that can be read.
+    Raises NotANotification if the body is not JSON, not version 4, or has only malformed alerts.
     """
     try:
         content = json.loads(body.decode())
         if _SURROGATE.search(body):
-            json.dumps(content, ensure_ascii=False).encode()  # Half of a pair is no text that could be written down.
+            json.dumps(content, ensure_ascii=False).encode()  # A lone surrogate cannot be encoded.
     except ValueError as error:
         raise NotANotification(f"body: Invalid JSON: {error}") from None
     except RecursionError:

@@ -1,4 +1,4 @@
-"""The text of an annotation: compact JSON, in which a text or a list takes no more characters than it may. Pure."""
+"""Writes annotations: compact JSON, with limits on the length of texts and lists. Pure."""
 
 import json
 from collections import Counter
@@ -10,12 +10,12 @@ _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 def dump(value: object) -> str:
-    """Compact JSON, in which only quotes, backslashes and control characters are escaped."""
+    """Compact JSON that escapes only quotes, backslashes and control characters."""
     return _encode(value)
 
 
 def cut(text: str, limit: int) -> str:
-    """The beginning of a text, as one line, that takes no more characters than this in JSON; a quote takes two."""
+    """The start of a text, as one line of at most this many characters in JSON, where a quote takes two."""
     text = printable(text[:limit])
     if '"' not in text and "\\" not in text:
         return text
@@ -25,9 +25,10 @@ def cut(text: str, limit: int) -> str:
 
 
 def fit(texts: Sequence[str], kinds: Sequence[str], limit: int) -> list[str]:
-    """The texts, the oldest first, without as many as it takes to come down to the limit; each also takes a comma.
+    """Drop texts, given oldest first, until the rest fits the limit; each also takes a comma.
 
-    Those of the kind "" go first, then those that most of their kind came after. The newest of each kind stays.
+    Those of the kind "" are dropped first, then those with the most newer ones of their kind. The newest of each kind
+    stays.
     """
     after: Counter[str] = Counter()
     spare = []

@@ -1,7 +1,7 @@
-"""The lines that the service writes to its audit log, read again from whatever `kubectl logs` shows. Pure.
+"""Parses the service's audit lines from the output of `kubectl logs`. Pure.
 
-The rule of this file: a line that is broken costs itself, and is named by its number. Nothing in a line is believed
-to be short, of one line, or of the type that it should have.
+The rule of this file: a broken line is skipped and reported by its number. Nothing in a line is trusted to be short, a
+single line, or of the right type.
 """
 
 import json
@@ -16,12 +16,12 @@ from remediator.core.text import printable
 from remediator.core.times import parse_time
 
 MAX_LINE = 1_048_576
-"""Characters of a line; the service writes at most a few thousand."""
+"""The longest line in characters; the service writes at most a few thousand."""
 
 MAX_TEXT = 500
 
 _PREFIX = re.compile(r"(?:\[[^\]]{0,300}\] )?(?:\d{4}-\d\d-\d\dT[0-9:.]{8,18}(?:Z|[+-]\d\d:\d\d) )?(?=\{)")
-"""What `kubectl logs --prefix` and `--timestamps` put before a line."""
+"""The prefixes that `kubectl logs --prefix` and `--timestamps` add to a line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class AuditedAlert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditLine:
-    """A decision (`reason`), or what became of an act (`verdict`). Texts are short, of one line, or empty."""
+    """A decision (`reason`), or the verification of an act (`verdict`). Texts are short, single lines, or empty."""
 
     time: datetime
     audit: str
@@ -51,12 +51,12 @@ class AuditLine:
     alert_count: int
     alerts: tuple[AuditedAlert, ...]
     text: str
-    """The line itself, without what kubectl put before it."""
+    """The line without kubectl's prefixes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broken:
-    """A line that is to be an audit line and cannot be read."""
+    """A line that should be an audit line but cannot be parsed."""
 
     number: int
     """From 1."""
@@ -64,7 +64,7 @@ class Broken:
 
 
 def read_audit_lines(lines: Iterable[str]) -> Iterator[AuditLine | Broken]:
-    """The audit lines of a log, and the broken ones; logs and empty lines between them are passed over."""
+    """The audit lines of a log, and the broken ones; other log lines and empty lines are skipped."""
     for number, line in enumerate(lines, start=1):
         found = _read(line.strip())
         if isinstance(found, str):
@@ -74,7 +74,7 @@ def read_audit_lines(lines: Iterable[str]) -> Iterator[AuditLine | Broken]:
 
 
 def _read(line: str) -> AuditLine | str | None:
-    """An audit line, why it is none although it should be, or None for another line of the log."""
+    """Parse a line: an audit line, the problem of a broken one, or None for any other log line."""
     prefix = _PREFIX.match(line)
     if not prefix:
         return None
@@ -86,7 +86,7 @@ def _read(line: str) -> AuditLine | str | None:
     except (ValueError, RecursionError):
         return "is no complete JSON object"
     if not isinstance(fields, Mapping) or "audit" not in fields:
-        return None  # A log in JSON.
+        return None  # A JSON log line that is not an audit line.
     time = parse_time(fields.get("time"))
     if time is None:
         return "has no time that can be read"
@@ -120,7 +120,7 @@ def _text(value: object) -> str:
 
 
 def _number(text: str) -> str:
-    """A number without the digits that nobody reads; any other text as it is."""
+    """A number rounded for people; any other text unchanged."""
     try:
         return f"{float(text):.6g}"
     except ValueError:

@@ -1,6 +1,6 @@
-"""One thing that was checked, and whether it is as it should be: what doctor, preflight, verify and phases consist of.
+"""A check and its result: what doctor, preflight, verify and phases consist of.
 
-The rule of this file: what could not be found out is an answer of its own, and never a pass.
+The rule of this file: a check whose outcome is not known has a result of its own, which is never a pass.
 """
 
 from collections.abc import Iterable, Sequence
@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 DOCS = "https://github.com/denis-run/remediator/blob/main/docs"
-"""Where the pages are for those who have installed the program and no checkout."""
+"""Where the docs are for people without a checkout."""
 
 
-NOT_CHECKED = "not looked at"
-"""How what is found begins where no flag says whom to ask, or a right is missing to ask."""
+NOT_CHECKED = "not checked"
+"""The start of `found` for a check that lacked a flag or a permission."""
 
 
 class Proof(StrEnum):
-    """How an answer was proved."""
+    """How a result was proved."""
 
     DONE = "d"
     """By doing it."""
@@ -27,7 +27,7 @@ class Proof(StrEnum):
 
 
 class State(StrEnum):
-    """What an answer comes to, as reports mark it."""
+    """The state of a check, as reports mark it."""
 
     OK = "ok"
     WARNING = "!!"
@@ -38,24 +38,24 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """A question with its answer. What could not be found out is not passed."""
+    """One check with its result. If the outcome is not known, it has not passed."""
 
     name: str
     passed: bool | None
-    """None where it could not be found out."""
+    """None if not known."""
     found: str
-    """What was found, and where it matters what was wanted."""
+    """What was found, and if it matters, what was wanted."""
     remedy: str = ""
-    """What to do where it has not passed, or has passed with a warning."""
+    """What to do if it has not passed, or passed with a warning."""
     word: str = ""
-    """Why a raise is refused where it has not passed, as it is recorded of who overrides it; empty if none is."""
+    """The reason for which a raise is refused if it has not passed, recorded on override; empty if it refuses none."""
     warning: bool = False
-    """Whether it has passed, but with something that a person should know first."""
+    """Whether it has passed, but a person should read it."""
     proof: Proof | None = None
 
     @property
     def state(self) -> State:
-        """What the answer comes to."""
+        """Its state."""
         if self.passed is None:
             return State.UNKNOWN
         if not self.passed:
@@ -63,33 +63,36 @@ class Check:
         return State.WARNING if self.warning else State.OK
 
     def is_excused(self, require_all: bool) -> bool:
-        """Whether not knowing it does not count: no flag was given, or it is of a kind that cannot always be known."""
+        """Whether an unknown outcome is excused: no flag was given, or it cannot always be known."""
         if self.passed is not None:
             return False
         return self.name in OPTIONAL or (self.found.startswith(NOT_CHECKED) and not require_all)
 
 
 OPTIONAL = ("webhook", "evidence", "paging")
-"""Checks of what cannot always be known: Alertmanager hides a webhook's URL, the service asks Prometheus only while an
-alert would lead to an act, and only a test wakes a person."""
+"""Checks that cannot always be known.
+
+Alertmanager hides a webhook's URL, the service asks Prometheus only while an alert would lead to an act, and only a
+test page reaches a person.
+"""
 
 _GRAVITY = (State.BROKEN, State.UNKNOWN, State.WARNING, State.OK)
 
 
 def not_checked(name: str, flag: str) -> Check:
-    """The answer where no flag says whom to ask."""
+    """The result of a check that lacks a flag."""
     return Check(name=name, passed=None, found=NOT_CHECKED, remedy=f"give {flag}")
 
 
 def proved(proof: Proof, checks: Iterable[Check]) -> list[Check]:
-    """The checks, each known one with how it was proved, if it does not say so already."""
+    """The checks, with this proof for each known one that has none yet."""
     return [one if one.passed is None or one.proof else replace(one, proof=proof) for one in checks]
 
 
 def worst_of(several: Sequence[tuple[str, Sequence[Check]]]) -> list[Check]:
-    """One check for each name out of those that several were asked for, by who was asked: the gravest, with who it is.
+    """Merge the checks of several programs into one per name: the worst result, with the program that it is from.
 
-    Of several that are fine, the first one's answer stands for all.
+    If all have passed, the first result is shown.
     """
     if len(several) == 1:
         return list(several[0][1])
@@ -104,5 +107,5 @@ def worst_of(several: Sequence[tuple[str, Sequence[Check]]]) -> list[Check]:
 
 
 def all_passed(checks: Iterable[Check]) -> bool:
-    """Whether every answer is known and good."""
+    """Whether every check is known and has passed."""
     return all(check.passed for check in checks)

@@ -1,6 +1,6 @@
-"""What Prometheus says of the alerts that ask for an act: that their condition holds, that it does not, or nothing.
+"""Prometheus's answer about the alerts that ask for an act: confirmed, refuted, or unknown.
 
-Pure. One rule: not known is an answer of its own, with the reason in words.
+Pure. One rule: unknown is an answer of its own, with a reason.
 """
 
 import re
@@ -26,25 +26,25 @@ class Confirmation:
 
     answer: Answer
     message: str
-    """In words, and within a line: the number behind the act, or why there is none."""
+    """One line of text: the value behind the act, or why there is none."""
     rule: str = ""
     value: float | None = None
     threshold: float | None = None
     since: datetime | None = None
     """When the condition began to hold."""
     evaluated: datetime | None = None
-    """When the rule was last evaluated; both by Prometheus's clock."""
+    """When the rule was last evaluated; both times are by Prometheus's clock."""
     age: timedelta | None = None
-    """How long before the decision that was."""
+    """How long before the decision the evaluation was."""
 
     @property
     def text(self) -> str:
-        """What is said of an act as it is done."""
+        """The text for the act as it happens."""
         return self._phrase("ago")
 
     @property
     def record(self) -> str:
-        """The same for the ledger, where it is read later."""
+        """The text for the ledger, which is read later."""
         return recordable(self._phrase("before"))
 
     def _phrase(self, ago: str) -> str:
@@ -54,7 +54,7 @@ class Confirmation:
         return f"{self.message}, confirmed{age}"
 
     def as_data(self) -> dict[str, Any]:
-        """Plain data, without what is not known."""
+        """Plain data, without unknown fields."""
         known: dict[str, Any] = {"answer": self.answer, "rule": self.rule, "value": self.value}
         known |= {"threshold": self.threshold, "since": self.since, "evaluated": self.evaluated}
         if self.answer != "confirmed":
@@ -64,14 +64,14 @@ class Confirmation:
 
 
 def unknown(why: str, rule: str = "") -> Confirmation:
-    """No answer, for this reason."""
+    """An unknown answer, for this reason."""
     return Confirmation(answer="unknown", message=printable(why), rule=rule)
 
 
 def format_comparison(rule: str, left: str, threshold: float, value: float) -> tuple[str, str, str]:
-    """What is compared, its value, and the threshold, as in `error rate`, `8.3 %` and `5 %`.
+    """Format a comparison: the name, the value and the threshold, as in `error rate`, `8.3 %` and `5 %`.
 
-    `left` is the expression that is compared, by which a signal of DENIS is known; anything else has the rule's name.
+    `left` is the compared expression. If it is about a signal of DENIS, that names it, else the rule's name does.
     """
     signal = _signal(left)
     ratio = signal is not None and signal.unit == "rate" and 0 <= threshold < 1
@@ -86,13 +86,13 @@ def format_comparison(rule: str, left: str, threshold: float, value: float) -> t
 
 
 def format_since(since: datetime, now: datetime) -> str:
-    """A moment of the last day by its time, an earlier one with its date."""
+    """Format a time as `since 03:10:05Z`, with its date if it is more than a day ago."""
     form = "%H:%M:%SZ" if now - since < timedelta(days=1) else "%Y-%m-%d %H:%M:%SZ"
     return f"since {since.astimezone(UTC):{form}}"
 
 
 def format_age(age: timedelta) -> str:
-    """A time in words, as in `4 s` or `2m5s`."""
+    """Format an age, as in `4 s` or `2m5s`."""
     seconds = max(age, timedelta(0)) // SECOND
     return f"{seconds} s" if seconds < 60 else format_duration(seconds * SECOND)
 

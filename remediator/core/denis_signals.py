@@ -1,6 +1,6 @@
 """The signals of DENIS that the canary and its workers are judged by: one row each.
 
-One rule: what differs between signals is in their rows. Pure.
+One rule: everything specific to a signal is in its row. Pure.
 """
 
 from collections.abc import Collection
@@ -13,27 +13,27 @@ class Signal:
     """A gauge that DENIS exports."""
 
     name: str
-    """As DENIS calls it, and the label `signal` of denis:signal, which the shipped rules record."""
+    """DENIS's name for it, and the value of the label `signal` of denis:signal, which the shipped rules record."""
     aliases: tuple[str, ...] = ()
-    """What some versions of DENIS call it."""
+    """Its names in some versions of DENIS."""
     title: str
     unit: Literal["rate", "s", "jobs"]
-    """A rate is a ratio or in percent, as DENIS exports it."""
+    """Its unit; DENIS exports a rate as a ratio or in percent."""
     worse: Literal["less", "more"]
     most: float
-    """The most that can be believed, in its unit; of a rate, in hundred percents."""
+    """The highest plausible value, in its unit; 1 means 100 % for a rate."""
     too_much: str = ""
-    """What is said of more."""
+    """The message for a higher value."""
     of_materializer: bool = False
     """Whether it is NaN, or 0, until the materializer has measured something."""
     recorded: str = ""
-    """The series of its ratio that the shipped rules record, or empty."""
+    """The series of its ratio recorded by the shipped rules, or empty."""
     phase_key: str = ""
-    """The key of a phase that bounds it, or empty."""
+    """The key of its bound in a phase, or empty."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Whatever DENIS may call it."""
+        """Its name and its aliases."""
         return (self.name, *self.aliases)
 
 
@@ -81,6 +81,6 @@ SIGNALS = {signal.name: signal for signal in (SUCCESS_RATE, ERROR_RATE, QUEUE_DE
 
 
 def concerns(expression: str, signals: Collection[str]) -> bool:
-    """Whether an expression is about one of these signals, or names none at all."""
+    """Whether an expression is about one of these signals, or about none at all."""
     named = {name for name in SIGNALS if name in expression}
     return not named or not named.isdisjoint(signals)

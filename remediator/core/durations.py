@@ -14,14 +14,14 @@ _UNITS = {
     "ms": 1,
 }
 MAX = 100 * _UNITS["y"]
-"""So that no date that is computed from a duration lies beyond the calendar."""
+"""Keeps dates computed from durations within the calendar."""
 
 _DURATION = re.compile("".join(rf"(?:(\d+){unit})?" for unit in _UNITS), re.ASCII)
 
 
 @lru_cache(maxsize=128)
 def parse_duration(text: str) -> timedelta:
-    """The duration that `text` spells, units from the largest to the smallest, each at most once.
+    """Parse a duration: units from the largest to the smallest, each at most once.
 
     Raises ValueError, with an example of what is allowed.
     """
@@ -31,7 +31,7 @@ def parse_duration(text: str) -> timedelta:
     if not text or found is None:
         raise ValueError(f"{text!r} is not a duration; write it as in Prometheus: 30s, 10m, 1h30m, 2d")
     pairs = zip(found.groups(), _UNITS.values(), strict=True)
-    # Beyond 18 digits every unit is too long, and int() would refuse more than 4300 in words of its own.
+    # Over 18 digits any unit is too long, and int() rejects over 4300 digits with a message of its own.
     milliseconds = sum(int(number) * size if len(number) <= 18 else MAX + 1 for number, size in pairs if number)
     if milliseconds > MAX:
         raise ValueError(f"{text[:40]!r} is longer than any duration can be, which is 100 years")
@@ -39,7 +39,7 @@ def parse_duration(text: str) -> timedelta:
 
 
 def format_duration(duration: timedelta) -> str:
-    """The two largest units of a duration that is not negative, seconds rounded up: `29m58s`, `1d2h`, `0s`."""
+    """Format a non-negative duration in its two largest units, seconds rounded up: `29m58s`, `1d2h`, `0s`."""
     milliseconds = -(-duration // timedelta(milliseconds=1))
     if 0 < milliseconds < 1_000:
         return f"{milliseconds}ms"

@@ -23,9 +23,9 @@ class Effect(StrEnum):
     KILL_SWITCH = "KillSwitch"
     """To 0 replicas and latched, or back; people only."""
     PAUSE = "Pause"
-    """Seconds for which acts are withheld, 0 for resumed; people only."""
+    """Seconds for which acts are withheld, 0 for a resume; people only."""
     UNKNOWN = "Unknown"
-    """What a newer version wrote: its acts are kept, and nothing is read into them."""
+    """An effect that only a newer version knows: its acts are kept, and not interpreted."""
 
     @classmethod
     def of(cls, name: str) -> "Effect":
@@ -34,7 +34,7 @@ class Effect(StrEnum):
 
     @property
     def field(self) -> str:
-        """What it sets, as `Workload.writers` has it, or empty. An act ends another one that set the same."""
+        """The field that it sets, as a key of `Workload.writers`, or empty. Acts on one field end each other."""
         match self:
             case Effect.SET_PERCENTAGE:
                 return PERCENTAGE_FLAG
@@ -46,7 +46,7 @@ class Effect(StrEnum):
                 assert_never(self)
 
     def read(self, workload: "Workload") -> int | None:
-        """What the workload has now of what it sets, None where that is not known."""
+        """The current value of the field that it sets, or None if not known."""
         match self:
             case Effect.SET_PERCENTAGE:
                 return workload.percentage()
@@ -58,7 +58,7 @@ class Effect(StrEnum):
                 assert_never(self)
 
     def stands(self, after: int, workload: "Workload") -> bool:
-        """Whether the workload has what an act has set. Safer than asked for is not taken back."""
+        """Whether what an act has set still stands. A safer value counts as standing."""
         match self:
             case Effect.SET_PERCENTAGE:
                 percentage = workload.percentage()
@@ -71,7 +71,7 @@ class Effect(StrEnum):
                 assert_never(self)
 
     def format_value(self, value: int | None) -> str:
-        """A value that it sets, in words, as in `10 %` or `6 replicas`."""
+        """Format a value that it sets, as in `10 %` or `6 replicas`."""
         text = "unknown" if value is None else str(value)
         match self:
             case Effect.SET_PERCENTAGE:
@@ -86,7 +86,7 @@ class Effect(StrEnum):
                 assert_never(self)
 
     def format_change(self, before: int | None, after: int) -> str:
-        """A change in words, as in `10 % -> 0 %` or `4 -> 6 replicas`."""
+        """Format a change, as in `10 % -> 0 %` or `4 -> 6 replicas`."""
         if self is Effect.PAUSE:
             return self.format_value(after)
         change = f"{self.format_value(before).removesuffix(' replicas')} -> {self.format_value(after)}"

@@ -1,6 +1,6 @@
-"""Why an alert does or does not become an act: the ladder rung by rung, and when the same alert would get further.
+"""Why an alert does or does not lead to an act: the ladder rung by rung, and when the same alert would get further.
 
-The rule of this file: it judges nothing. The results are those of LADDER's rungs. Pure.
+The rule of this file: it decides nothing; all results are those of LADDER's rungs. Pure.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ from remediator.core.times import format_time
 
 
 class Step(StrEnum):
-    """What became of an alert on one rung."""
+    """Whether an alert passed a rung."""
 
     PASSED = "passed"
     STOPPED = "stopped here"
@@ -44,7 +44,7 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RungResult:
-    """What became of an alert on one rung, by the reason that the rung would give, and what it found."""
+    """One rung's result for an alert: the rung's reason, whether it passed, and what was found."""
 
     reason: Reason
     step: Step
@@ -60,12 +60,12 @@ class Explanation:
     decision: Act | Skip
     rungs: tuple[RungResult, ...]
     at: datetime
-    """The moment that the decision is about."""
+    """The time of the decision."""
     later: Act | Skip
-    """What the same alert would lead to once all that time alone can end has ended."""
+    """What the same alert would lead to after everything that ends with time has ended."""
     later_at: datetime
     nearest: str = ""
-    """Where no remediation answers: which one the alert most likely asks for."""
+    """If no remediation matches: the one that the alert most likely asks for."""
 
     @property
     def reason(self) -> Reason | None:
@@ -74,17 +74,17 @@ class Explanation:
 
     @property
     def kind(self) -> Kind:
-        """Whether it would act, be withheld, be nothing to act on, or fail."""
+        """Whether it would act, be withheld, have nothing to do, or fail."""
         return self.reason.kind if self.reason else "acted"
 
     @property
     def acts_at(self) -> datetime | None:
-        """When it would act if nothing but time passes, or None where time alone does not do."""
+        """When it would act if only time passes, or None if time alone is not enough."""
         return self.later_at if isinstance(self.later, Act) else None
 
     @property
     def answer(self) -> str:
-        """What it would lead to, in one sentence."""
+        """The outcome in one sentence."""
         if isinstance(self.decision, Act):
             unreached = f", and no pod would follow: {self.decision.unreached}" if self.decision.unreached else ""
             return f"It would act: set {self.decision.message}{unreached}."
@@ -93,7 +93,7 @@ class Explanation:
 
     @property
     def again(self) -> str:
-        """When it would act, where it would not now; or empty."""
+        """When it would act, if not now; else empty."""
         if isinstance(self.decision, Act):
             return ""
         if self.reason is Reason.NO_REMEDIATION and isinstance(self.alert, Alert) and self.alert.without_data:
@@ -113,14 +113,14 @@ def explain(
     look: Callable[[Remediation], Snapshot],
     now: datetime,
 ) -> Explanation:
-    """What this alert would lead to at this moment. `look` is asked for the remediation's target, if it gets so far.
+    """Explain what this alert would lead to now. `look` reads the remediation's target, if the alert gets that far.
 
-    A fence of None is one that is not known: no alert stops there, and its rung says so.
+    A fence of None is not known: it stops no alert, and its rung says so.
     """
     received = alert_facts(alert, policy, fence)
     results = dict(climb(SCREENING, received))
     if stopped := first_skip(results.items()):
-        # What a rung above the match sets aside is not for the remediation that its labels match.
+        # An alert stopped by a rung above the match does not count for the remediation that its labels match.
         matched = received.remediation if callable(results.get(Reason.NO_REMEDIATION)) else None
         unanswered = alert if isinstance(alert, Alert) and stopped.reason is Reason.NO_REMEDIATION else None
         return Explanation(
@@ -173,5 +173,5 @@ def _rung_result(
 
 
 def _ends(reason: Reason) -> str:
-    """What ends a reason that no time ends."""
+    """What ends a reason that does not end with time."""
     return next(rung.ends for rung in LADDER if rung.reason is reason)

@@ -1,6 +1,6 @@
-"""Who wrote what on a Deployment, as the API server keeps it in managedFields.
+"""Who wrote which field of a Deployment, from managedFields.
 
-Pure. One rule: what is reported is who has the field now, by the name that the writer gave itself.
+Pure. One rule: the owner is who has the field now, by the name that the writer gave itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,19 +17,19 @@ _AUTOSCALERS = frozenset({"kube-controller-manager", KEDA})
 REPLICAS = "replicas"
 
 OWN_MANAGERS = frozenset({"remediator", "remediator-cli"})
-"""The names of the service and of its commands; what they write is in the ledger too."""
+"""The field managers of the service and its commands, whose writes are also in the ledger."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """The last write of a field: the field manager, and when it last changed anything that it has, if that is kept."""
+    """The last write of a field: its manager, and when that last changed any of its fields, if known."""
 
     manager: str
     time: datetime | None
 
     @property
     def ours(self) -> bool:
-        """Whether the service or its commands wrote it; the ledger then says more."""
+        """Whether the service or its commands wrote it; the ledger has the details then."""
         return self.manager in OWN_MANAGERS
 
     def __str__(self) -> str:
@@ -37,9 +37,10 @@ class Write:
 
 
 def last_writes(managed_fields: Sequence[Mapping[str, Any]], target: Target) -> dict[str, Write]:
-    """The last write of each variable of the target's container, by its name, and of `replicas`."""
+    """The last writes of `replicas` and of each variable of the target's container, by name."""
     writes: dict[str, Write] = {}
-    # Without a time comes last: a write through /scale has none, and has just replaced the owner of the replicas.
+    # Entries without a time sort last: a write through /scale has none, and has just replaced the owner of the
+    # replicas.
     for entry in sorted(managed_fields, key=lambda entry: (entry.get("time") is None, str(entry.get("time")))):
         names = [] if _find(entry, "f:spec", "f:replicas") is None else [REPLICAS]
         container = f'k:{{"name":"{target.container}"}}'
@@ -56,7 +57,7 @@ def last_writes(managed_fields: Sequence[Mapping[str, Any]], target: Target) -> 
 
 
 def last_scaler(managed_fields: Sequence[Mapping[str, Any]]) -> str:
-    """Who scales the Deployment by itself: horizontal pod autoscalers, KEDA's too, write through /scale."""
+    """The autoscaler that last wrote the replicas, or empty: all of them, KEDA's too, write through /scale."""
     for entry in managed_fields:
         through_scale = entry.get("subresource") == "scale" and entry.get("manager") in _AUTOSCALERS
         if through_scale and _find(entry, "f:spec", "f:replicas") is not None:
@@ -65,7 +66,7 @@ def last_scaler(managed_fields: Sequence[Mapping[str, Any]]) -> str:
 
 
 def autoscaler_of(target: Target, listing: Mapping[str, Any]) -> str:
-    """The HorizontalPodAutoscaler that names the target, of a list as the API server sends it; KEDA makes one too."""
+    """The HorizontalPodAutoscaler of the target, from the API server's list; KEDA creates one too."""
     for item in listing.get("items") or []:
         scaled = (item.get("spec") or {}).get("scaleTargetRef") or {}
         if (scaled.get("kind"), scaled.get("name")) == ("Deployment", target.deployment):

@@ -1,7 +1,7 @@
-"""What an alert of a remediation would lead to at this moment, as far as the last look at its target tells.
+"""What an alert of a remediation would lead to now, judged by the last read of its target.
 
-Pure: the ladder itself is asked, with no alert at hand. Whether an alert is really of this remediation and of this
-cluster is decided when it comes.
+Pure: the ladder itself decides, without an alert. Whether an alert really matches this remediation and this cluster is
+decided when it arrives.
 """
 
 from dataclasses import dataclass
@@ -17,25 +17,25 @@ from remediator.core.workload import TargetInvalid, TargetMissing, Workload
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """The reason that an alert would end with, in the words that it would be reported with."""
+    """The reason that an alert would end with, and the message that it would be reported with."""
 
     reason: Reason
     message: str
     until: datetime | None = None
-    """When another answer is to be expected, where that is known."""
+    """When the answer is expected to change, if known."""
     nothing_to_do: bool = False
-    """Whether what the alert asks for is so already; in the cooldown after a rollback the reason does not tell.
+    """Whether what the alert asks for is done already, which the reason does not show in the cooldown after a rollback.
 
-    It is not where the pods are stuck on the way there.
+    It is not done if the rollout to it is stuck.
     """
     unreached: str = ""
-    """Why the act would be written and still reach no pod, or empty."""
+    """Why the act would be written but reach no pod, or empty."""
     refused: str = ""
     """Why the API server refused the act in its last dry run, or empty."""
 
     @property
     def armed(self) -> bool:
-        """Whether an alert would lead to an act that reaches pods, or there is nothing left for it to do."""
+        """Whether an alert would lead to an act that reaches pods, or has nothing left to do."""
         would_act = self.nothing_to_do or (self.reason is Reason.APPLIED and not self.unreached)
         return would_act and not self.refused
 
@@ -48,21 +48,21 @@ def forecast(
     dry_run: bool,
     since: datetime | None = None,
 ) -> Forecast:
-    """The answer to a firing alert of this remediation; `seen` is what the last look found, None before the first.
+    """Forecast a firing alert of this remediation; `seen` is the last read of the target, None before the first.
 
-    `since` is when the oldest alert began that is known to fire, None where none is.
+    `since` is when the oldest known firing alert began, or None if none is firing.
     """
     if seen is None:
-        return Forecast(reason=Reason.UNAVAILABLE, message="the target has not been looked at yet")
+        return Forecast(reason=Reason.UNAVAILABLE, message="the target has not been read yet")
     if isinstance(seen, ClusterError):
         return Forecast(reason=seen.reason, message=str(seen))
-    # An alert that begins after this moment; the cooldown may not apply to it.
+    # For an alert that begins now; the cooldown may not apply to it.
     decision = decide(remediation, seen, now, now + timedelta(seconds=1), since=since)
     if isinstance(decision, Skip):
         message = decision.message
         satisfied = remediation.action.satisfied(seen) if isinstance(seen, Workload) else ""
         if decision.reason is Reason.ALREADY_SAFE:
-            # The ladder speaks of an alert that fires; here there is none.
+            # The ladder's message is about a firing alert; here there is none.
             message = satisfied or message
         if decision.reason is Reason.AUTOSCALER_OWNED:
             message += ". Whether it still does is looked up when an alert comes"
@@ -77,7 +77,7 @@ def forecast(
     if raised and isinstance(decide(remediation, seen, now), Skip):
         message += f", if it began after {raised}; the cooldown withholds it from others"
     if remediation.action.reads_autoscalers:
-        # The regular look does not ask for the autoscalers; the one before an act does.
+        # The observer does not read the autoscalers; the read before an act does.
         message += " (unless an autoscaler owns them)"
     if dry_run:
         return Forecast(reason=Reason.DRY_RUN, message=f"{message}; in the dry run nothing is written")

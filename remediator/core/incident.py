@@ -1,8 +1,8 @@
-"""Whether an alert is a new incident: one that began after someone had raised the canary again.
+"""Whether an alert is a new incident: one that began after someone raised the canary again.
 
-Pure. The rule of this file: an act's cooldown is there because its own alert fires on until the act has helped. Who
-raises the canary after the act has ended that incident, and knew of the alerts that fired at that moment. What begins
-later, nobody knew of, and the canary goes back; a rollback can only make things safer, and the budget still counts.
+Pure. The rule of this file: an act has a cooldown because its own alert keeps firing until the act has helped. Someone
+who raises the canary after that act ends the incident, knowing which alerts fire at that moment. An alert that begins
+later was not known to them, so the canary is rolled back; that can only make things safer, and the budget still counts.
 """
 
 from dataclasses import dataclass
@@ -19,23 +19,23 @@ _GRAIN = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Raise:
-    """The last write by which others than the reflex gave the canary its share, after the reflex had taken it."""
+    """The last write by which someone raised the canary after the reflex had rolled it back."""
 
     time: datetime
     by: str
     percentage: int | None
     caused: datetime | None
-    """When the alert began that the reflex had acted on, as its record says, in full seconds."""
+    """When the alert began that the reflex had acted on, by its record, in full seconds."""
 
     def __str__(self) -> str:
         share = "an unknown percentage" if self.percentage is None else f"{self.percentage} %"
         return f"{format_time(self.time, 'seconds')}, when {self.by} set {share}"
 
     def precedes(self, began: datetime | None, now: datetime) -> bool:
-        """Whether an alert that began at this time is a new incident; one without a time, or of the future, is not.
+        """Whether an alert that began at this time is a new incident; one without a time, or from the future, is not.
 
-        The beginning is by Prometheus's clock. Where that is ahead, an alert of the last moments before the write
-        counts as new, which is the safer of the two. What the act was for never does, whatever any clock says.
+        The start is by Prometheus's clock. If that is ahead, an alert from just before the write counts as new, which
+        is the safer error. The alert that the act was for never counts as new, whatever any clock says.
         """
         if began is None or began > now + CLOCK_SKEW:
             return False
@@ -43,7 +43,7 @@ class Raise:
 
 
 def last_raise(workload: Workload, remediation: Remediation, now: datetime) -> Raise | None:
-    """How the canary came up again after this remediation's last act, or None: it did not, or that is not known."""
+    """The raise after this remediation's last act, or None if there was none or it is not known."""
     ledger = workload.ledger.as_of(now)
     acts = ledger.automatic(remediation.action.effect)
     if not remediation.action.takes_back or not acts:
@@ -66,9 +66,9 @@ def last_raise(workload: Workload, remediation: Remediation, now: datetime) -> R
 
 
 def may_become_new(workload: Workload, remediation: Remediation, began: datetime | None, now: datetime) -> bool:
-    """Whether a raise that is not to be seen on this workload yet would make a new incident of an alert.
+    """Whether a raise that this read does not show yet could make an alert a new incident.
 
-    Such a raise follows the last act, so an alert that began before that act is none, whatever was raised since.
+    Such a raise follows the last act, so an alert that began before that act cannot be a new incident.
     """
     if began is None or not remediation.action.takes_back:
         return False

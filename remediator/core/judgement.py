@@ -1,7 +1,7 @@
-"""Was it right? What really happened around an act that was done, or that would have been. Pure.
+"""Judges an act, done or simulated, by what happened around it. Pure.
 
-The rule of this file: the first that matches wins, and what cannot be known is Unknown. No samples are no recovery,
-where nobody has recorded what people did, nothing is said about them, and before its time no act is right.
+The rule of this file: the first judgement that matches wins, and what cannot be known is Unknown. Missing samples are
+no recovery; if people's changes were not recorded, nothing is assumed about them; no act is judged right too early.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +20,7 @@ WELL_FOR = timedelta(minutes=30)
 WELL_AFTER_ACT_FOR = timedelta(minutes=2)
 ENOUGH_SAMPLES = 0.9
 BEFORE_PEOPLE = timedelta(minutes=15)
-"""How long before a person's rollback an alert may have been over and still have been about the same."""
+"""How long before a person's rollback an alert may have ended and still be about the same incident."""
 
 
 def judged_after(cooldown: timedelta, *, rises: bool) -> timedelta:
@@ -29,7 +29,7 @@ def judged_after(cooldown: timedelta, *, rises: bool) -> timedelta:
 
 
 class Judgement(StrEnum):
-    """What became of an act, or what would have: the closed list."""
+    """The closed list of judgements."""
 
     UNDONE = "Undone"
     ELSEWHERE = "Elsewhere"
@@ -45,7 +45,7 @@ class Judgement(StrEnum):
 
 
 GOOD = frozenset({Judgement.RIGHT, Judgement.HELPED, Judgement.FOLLOWED})
-"""Of what can be judged, that which speaks for acting. Missed and Unknown are not about an act."""
+"""The judgements that speak for acting. Missed and Unknown are not about an act."""
 
 WRONG = frozenset({Judgement.UNDONE, Judgement.ELSEWHERE, Judgement.NO_EFFECT, Judgement.NOT_NEEDED})
 
@@ -71,7 +71,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:
-    """An incident that people say there was."""
+    """An incident from the file of known incidents."""
 
     start: datetime
     end: datetime
@@ -80,14 +80,14 @@ class Truth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """Whether the signals behind an act were good, at each evaluation."""
+    """The health of the signals behind an act at each evaluation."""
 
     bad: bytes
     """1 where an alert had a result."""
     known: bytes
     """1 where all its series had a number."""
     value: Callable[[int], float | None] = lambda index: None
-    """The worst value at an evaluation, where it is known."""
+    """The worst value at an evaluation, if known."""
 
 
 def judge(
@@ -100,20 +100,20 @@ def judge(
     *,
     cooldown: timedelta,
 ) -> Judged:
-    """The judgement on the first act of an incident, whether Remediator did it or would have.
+    """Judge the first act of an incident, done or simulated.
 
-    `rises` says that it raises its value; `active` is when the breach began.
+    `rises` means that it raises its value; `active` is when the breach began.
     """
     if truths is not None:
         name = next((truth.name for truth in truths if truth.start <= act <= truth.end), None)
         if name is None:
             return Judged(judgement=Judgement.NOT_NEEDED, why="no incident in the file of incidents")
         return Judged(judgement=Judgement.RIGHT, why=name)
-    # Other thresholds would have acted later than was really done, on the same breach.
+    # With other thresholds it would have acted later than it really did, on the same breach.
     since, until = min(active, act - NEAR), act + SETTLED_AFTER
     same = (one.time for one in recorded.by_remediator if since <= one.time <= until and one.rises == rises)
     if ours := next(same, None):
-        # The gauges have no word about its pods. A rollout takes a minute or two.
+        # The gauges do not show when its pods followed. A rollout takes a minute or two.
         return judge_act(ours, rises, health, recorded, cooldown=cooldown, converged=ours)
     return judge_wish(act, rises, active, health, recorded)
 
@@ -127,10 +127,10 @@ def judge_act(
     cooldown: timedelta,
     converged: datetime | None,
 ) -> Judged:
-    """What became of an act that Remediator did.
+    """Judge an act that Remediator did.
 
-    `rises` says that it raised its value, so that it added workers; else it was a rollback. `converged` is when its
-    pods followed, None where that is not recorded.
+    `rises` means that it added workers; otherwise it was a rollback. `converged` is when its pods followed, or None if
+    that is not recorded.
     """
     change = next(
         (one for one in recorded.by_people if act < one.time <= act + UNDONE_WITHIN and one.rises != rises), None
@@ -141,7 +141,7 @@ def judge_act(
     grid = recorded.grid
     end, over = grid.moment(grid.count - 1), act + max(UNDONE_WITHIN, 2 * cooldown if rises else timedelta(0))
     if end < over:
-        return _unknown(f"not yet: it is known {format_duration(over - act)} after the act")
+        return _unknown(f"not yet: this is known {format_duration(over - act)} after the act")
     window = range(grid.index(act) + 1, grid.index(act + UNDONE_WITHIN) + 1)
     known = sum(recorded.known(grid.moment(index)) for index in window)
     if known < ENOUGH_SAMPLES * len(window):
@@ -152,11 +152,11 @@ def judge_act(
 
 def _rolled_back(act: datetime, health: Health, recorded: RecordedValue, converged: datetime | None) -> Judged:
     if converged is None:
-        return _unknown("that its pods followed is not recorded")
+        return _unknown("when its pods followed is not recorded")
     grid = recorded.grid
     first, settled = grid.index(converged) + 1, grid.index(converged + SETTLED_AFTER)
     if settled >= grid.count:
-        return _unknown(f"not yet: it is known {format_duration(SETTLED_AFTER)} after the pods followed")
+        return _unknown(f"not yet: this is known {format_duration(SETTLED_AFTER)} after the pods followed")
     if health.bad[settled]:
         why = f"bad {format_duration(SETTLED_AFTER)} after Remediator's act as well"
         return Judged(judgement=Judgement.ELSEWHERE, why=why)
@@ -189,7 +189,7 @@ def _helped(act: datetime, health: Health, recorded: RecordedValue, cooldown: ti
 
 
 def judge_wish(act: datetime, rises: bool, active: datetime, health: Health, recorded: RecordedValue) -> Judged:
-    """What became of an act that Remediator would have done, in mode observe or in a back-test."""
+    """Judge an act that Remediator would have done, in mode observe or in a back-test."""
     if not recorded.known(act):
         return _unknown("what people did is not recorded")
     for change in recorded.by_people:
@@ -207,7 +207,7 @@ def _left_alone(act: datetime, active: datetime, health: Health, recorded: Recor
         recorded.known(grid.moment(index)) for index in (well, well + WELL_FOR // grid.length(1))
     ):
         if grid.moment(grid.count - 1) < act + FOLLOWED_WITHIN:
-            return _unknown(f"not yet: it is known {format_duration(FOLLOWED_WITHIN)} after it would have been")
+            return _unknown(f"not yet: this is known {format_duration(FOLLOWED_WITHIN)} after it would have been")
         why = f"well again by itself after {format_duration(grid.moment(well) - active)}"
         return Judged(judgement=Judgement.NOT_NEEDED, why=why)
     return _unknown(_why_unknown(act, health, recorded, "it went on, and nobody acted"))
@@ -218,7 +218,7 @@ def _unknown(why: str) -> Judged:
 
 
 def _well(health: Health, first: int, last: int, moments: int) -> int | None:
-    """The first moment from which on the signals were good, with samples, for so many moments."""
+    """The first moment from which the signals were good, with samples, for this many moments."""
     for index in range(max(first, 0), last + 1):
         window = slice(index, index + moments)
         if (
@@ -245,7 +245,7 @@ def _why_unknown(act: datetime, health: Health, recorded: RecordedValue, otherwi
 def missed(
     recorded: RecordedValue, firing: Iterable[tuple[datetime, datetime]], target: int, truths: Sequence[Truth] | None
 ) -> list[tuple[datetime, Judged]]:
-    """What people rolled back to `target`, or say was an incident, while no alert that asks for it fired."""
+    """Rollbacks by people to `target`, or incidents they listed, during which no alert that asks for one fired."""
     times = list(firing)
     if truths is not None:
         return [

@@ -1,8 +1,8 @@
 """The ladder: may this alert change production now, and if not, why not.
 
 Pure: no clock, no I/O. LADDER is the one list of guards: screen() and decide() return the first Skip, explanation.py
-shows what every rung found. The order is part of the contract. A rollback needs little evidence, so nothing unreadable
-stops it; adding workers needs all of it.
+shows what every rung found. The order is part of the contract. A rollback needs little evidence, so an unreadable
+record does not stop it; adding workers needs complete evidence.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,18 +24,18 @@ Snapshot = Workload | TargetInvalid | TargetMissing
 
 _LONGEST_VALUE = 60
 _MOST_LABELS = 5
-"""Of an alert's labels in a message: a sender must not make it long."""
+"""The most labels shown in a message, so that a sender cannot make it long."""
 
 _T = TypeVar("_T")
 
 
 Found = Callable[[], str]
-"""A rung lets the alert pass, having found this. Only explain() asks for the words, so no decision waits for them."""
+"""The rung lets the alert pass. Calling this says what it found, which only explain() does, so decisions stay fast."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skip:
-    """Nothing is to be written, for this reason."""
+    """The alert is withheld, for this reason."""
 
     reason: Reason
     message: str
@@ -44,7 +44,7 @@ class Skip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """What is to be written, on the workload as it was read."""
+    """The act: what to write, planned on the workload that was read."""
 
     workload: Workload
     effect: Effect
@@ -53,7 +53,7 @@ class Act:
     before: int | None
     after: int
     unreached: str = ""
-    """Why no pod would follow, or empty."""
+    """Why it would reach no pod, or empty."""
 
     @property
     def message(self) -> str:
@@ -61,7 +61,7 @@ class Act:
         return self.effect.format_change(self.before, self.after)
 
     def entry(self, action_id: str, remediation: Remediation, now: datetime, began: datetime | None) -> ledger.Entry:
-        """The record of it in the ledger; `began` is when the newest of its alerts did, which is kept in seconds."""
+        """Its ledger entry; `began` is when the newest of its alerts began, stored to the second."""
         return ledger.Entry(
             id=action_id,
             time=now,
@@ -75,44 +75,44 @@ class Act:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertFacts:
-    """What the rungs go by that need no read of the target."""
+    """The facts of the rungs that need no read of the target."""
 
     alert: Alert | MalformedAlert
     policy: Policy
     fence: str | None
-    """The cluster whose alerts count; empty means every cluster's, None that the fence is not known."""
+    """The cluster whose alerts count; empty for every cluster, None if the fence is not known."""
     remediation: Remediation | None
-    """The first whose matchers match the alert's labels."""
+    """The first remediation whose matchers match the alert's labels."""
 
     @property
     def answering(self) -> Remediation:
-        """The remediation, below the rung that lets only an alert with one pass."""
+        """The remediation; only valid below the rung that requires one."""
         return _narrow(self.remediation, Remediation)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetFacts:
-    """What the rungs go by once the target was read. They need no alert at hand."""
+    """The facts of the rungs after the target was read. They need no alert."""
 
     remediation: Remediation
     snapshot: Snapshot
     """The target as this moment can have seen it."""
     now: datetime
     began: datetime | None = None
-    """When the newest of the alerts that are decided together began, None where that is not known."""
+    """When the newest of the alerts decided together began, or None if not known."""
     confirmation: Confirmation | None = None
-    """What Prometheus says of these alerts, None where it was not asked."""
+    """Prometheus's answer about these alerts, or None if it was not asked."""
     since: datetime | None = None
-    """When the oldest of them began, None where that is not known."""
+    """When the oldest of them began, or None if not known."""
 
     @property
     def workload(self) -> Workload:
-        """The target, below the rung that lets only a Deployment pass."""
+        """The target; only valid below the rung that requires a Deployment."""
         return _narrow(self.snapshot, Workload)
 
     @property
     def cooling_until(self) -> datetime | None:
-        """When the cooldown of the last act ends, or None where none is running."""
+        """When the cooldown of the last act ends, or None if it is over."""
         return self.workload.ledger.cooling_until(self.remediation.action.effect, self.remediation.cooldown, self.now)
 
     @property
@@ -129,29 +129,29 @@ class Rung(Generic[Facts]):
     """One guard of the ladder."""
 
     reason: Reason
-    """The reason of every Skip that `check` returns."""
+    """The reason of each Skip that `check` returns."""
     check: Callable[[Facts], Found | Skip]
     ends: str = ""
-    """What ends it, where time alone does not."""
+    """What ends it, if time alone does not."""
     own: bool = False
-    """Whether only those actions are checked here that have a guard for it."""
+    """Whether it applies only to actions that have a guard for it."""
 
     def applies_to(self, remediation: Remediation | None) -> bool:
-        """Whether an act of this remediation can be stopped here."""
+        """Whether this rung applies to the remediation."""
         return not self.own or remediation is None or self.reason in remediation.action.guards
 
 
 Guard = Callable[[Any, TargetFacts], Found | Skip]
-"""A method of an action that checks a rung of its own."""
+"""The check of an action's own rung, a method of the action."""
 
 
 def _rung(reason: Reason, *, ends: str = "") -> Callable[[Callable[[Facts], Found | Skip]], Rung[Facts]]:
-    """Makes a rung of its check."""
+    """Turns a check into a rung."""
     return lambda check: Rung(reason=reason, check=check, ends=ends)
 
 
 def _own(reason: Reason, *, ends: str) -> Rung[TargetFacts]:
-    """A rung that each action checks that it concerns, by the guard in its own file."""
+    """A rung whose check is a guard in the action's own file."""
 
     def check(facts: TargetFacts) -> Found | Skip:
         action = facts.remediation.action
@@ -161,7 +161,7 @@ def _own(reason: Reason, *, ends: str) -> Rung[TargetFacts]:
 
 
 def screen(alert: Alert | MalformedAlert, policy: Policy, cluster: str) -> Remediation | Skip:
-    """The rungs that need no read of the target. `cluster` is the fence; empty means that there is none."""
+    """Climb the rungs that need no read of the target. `cluster` is the fence, or empty for none."""
     facts = alert_facts(alert, policy, cluster)
     return first_skip(climb(SCREENING, facts)) or facts.answering
 
@@ -219,10 +219,10 @@ def decide(
     *,
     since: datetime | None = None,
 ) -> Act | Skip:
-    """What a firing alert of this remediation leads to, on this workload, at this moment.
+    """Decide what a firing alert of this remediation leads to, on this workload, at this time.
 
-    `began` and `since` are when the newest and the oldest of the alerts that are decided together began, None where
-    that is not known; `confirmation` is what Prometheus says of them, None where it was not asked.
+    `began` and `since` are when the newest and the oldest of the alerts decided together began, None if not known;
+    `confirmation` is Prometheus's answer about them, None if it was not asked.
     """
     facts = target_facts(remediation, workload, now, began, confirmation, since=since)
     return first_skip(climb(ON_TARGET, facts)) or facts.planned
@@ -239,7 +239,7 @@ def climb(rungs: Iterable[Rung[Facts]], facts: Facts) -> Iterator[tuple[Reason, 
 
 
 def first_skip(results: Iterable[tuple[Reason, Found | Skip]]) -> Skip | None:
-    """The one that withholds, or None where every rung is passed."""
+    """The Skip, or None if every rung was passed."""
     return next((result for _, result in results if isinstance(result, Skip)), None)
 
 
@@ -266,7 +266,7 @@ def _not_firing(facts: AlertFacts) -> Found | Skip:
 def _no_remediation(facts: AlertFacts) -> Found | Skip:
     alert = _narrow(facts.alert, Alert)
     if sign := alert.without_data:
-        # Under any policy: its labels are those of the rule that could not be evaluated, so matchers cannot tell.
+        # Under any policy: it has the labels of the rule that could not be evaluated, so matchers cannot tell it apart.
         message = f"the alert says that a query brought no data ({sign}), which is no evidence that anything is bad"
         return Skip(reason=Reason.NO_REMEDIATION, message=message)
     if is_heartbeat(alert.labels):
@@ -278,7 +278,7 @@ def _no_remediation(facts: AlertFacts) -> Found | Skip:
 
 
 def _asked_for(policy: Policy, alert: Alert) -> str:
-    """The values of the labels that matchers ask for: what is misspelled can be found by them."""
+    """The values of the labels that matchers use, which helps to find a typo."""
     names = dict.fromkeys(matcher.name for remediation in policy.remediations for matcher in remediation.matchers)
     found = [
         f"{name} is {alert.labels[name][:_LONGEST_VALUE]!r}" if name in alert.labels else f"{name} is not there"
@@ -367,7 +367,7 @@ def _cooling_down(facts: TargetFacts) -> Found | Skip:
         return found
     raised = last_raise(facts.workload, remediation, now)
     if raised and raised.precedes(facts.began, now):
-        return lambda: f"{found()}; it does not apply, for the alert began after {raised}"
+        return lambda: f"{found()}; it does not apply, because the alert began after {raised}"
     message = f"{last.remediation} set {last.change} {_ago(last.time, now)} ago"
     message += f", cooling down for another {format_duration(until - now)}"
     if raised:
@@ -395,7 +395,7 @@ def _budget_spent(facts: TargetFacts) -> Found | Skip:
 def _recovered(facts: TargetFacts) -> Found | Skip:
     confirmation = facts.confirmation
     if confirmation is None:
-        return lambda: "Prometheus is asked when an alert comes, where the service knows one"
+        return lambda: "Prometheus is asked when an alert comes, if the service has one to ask"
     if confirmation.answer == "refuted":
         return Skip(reason=Reason.RECOVERED, message=confirmation.message)
     return lambda: confirmation.text
@@ -420,7 +420,7 @@ def _ago(time: datetime, now: datetime) -> str:
 
 
 def _narrow(value: object, kind: type[_T]) -> _T:
-    """The value, which an earlier rung lets pass only where it is of this kind."""
+    """The value, which an earlier rung guarantees to be of this kind."""
     if not isinstance(value, kind):
         raise TypeError(f"a rung was reached with {value!r}, and needs a {kind.__name__}")
     return value
@@ -450,7 +450,7 @@ ON_TARGET: tuple[Rung[TargetFacts], ...] = (
     _observing,
     _unconfirmed,
 )
-"""The rungs that go by the target as it was read."""
+"""The rungs that need the target, as it was read."""
 
 LADDER: tuple[Rung[AlertFacts] | Rung[TargetFacts], ...] = (*SCREENING, *ON_TARGET)
 """Every rung, from the first that is tried to the last."""

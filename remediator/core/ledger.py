@@ -1,7 +1,7 @@
-"""What is remembered on the target itself: acts, a pause, the kill switch, each in an annotation of its own.
+"""The records on the target itself: the ledger of acts, a pause, the kill switch, each in an annotation of its own.
 
-The ledger is written in the patch of the change that it records, so that neither can exist without the other. The pause
-and the kill switch are apart, for only people write them, and an admission policy can then forbid them to the service.
+The ledger is written in the same patch as the change that it records, so that neither exists without the other. Pause
+and kill switch are separate because only people write them: an admission policy can then forbid them to the service.
 """
 
 from dataclasses import dataclass
@@ -20,27 +20,27 @@ KILL_SWITCH = f"{PREFIX}/kill-switch"
 MAX_ENTRIES = 20
 MAX_FINGERPRINTS = 10
 FINGERPRINTS_WITH_CAUSE = 5
-"""Of an act that also has the names of its alerts; those without are from older versions, and stay as they are."""
+"""The most fingerprints of an act that has alert names; acts without are older versions', and are kept unchanged."""
 FINGERPRINTS_WITH_BECAUSE = 1
 MAX_FINGERPRINT = 16
-"""As long as Alertmanager makes them."""
+"""The length of Alertmanager's fingerprints."""
 MAX_REASON = 200
 MAX_CAUSE = 100
-"""Of the alerts that caused an act, which stand in the place of a person's reason, and of what Prometheus said."""
+"""The longest text of the alerts that caused an act (stored like a person's reason), and of Prometheus's answer."""
 MAX_CAUSE_WITH_BECAUSE = 70
 MAX_OPERATOR = 100
 MAX_NAME = 64
-"""Of an id, an effect and a remediation."""
+"""The longest id, effect and remediation name."""
 MAX_OVERRODE = 8
 MAX_WORD = 24
 MAX_CHARACTERS = 32_000
-"""Of the annotation: the admission policy allows 32,768. Three times 20 acts fit, whatever people said of theirs."""
+"""The longest annotation: the admission policy allows 32,768. Three times 20 acts fit, however long their reasons."""
 
 MAX_VALUE = 2**31 - 1
-"""Of a percentage, a number of replicas, or seconds: what Kubernetes takes, and no date is outside of the calendar."""
+"""The largest percentage, number of replicas, or seconds: valid for Kubernetes, and within the calendar."""
 
 CLOCK_SKEW = timedelta(minutes=5)
-"""How far clocks of nodes may differ. An act from further in the future was not written by a working service."""
+"""How far clocks may differ. An act from further in the future cannot be a working service's."""
 
 MAX_PAUSE = timedelta(hours=24)
 
@@ -58,25 +58,25 @@ class Entry:
     remediation: str = ""
     operator: str = ""
     reason: str = ""
-    """What the operator said; of a remediation the alerts that caused the act, and their values."""
+    """The operator's reason; for a remediation, the alerts that caused the act, with their values."""
     because: str = ""
-    """What Prometheus said of these alerts, where it was asked."""
+    """Prometheus's answer about these alerts, if it was asked."""
     starts_at: datetime | None = None
     """When the newest of these alerts began, by Prometheus's clock, to the second."""
     overrode: tuple[str, ...] = ()
-    """What stood against it, and the operator passed over."""
+    """The refusals that the operator overrode."""
     fingerprints: tuple[str, ...] = ()
     unknown_effect: str = ""
-    """The name of the effect where a newer version wrote it."""
+    """The name of an effect that only a newer version knows."""
 
     @property
     def effect_name(self) -> str:
-        """The effect's name, as it is in the record."""
+        """The effect's name in the record."""
         return self.unknown_effect or self.effect
 
     @property
     def sets(self) -> str:
-        """What it sets; an act ends another one that set the same."""
+        """The field that it sets; an act ends an earlier one that set the same field."""
         return self.effect.field or self.effect_name
 
     @property
@@ -92,7 +92,7 @@ class Entry:
 
 
 def _kind(entry: Entry) -> str:
-    """What forgets together: the acts of remediations by their effect, and all others."""
+    """The group whose oldest entries are dropped together: acts of remediations by effect, and all others."""
     return entry.effect if entry.remediation and entry.effect is not Effect.UNKNOWN else ""
 
 
@@ -102,10 +102,10 @@ class Ledger:
 
     entries: tuple[Entry, ...] = ()
     problem: str = ""
-    """Why the annotation could not be believed, or empty. A rollback passes over it, a scale-up does not."""
+    """Why the annotation is not trusted, or empty. It stops a scale-up, but not a rollback."""
 
     def as_of(self, now: datetime) -> "Ledger":
-        """The ledger without entries that this moment cannot have seen."""
+        """The ledger without entries from the future."""
         latest = now + CLOCK_SKEW
         if not self.entries or self.entries[-1].time <= latest:
             return self
@@ -113,7 +113,7 @@ class Ledger:
         return Ledger(entries=past, problem=self.problem or "the ledger holds an act from the future")
 
     def with_entries(self, more: tuple[Entry, ...]) -> "Ledger":
-        """The ledger and these entries, each once, the newest MAX_ENTRIES of a kind: none ends another's cooldown.
+        """Add entries, each once, and keep the newest MAX_ENTRIES of each kind: no kind pushes out another's cooldown.
 
         Entries of one second keep the order in which they were written.
         """
@@ -130,11 +130,11 @@ class Ledger:
         return any(entry.id == action_id for entry in self.entries)
 
     def automatic(self, effect: Effect) -> tuple[Entry, ...]:
-        """The acts of remediations with this effect, oldest first. What people do costs no cooldown and no budget."""
+        """The acts of remediations with this effect, oldest first. Acts of people use up no cooldown and no budget."""
         return tuple(entry for entry in self.entries if entry.effect is effect and entry.remediation)
 
     def cooling_until(self, effect: Effect, cooldown: timedelta, now: datetime) -> datetime | None:
-        """When the cooldown of the last automatic act ends, or None where none is running."""
+        """When the cooldown of the last automatic act ends, or None if it is over."""
         acts = self.automatic(effect)
         end = acts[-1].time + cooldown if acts else now
         return end if end > now else None
@@ -144,14 +144,14 @@ class Ledger:
         return tuple(entry for entry in self.automatic(effect) if entry.time + window > now)
 
     def budget_spent_until(self, effect: Effect, acts: int, window: timedelta, now: datetime) -> datetime | None:
-        """When the budget allows an act again, or None where it does now."""
+        """When the budget allows an act again, or None if it does now."""
         recent = self.spent(effect, window, now)
         return recent[-acts].time + window if len(recent) >= acts else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """An operator's hold on a target."""
+    """A pause of a target by an operator."""
 
     reason: str
     author: str
@@ -160,21 +160,21 @@ class Pause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KillSwitch:
-    """An operator's latch at 0. That the annotation is there is what latches, whatever it says."""
+    """An operator's latch at 0. The mere presence of the annotation latches, whatever its text."""
 
     reason: str = ""
     author: str = ""
     since: datetime | None = None
     replicas: int | None = None
-    """What to return to when the switch is taken off."""
+    """The replicas to return to when the switch is turned off."""
 
 
-@lru_cache(maxsize=16)  # A target is read far more often than its ledger changes.
+@lru_cache(maxsize=16)  # Cached, because a target is read far more often than its ledger changes.
 def decode_ledger(text: str | None) -> Ledger:
-    """The ledger in an annotation; one that cannot be read is an empty ledger with a problem."""
+    """Parse the ledger's annotation; an unreadable one gives an empty ledger with a problem."""
     if text is None:
         return Ledger()
-    from remediator.core import ledger_schema  # Late: only what is there has to be read.
+    from remediator.core import ledger_schema  # Imported late: pydantic is only needed if there is an annotation.
 
     try:
         acts = ledger_schema.read_acts(text)
@@ -186,8 +186,8 @@ def decode_ledger(text: str | None) -> Ledger:
 def encode_ledger(ledger: Ledger) -> str:
     """The annotation's text: compact JSON, times in UTC, MAX_CHARACTERS at most.
 
-    Every text is cut. Where forged acts leave no room even so, the oldest of people go first, then the oldest others;
-    the newest act of an effect, its cooldown, stays.
+    Every text is cut. If forged acts leave no room even then, the oldest acts of people are dropped first, then the
+    oldest others; the newest act of each effect, which holds its cooldown, stays.
     """
     start, end = '{"version":1,"acts":[', "]}"
     texts, kinds = [_spell(entry) for entry in ledger.entries], [_kind(entry) for entry in ledger.entries]
@@ -195,7 +195,7 @@ def encode_ledger(ledger: Ledger) -> str:
 
 
 def cause_limits(*, because: bool) -> tuple[int, int]:
-    """How many characters name an act's alerts, and how many fingerprints there are, beside what Prometheus said."""
+    """The space for an act's alert names in characters, and for its fingerprints, next to Prometheus's answer."""
     if because:
         return MAX_CAUSE_WITH_BECAUSE, FINGERPRINTS_WITH_BECAUSE
     return MAX_CAUSE, FINGERPRINTS_WITH_CAUSE
@@ -203,7 +203,7 @@ def cause_limits(*, because: bool) -> tuple[int, int]:
 
 @lru_cache(maxsize=8 * MAX_ENTRIES)
 def _spell(entry: Entry) -> str:
-    """An act as it stands in the annotation, where it will be for many acts to come."""
+    """An act as JSON for the annotation, cached because it is written again with many later acts."""
     cause, most = cause_limits(because=bool(entry.because))
     if not entry.reason and not entry.because:
         most = MAX_FINGERPRINTS
@@ -234,7 +234,7 @@ def encode_kill_switch(switch: KillSwitch) -> str:
 
 
 def decode_pause(text: str) -> Pause:
-    """The pause in an annotation. Raises ValueError where it cannot be read."""
+    """Parse the pause's annotation. Raises ValueError if it cannot be read."""
     from remediator.core import ledger_schema
 
     try:
@@ -244,7 +244,7 @@ def decode_pause(text: str) -> Pause:
 
 
 def decode_kill_switch(text: str) -> KillSwitch:
-    """The kill switch in an annotation: on, even where its text cannot be read."""
+    """Parse the kill switch's annotation: on, even if its text cannot be read."""
     from remediator.core import ledger_schema
 
     try:

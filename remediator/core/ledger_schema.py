@@ -1,7 +1,7 @@
-"""What may stand in the annotations of core/ledger.py: types, bounds, and what is made of the texts.
+"""The schema of the annotations of core/ledger.py: types, bounds, and how texts are cleaned.
 
-One rule: loaded when there is an annotation to read, and without all of pydantic, whose import takes longer than an
-emergency command needs for its write.
+One rule: imported only if there is an annotation to read, and with pydantic_core alone, because importing all of
+pydantic takes longer than an emergency command needs for its write.
 """
 
 from datetime import UTC, datetime
@@ -32,19 +32,19 @@ from remediator.core.text import printable
 
 
 def read_acts(text: str) -> tuple[Entry, ...]:
-    """The acts in the text of a ledger's annotation, in its order. Raises ValueError, which names the first problem."""
+    """Parse the acts of a ledger's annotation, in its order. Raises ValueError, which names the first problem."""
     acts: tuple[Entry, ...] = _read(_LEDGER, text)["acts"]
     return acts
 
 
 def read_pause(text: str) -> Pause:
-    """The pause in an annotation's text. Raises ValueError, which names the first problem."""
+    """Parse a pause. Raises ValueError, which names the first problem."""
     pause: Pause = _read(_PAUSE, text)
     return pause
 
 
 def read_kill_switch(text: str) -> KillSwitch:
-    """The kill switch in an annotation's text. Raises ValueError, which names the first problem."""
+    """Parse a kill switch. Raises ValueError, which names the first problem."""
     switch: KillSwitch = _read(_KILL_SWITCH, text)
     return switch
 
@@ -85,7 +85,7 @@ def _or(default: object, schema: CoreSchema) -> CoreSchema:
 
 
 def _dataclass(kind: type[Any], **fields: CoreSchema | tuple[str, CoreSchema]) -> CoreSchema:
-    """The form of a dataclass; a field whose key has another name is a pair of the key and its form."""
+    """The schema of a dataclass; a field with another key in JSON is a pair of that key and its schema."""
     listed = [
         dataclass_field(name, form[1], validation_alias=form[0])
         if isinstance(form, tuple)

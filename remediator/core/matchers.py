@@ -1,7 +1,7 @@
 """Alertmanager's label matchers: `severity="critical"`, `namespace=~"denis|denis-.*"`.
 
-The rule of this file: a string means here what it means in an Alertmanager route. Regular expressions are anchored,
-a label that is not there is the empty string, and an unquoted value is the same as a quoted one.
+The rule of this file: a string means the same as in an Alertmanager route. Regular expressions are anchored, a missing
+label equals the empty string, and an unquoted value equals a quoted one.
 """
 
 import re
@@ -15,9 +15,9 @@ from remediator.core.regular_expression import MAX_VALUE, compile_anchored
 Operator = Literal["=", "!=", "=~", "!~"]
 
 Compile = Callable[[str], Callable[[str], object]]
-"""Makes of a regular expression what tells whether a whole value matches it."""
+"""Compiles a regular expression to a test of whole values."""
 
-# An expression of nothing but words with bars between them, as in rollback|scale.
+# An expression of plain words with bars between them, as in rollback|scale.
 _WORDS = re.compile(r"[^\\.+*?^$()\[\]{}]*")
 _CLASSIC = re.compile("[a-zA-Z_:][a-zA-Z0-9_:]*", re.ASCII)
 # Alertmanager's classic names (UTF-8 names must be quoted), an operator, and a value that ends at a comma or brace.
@@ -51,7 +51,7 @@ class Matcher:
 
     @property
     def values(self) -> tuple[str, ...]:
-        """The only values of the label that can meet the condition, or none where they cannot be listed."""
+        """The only values of the label that can meet the condition, or empty if they cannot be listed."""
         if self.operator == "=":
             return (self.value,)
         if self.operator == "=~" and _WORDS.fullmatch(self.value):
@@ -63,13 +63,12 @@ class Matcher:
         return f"{name}{self.operator}{_quote(self.value)}"
 
 
-# A file is read twice, for its faults and for its policy, and again whenever one of its lines has changed.
+# Cached, because each file is parsed twice (for problems and for its policy), and again on every change.
 @lru_cache(maxsize=2048)
 def parse_matchers(text: str, compile_value: Compile = compile_anchored) -> tuple[Matcher, ...]:
-    """The matchers of one list entry: usually one, or several with commas between them, in braces or not.
+    """Parse one list entry: usually one matcher, or several separated by commas, with or without braces.
 
-    `compile_value` makes what tells whether a value matches a regular expression. Raises ValueError, which says what is
-    wrong and shows what is allowed.
+    `compile_value` compiles regular expressions. Raises ValueError, which says what is wrong and shows what is allowed.
     """
     inner = text.strip()
     if inner.startswith("{") and inner.endswith("}"):
@@ -95,14 +94,14 @@ def _matcher(found: re.Match[str], compile_value: Compile) -> Matcher:
 
 
 def make_matcher(name: str, operator: Operator, value: str, compile_value: Compile = compile_anchored) -> Matcher:
-    """The matcher of these parts. Raises ValueError where the value is no regular expression and has to be one."""
+    """A matcher from its parts. Raises ValueError if the value has to be a regular expression and is not."""
     if operator in ("=", "!="):
         return Matcher(name=name, operator=operator, value=value, _holds=value.__eq__)
     return Matcher(name=name, operator=operator, value=value, _holds=compile_value(value))
 
 
 def _unquote(text: str) -> str:
-    """Alertmanager's escapes: backslash, quote and newline; any other backslash stands for itself."""
+    """Resolve Alertmanager's escapes: backslash, quote and newline; any other backslash is literal."""
     escapes = {r"\\": "\\", r"\"": '"', r"\n": "\n"}
     return re.sub(r"\\.", lambda escape: escapes.get(escape[0], escape[0]), text[1:-1], flags=re.DOTALL)
 

@@ -1,6 +1,6 @@
-"""Which remediation an alert that none answers most likely asks for: typos in labels and in matchers.
+"""The remediation that an unmatched alert most likely asks for: finds typos in labels and in matchers.
 
-Pure. The rule of this file: it is a hint for people, and decides nothing.
+Pure. The rule of this file: it is only a hint for people, and decides nothing.
 """
 
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ from remediator.core.matchers import Matcher
 from remediator.core.policy import Policy, Remediation
 
 _SIMILAR = 0.6
-"""What difflib calls a close match."""
+"""difflib's default for a close match."""
 
 _LONGEST = 60
 _MOST_NAMED = 3
 
 
 def nearest(policy: Policy, labels: Mapping[str, str]) -> str:
-    """In words, which remediation these labels come nearest to and what it wants; all of them if none is near."""
+    """Describe the remediation closest to these labels and what it wants; all of them if none is close."""
     scored = [(_score(remediation, labels), remediation) for remediation in policy.remediations]
     best, remediation = max(scored, key=lambda one: one[0])
     if best > 0:
@@ -28,7 +28,7 @@ def nearest(policy: Policy, labels: Mapping[str, str]) -> str:
 
 
 def _score(remediation: Remediation, labels: Mapping[str, str]) -> float:
-    """How much of what a remediation wants an alert has, 0 to 1; a label that is not there says nothing."""
+    """How well an alert's labels fit a remediation, 0 to 1; a missing label counts as 0."""
     return sum(_closeness(matcher, labels) for matcher in remediation.matchers) / len(remediation.matchers)
 
 
@@ -37,13 +37,13 @@ def _closeness(matcher: Matcher, labels: Mapping[str, str]) -> float:
         return 1.0 if matcher.name in labels else 0.0
     if matcher.name in labels:
         return max((_similarity(labels[matcher.name], value) for value in matcher.values), default=0.0)
-    # The value is right, and the name of the label is not.
+    # The value is right, but the label's name is not.
     name = _misspelled(matcher, labels)
     return _similarity(name, matcher.name) / 2 if name else 0.0
 
 
 def _misspelled(matcher: Matcher, labels: Mapping[str, str]) -> str:
-    """A label of the alert with a value that is wanted and a name that is nearly the one that is wanted, or empty."""
+    """A label of the alert with the wanted value under a similar name, or empty."""
     fits = [name for name in labels if matcher.matches({matcher.name: labels[name]})]
     close = [name for name in fits if _similarity(name, matcher.name)]
     return max(close, key=lambda name: _similarity(name, matcher.name), default="")

@@ -1,11 +1,11 @@
-"""Parts of an answer whose form nobody has checked: a list or a map where it is one, else an empty one. Pure."""
+"""Reads parts of unvalidated JSON: a list or a map, or an empty one if it is something else. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 def as_list(value: object) -> list[Any]:
-    """The list, or none."""
+    """The list, or an empty one."""
     return value if isinstance(value, list) else []
 
 

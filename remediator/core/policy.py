@@ -1,7 +1,7 @@
-"""What SREs write, as this service understands it: targets, and for each kind of alert the one act that answers it.
+"""The policy of remediations.yaml: targets, profiles, phases, and for each kind of alert its remediation.
 
-Everything here is already checked (config/loader.py does that), so nothing in it can raise a percentage or leave the
-bounds of a scale. Pure: no I/O, no clock.
+It is already validated (by config/loader.py), so nothing in it can raise a percentage or exceed the bounds of a scale.
+Pure: no I/O, no clock.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 PERCENTAGE_FLAG = "DENIS_MATERIALIZERS_PCT"
 ENABLED_FLAG = "DENIS_MATERIALIZERS_ENABLED"
 HEARTBEAT = "heartbeat"
-"""The value of the label `remediation` that no remediation can answer: such an alert only proves that alerts arrive."""
+"""The value of the label `remediation` that no remediation can match: such an alert only proves that alerts arrive."""
 
 HEARTBEAT_ALERT = "RemediatorHeartbeat"
 """The shipped alert with that value."""
 
 PERCENTAGES = (0, 1, 10, 50, 100)
-"""The shares of traffic in percent that DENIS knows."""
+"""The percentages of traffic that DENIS supports."""
 
 
 def is_heartbeat(labels: Mapping[str, str]) -> bool:
@@ -34,7 +34,7 @@ def is_heartbeat(labels: Mapping[str, str]) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A Deployment that may be changed; `container` holds the canary's flags, where it has any."""
+    """A Deployment that may be changed; `container` is the one with the canary's flags, if it has any."""
 
     name: str
     namespace: str
@@ -44,7 +44,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """How many acts the remediations of a target may do in a window before a human has to look."""
+    """How many acts a target's remediations may do in a window before a human has to step in."""
 
     acts: int
     window: timedelta
@@ -52,7 +52,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remediation:
-    """The answer to every alert that all the matchers match."""
+    """The action for every alert that all the matchers match."""
 
     name: str
     matchers: tuple[Matcher, ...]
@@ -63,23 +63,23 @@ class Remediation:
     mode: Literal["act", "observe"]
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Whether all the matchers match these labels, and they are not those of a heartbeat."""
+        """Whether all the matchers match these labels, and the alert is not a heartbeat."""
         return not is_heartbeat(labels) and all(matcher.matches(labels) for matcher in self.matchers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phase:
-    """What a step of the canary has to show before people take the next one."""
+    """A step of the canary, and the thresholds to meet before the next one."""
 
     percentage: int
     hold: timedelta
-    """How long the canary stays at this percentage, at the least."""
+    """How long the canary stays at this percentage at least."""
     min_success_rate: float
     """A ratio, 0 to 1, on average over `hold`."""
     max_error_rate: float
     """A ratio, 0 to 1, on average over `hold`."""
     max_latency_p99: float | None = None
-    """Seconds, of the slowest pod, on average over `hold`; None where it is not judged."""
+    """Seconds, of the slowest pod, on average over `hold`; None if it is not judged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +93,7 @@ class Policy:
     """By rising percentage."""
 
     def rollbacks(self, target: Target) -> tuple[Remediation, ...]:
-        """The remediations that take this target's canary back."""
+        """The remediations that roll this target's canary back."""
         return tuple(
             remediation
             for remediation in self.remediations
@@ -118,12 +118,12 @@ class Policy:
         return tuple(dict.fromkeys(remediation.target for remediation in scaling))
 
     def most_replicas(self, target: Target) -> int:
-        """The most replicas that a remediation gives this target, 0 where none scales it."""
+        """The most replicas that a remediation sets on this target, or 0 if none scales it."""
         actions = (remediation.action for remediation in self.remediations if remediation.target == target)
         return max((action.most_replicas for action in actions), default=0)
 
     def phase(self, percentage: int | None) -> Phase | None:
-        """The phase at this percentage, or None where the canary is not in one."""
+        """The phase at this percentage, or None if there is none."""
         return next((phase for phase in self.phases if phase.percentage == percentage), None)
 
     def next_percentage(self, percentage: int) -> int | None:
@@ -131,10 +131,10 @@ class Policy:
         return min((step for step in self.profiles if step > percentage), default=None)
 
     def steps_between(self, before: int, after: int) -> tuple[int, ...]:
-        """The steps that a raise from one percentage to another leaves out."""
+        """The steps that a raise from one percentage to another skips."""
         steps = {percentage for percentage in self.profiles if percentage} | {one.percentage for one in self.phases}
         return tuple(sorted(step for step in steps if before < step < after))
 
     def match(self, labels: Mapping[str, str]) -> Remediation | None:
-        """The first remediation in the file's order that answers an alert with these labels."""
+        """The first remediation in the file's order that matches these labels."""
         return next((remediation for remediation in self.remediations if remediation.matches(labels)), None)

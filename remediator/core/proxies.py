@@ -1,7 +1,7 @@
-"""The proxy on the way to an API server, chosen by Go's rules, because kubectl does so.
+"""The proxy for an API server, chosen by Go's rules, as kubectl does.
 
-`proxy-url` of a kubeconfig always applies. A proxy of the environment never applies to localhost and loopback
-addresses, nor to what NO_PROXY names: addresses, CIDRs, domains with their subdomains, each with or without a port.
+`proxy-url` of a kubeconfig always applies. A proxy from the environment never applies to localhost and loopback
+addresses, nor to the entries of NO_PROXY: addresses, CIDRs, domains with their subdomains, each with or without a port.
 """
 
 import ipaddress
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 _SCHEMES = {"http": "http", "https": "https", "socks5": "socks5h", "socks5h": "socks5h"}
-"""What each scheme is to urllib3: in Go, a SOCKS5 proxy always resolves the names itself."""
+"""The scheme for urllib3: in Go, a SOCKS5 proxy always resolves names itself."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "socks5h": 1080}
 
@@ -18,12 +18,12 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class InvalidProxy(ValueError):
-    """A setting that names no proxy; the text says which and why, without its password."""
+    """A setting is not a valid proxy; the text says which and why, without its password."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proxy:
-    """A proxy, and the setting that names it."""
+    """A proxy, and the setting that it comes from."""
 
     scheme: str
     host: str
@@ -45,7 +45,7 @@ class Proxy:
 
 
 def parse_proxy(text: str, source: str) -> Proxy:
-    """The proxy that a setting names; without a scheme it is an HTTP proxy. Raises InvalidProxy."""
+    """Parse a setting; without a scheme it is an HTTP proxy. Raises InvalidProxy."""
     text = text.strip()
     try:
         parts = urlsplit(text if "://" in text else f"http://{text}")
@@ -69,7 +69,7 @@ def parse_proxy(text: str, source: str) -> Proxy:
 
 
 def environment_proxy(server: str, environment: Mapping[str, str]) -> Proxy | None:
-    """The proxy that the environment names for an API server's URL. Raises InvalidProxy."""
+    """The environment's proxy for an API server's URL. Raises InvalidProxy."""
     parts = urlsplit(server)
     name = "HTTPS_PROXY" if parts.scheme == "https" else "HTTP_PROXY"
     source, text = _variable(name, environment)
@@ -81,7 +81,7 @@ def environment_proxy(server: str, environment: Mapping[str, str]) -> Proxy | No
 
 
 def _variable(name: str, environment: Mapping[str, str]) -> tuple[str, str]:
-    """A variable in capitals or else in small letters, and its value; an empty one is none."""
+    """The name and value of a variable, in upper or else in lower case; an empty one counts as unset."""
     for spelling in (name, name.lower()):
         if environment.get(spelling, "").strip():
             return spelling, environment[spelling]
@@ -114,7 +114,7 @@ def _matches(entry: str, host: str, address: Address | None, port: int) -> bool:
 
 
 def _split_port(entry: str) -> tuple[str, str]:
-    """Host and port of an entry, `host:port` or `[address]:port`; a bare IPv6 address has no port."""
+    """Split an entry, `host:port` or `[address]:port`; a bare IPv6 address has no port."""
     if entry.startswith("["):
         name, _, rest = entry[1:].partition("]")
         return name, rest.removeprefix(":")

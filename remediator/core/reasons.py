@@ -1,4 +1,4 @@
-"""Why an alert did or did not become an act: one closed list of words.
+"""Why an alert did or did not lead to an act: the closed list of reasons.
 
 The same word is the metric's label, the Event's reason, the audit line's field and the answer's field.
 """
@@ -8,7 +8,7 @@ from typing import Literal
 
 
 class Reason(StrEnum):
-    """What became of an alert. The order is that of the ladder: of the rungs that withhold, the first match wins."""
+    """The outcome of an alert. The order is that of the ladder, where the first rung that withholds wins."""
 
     MALFORMED_ALERT = "MalformedAlert"
     NOT_FIRING = "NotFiring"
@@ -39,12 +39,12 @@ class Reason(StrEnum):
 
     @property
     def kind(self) -> "Kind":
-        """Whether this was an act, a wish that was withheld, nothing to do, or a failure."""
+        """Whether it was an act, withheld, nothing to do, or a failure."""
         return _KINDS.get(self, "withheld")
 
     @property
     def failed(self) -> bool:
-        """Whether something that should have been done was not, so that Alertmanager has to deliver again."""
+        """Whether an act that should have been done was not, so that Alertmanager has to deliver again."""
         return self.kind == "failed"
 
 

@@ -1,7 +1,7 @@
-"""What is recorded of a target's percentage or replicas, and who changed it. Pure.
+"""The recorded percentage or replicas of a target over time, and who changed them. Pure.
 
-The rule of this file: what Remediator itself has done is left out, for it is what the simulation does in its place;
-what people have done stays.
+The rule of this file: Remediator's own changes are removed, because the simulation replaces them; changes of people
+stay.
 """
 
 from collections.abc import Sequence
@@ -11,40 +11,40 @@ from datetime import datetime, timedelta
 from remediator.core.sampled_series import Grid, SampledSeries
 
 NEAR = timedelta(minutes=2)
-"""How far a change that is seen in a gauge may be from the act that made it: scrapes, and a rollout's look."""
+"""How far a change seen in a gauge may be from the act that made it: a scrape, and a read by the observer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A value that became another."""
+    """A change of a value."""
 
     time: datetime
     before: int
     after: int
     by: str = "people"
-    """Who did it, where that is known."""
+    """Who did it, if known."""
     reason: str = ""
-    """What they said."""
+    """The reason that they gave."""
 
     @property
     def rises(self) -> bool:
-        """Whether the value became higher."""
+        """Whether the value rose."""
         return self.after > self.before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedValue:
-    """The value over a history; `assumed` where nothing is recorded."""
+    """The value over a history; `assumed` is used where nothing is recorded."""
 
     assumed: int
     grid: Grid
     values: Sequence[int | None]
-    """At each moment of the grid, without Remediator's own acts; empty where nothing is recorded at all."""
+    """The value at each moment of the grid, without Remediator's own acts; empty if nothing is recorded at all."""
     by_people: tuple[Change, ...] = ()
     by_remediator: tuple[Change, ...] = ()
 
     def known(self, moment: datetime) -> bool:
-        """Whether it is recorded at a moment."""
+        """Whether the value is recorded at a moment."""
         return self._at(moment) is not None
 
     def at(self, moment: datetime) -> int:
@@ -58,14 +58,14 @@ class RecordedValue:
 
     @property
     def moments(self) -> int:
-        """For how many moments it is recorded."""
+        """The number of moments with a record."""
         return sum(value is not None for value in self.values)
 
 
 def read_recorded(
     series: SampledSeries | None, grid: Grid, assumed: int, acts: Sequence[datetime] = (), *, rises: bool | None = None
 ) -> RecordedValue:
-    """The value as it is recorded; `acts` are the times of Remediator's own, which only raise it or only lower it."""
+    """The recorded value; `acts` are the times of Remediator's own acts, which either all raise it or all lower it."""
     if series is None:
         return RecordedValue(assumed=assumed, grid=grid, values=())
     people, ours = [], []
@@ -89,7 +89,7 @@ def read_recorded(
 
 
 def name_people(recorded: RecordedValue, known: Sequence[Change]) -> RecordedValue:
-    """The value with changes of people that are known by name: what is recorded near one is that one."""
+    """The value with named changes of people: a recorded change close to a named one is taken for the same."""
     others = [
         change
         for change in recorded.by_people

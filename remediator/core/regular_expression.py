@@ -1,8 +1,8 @@
-"""Regular expressions of matchers: those that Go reads in the same way, and that come to an end.
+"""Regular expressions of matchers: only those that mean the same in Go, and that are guaranteed to finish.
 
-Alertmanager's engine needs time in proportion to the value. Python's tries one way to match after the other, and an
-expression like `(a+)+` has more of them than there is time; nothing could stop it, for it holds the interpreter's lock.
-So the ways are counted when the file is read, for the longest value that is compared.
+Alertmanager's engine takes time proportional to the value. Python's backtracks through all ways to match, and an
+expression like `(a+)+` has far too many; nothing could interrupt it, because it holds the interpreter's lock. So the
+ways are counted when the file is loaded, for the longest value that is compared.
 """
 
 import re
@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 MAX_VALUE = 256
-"""Characters of a label's value. A longer one meets no regular expression, neither =~ nor !~."""
+"""The longest label value that is compared. A longer one matches no regular expression, neither =~ nor !~."""
 
 MAX_WAYS = 20_000_000
-"""Three unbounded repetitions on a value of that length; the slowest expression found with so many ways took 1 s."""
+"""Three unbounded repetitions on a value of that length; the slowest expression found with this many ways took 1 s."""
 
-# What Python's regular expressions know and Go's do not, or read as something else.
+# Syntax that Go does not have, or that means something else there.
 _FOREIGN = re.compile(r"(?:[^\\]|\\.)*?(\(\?(?!:|P<|[imsU-]+[:)])|\\[1-9Z]|[*+?}]\+|\{,|\[:)", re.DOTALL)
 _FOLDS = re.compile(r"\(\?[ms]*i")
 _TOKEN = re.compile(
@@ -30,11 +30,11 @@ _TOKEN = re.compile(
 
 
 def compile_anchored(text: str) -> Callable[[str], object]:
-    """What tells whether a whole value matches. Raises ValueError, which says what is wrong with the expression."""
+    """Compile to a test of whole values. Raises ValueError, which says what is wrong with the expression."""
     if foreign := _FOREIGN.match(text):
         raise ValueError(f"{_short(text)} is not a regular expression: Go does not know {foreign[1]!r}")
     try:
-        # Go's classes \d and \w know ASCII only, and its (?i) knows all letters.
+        # Go's classes \d and \w are ASCII only, and its (?i) covers all letters.
         pattern = re.compile(text, 0 if _FOLDS.search(text) else re.ASCII)
     except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"{_short(text)} is not a regular expression: {error}") from None
@@ -48,12 +48,12 @@ def compile_anchored(text: str) -> Callable[[str], object]:
 
 @dataclass(slots=True)
 class _Group:
-    """In how many ways what was read of a group so far can match."""
+    """In how many ways the parsed part of a group can match."""
 
     finished: int = 0
-    """All alternatives but the last."""
+    """The ways of all alternatives but the last."""
     before: int = 1
-    """The last alternative up to its last piece."""
+    """The ways of the last alternative up to its last piece."""
     piece: int = 1
 
     def add(self, ways: int) -> None:
@@ -68,7 +68,7 @@ class _Group:
 
 
 def _ways(text: str) -> int:
-    """In how many ways a valid expression can match at most, up to MAX_WAYS + 1."""
+    """An upper bound of the ways in which a valid expression can match, capped at MAX_WAYS + 1."""
     groups = [_Group()]
     for token in _TOKEN.finditer(text):
         match token.lastgroup:
@@ -84,7 +84,7 @@ def _ways(text: str) -> int:
             case "one":
                 groups[-1].add(1)
             case _:
-                pass  # Flags match nothing.
+                pass  # Flags match no text.
     return groups[0].ways
 
 
@@ -94,7 +94,7 @@ def _repeated(ways: int, times: str) -> int:
     least, comma, most = times.strip("{}").partition(",")
     if times in "*+" or (comma and not most):
         return MAX_VALUE + 1 if ways == 1 else MAX_WAYS + 1
-    # More than 64 times at least two ways is more than any bound.
+    # Two ways repeated more than 64 times exceed any bound.
     exponent = min(int(most or least), 64) if ways > 1 else 1
     choices = int(most) - int(least) + 1 if comma else 1
     return min(int(ways**exponent) * choices, MAX_WAYS + 1)

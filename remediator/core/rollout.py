@@ -1,6 +1,6 @@
-"""How far the pods are behind a Deployment's specification, as the Deployment controller says.
+"""The progress of a Deployment's rollout, by its status.
 
-Pure. The order of the questions is that of `kubectl rollout status`.
+Pure. The checks are those of `kubectl rollout status`, in its order.
 """
 
 from collections.abc import Mapping
@@ -16,47 +16,47 @@ class Rollout:
     """The status of a Deployment."""
 
     seen: bool = False
-    """Whether the controller has seen this specification; before that all other numbers are about the last one."""
+    """Whether the controller has seen this spec; before that, all other numbers are about the previous one."""
     paused: bool = False
-    """Whether `kubectl rollout pause` holds it: a new template reaches no pod. Replicas still do."""
+    """Whether it is paused (`kubectl rollout pause`): a new template reaches no pod, but replicas still change."""
     updated: int = 0
     total: int = 0
     available: int = 0
     terminating: int | None = None
-    """Pods that are being deleted and may still serve, or None where Kubernetes is too old to count them."""
+    """Pods that are being deleted and may still serve, or None if Kubernetes is too old to count them."""
     grace: timedelta = timedelta(seconds=30)
-    """How long a pod may take to end."""
+    """The termination grace period of a pod."""
     deadline_exceeded: bool = False
     failure: str = ""
     """Why pods could not even be created (a quota, an admission policy), or empty."""
     settled: datetime | None = None
-    """When the last rollout was complete, or the pods became available again, whichever is later."""
+    """When the last rollout completed, or the pods became available again, whichever is later."""
     min_ready: timedelta = timedelta()
     """How long a new pod has to be ready before it counts as available."""
     deadline: timedelta = timedelta(seconds=600)
     """How long a rollout may go on without progress."""
     surge: int | str = "25%"
-    """How many pods there may be above those that are wanted, or the share of them as `25%`."""
+    """The strategy's maxSurge, a number or a share such as `25%`."""
     unavailable: int | str = "25%"
-    """How many pods may be missing, likewise."""
+    """The strategy's maxUnavailable, likewise."""
 
     @property
     def old(self) -> int:
-        """Pods of an older specification."""
+        """Pods of an older spec."""
         return max(self.total - self.updated, 0) if self.seen else self.total
 
     def converged(self, replicas: int) -> bool:
-        """Whether all pods are of this specification and available, and no others are left, as kubectl has it."""
+        """Whether all pods are of this spec and available, and no others are left, as kubectl defines it."""
         return self.seen and self.updated >= replicas and self.total <= self.updated <= self.available
 
     def reached(self, replicas: int) -> bool:
-        """Whether every pod is of this specification, available or not; those that are being deleted do not count."""
+        """Whether every pod is of this spec, available or not; pods that are being deleted do not count."""
         return self.seen and not self.old and self.updated >= replicas
 
     def ending(self, now: datetime) -> str:
         """Why pods that are being deleted may still serve, or empty.
 
-        Where they are not counted, the time that they have decides.
+        If Kubernetes does not count them, their grace period decides.
         """
         if self.terminating:
             return f"{self.terminating} old ones are still being deleted"
@@ -66,7 +66,7 @@ class Rollout:
 
     @property
     def stuck(self) -> str:
-        """Why a change of the template would reach no pod, or empty; only people or the cluster can end that."""
+        """Why a change of the template would reach no pod, or empty; only people or the cluster can fix that."""
         if self.paused:
             return "the Deployment is paused"
         if self.seen and self.failure:
@@ -76,12 +76,12 @@ class Rollout:
         return ""
 
     def batches(self, replicas: int) -> int:
-        """Number of batches in which all pods are replaced, rounded as Kubernetes does: a surge up, a gap down."""
+        """The number of batches that replace all pods; as in Kubernetes, surge is rounded up, unavailability down."""
         at_once = _count(self.surge, replicas, up=True) + _count(self.unavailable, replicas, up=False)
         return -(-replicas // max(at_once, 1))
 
     def spell(self, replicas: int) -> str:
-        """How far it is, in words."""
+        """The progress in words."""
         if self.paused and not self.converged(replicas):
             return "the Deployment is paused (kubectl rollout pause), so no pod follows"
         if not self.seen:

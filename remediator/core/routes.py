@@ -1,7 +1,8 @@
 """Alertmanager's routing tree: which receivers get an alert, and when.
 
-Pure. The rule of this file: there are three answers. A matcher that cannot be read, or that asks for a label whose
-value is not known, makes a way possible instead of certain, and is named; one that could not matter costs nothing.
+Pure. The rule of this file: a route takes an alert certainly, possibly, or not. A matcher that cannot be parsed, or
+that needs a label whose value is not known, makes it "possibly", and is named; one that cannot change the result is
+ignored.
 """
 
 import re
@@ -19,12 +20,12 @@ from remediator.core.parts import as_list, as_map
 MAX_DEPTH = 50
 
 MAX_GROUP_WAIT = timedelta(seconds=30)
-"""Alertmanager's own default; every second of it delays the first act."""
+"""Alertmanager's default for group_wait, which delays the first act."""
 
 ALL_LABELS = "..."
 
 Labels = Mapping[str, str | None]
-"""The labels of an alert; None where the value of one is not known."""
+"""The labels of an alert; None for a label whose value is not known."""
 
 Path = tuple[str | int, ...]
 
@@ -35,9 +36,9 @@ _DEFAULTS: Mapping[str, Any] = {
     "group_interval": "5m",
     "repeat_interval": "4h",
 }
-"""What a route inherits if no route above it says anything else."""
+"""Alertmanager's defaults, which a route inherits unless a route above it sets another value."""
 
-# What is between commas that are not quoted.
+# The parts between commas that are not quoted.
 _PARTS = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*"?)+', re.DOTALL)
 
 _INTERVALS = ("mute_time_intervals", "active_time_intervals")
@@ -49,7 +50,7 @@ class Setting:
 
     value: Any
     path: Path | None
-    """Where it is in the configuration; None for Alertmanager's default."""
+    """Its place in the configuration; None for Alertmanager's default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,14 +58,14 @@ class Destination:
     """A route that takes an alert, with what it inherits from the routes above it."""
 
     path: Path
-    """Of the route in the configuration."""
+    """The route's place in the configuration."""
     settings: Mapping[str, Setting]
     intervals: Mapping[str, tuple[str, ...]]
-    """The names under mute_time_intervals and active_time_intervals: its own, for Alertmanager inherits none."""
+    """The names under mute_time_intervals and active_time_intervals of its own; Alertmanager does not inherit them."""
     intervals_above: tuple[str, ...] = ()
-    """The names of those that the routes above it have."""
+    """The time intervals of the routes above it."""
     doubts: tuple[str, ...] = ()
-    """What keeps it from being certain that the alert comes here."""
+    """Why it is not certain that the alert comes here; empty if it is."""
 
     @property
     def receiver(self) -> str:
@@ -73,16 +74,16 @@ class Destination:
 
     @property
     def certain(self) -> bool:
-        """Whether the alert comes here for sure."""
+        """Whether the alert certainly comes here."""
         return not self.doubts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteProblem:
-    """A setting of a route with which alerts reach Remediator late or mixed."""
+    """A setting of a route that makes alerts reach Remediator late, or grouped with unrelated ones."""
 
     path: Path
-    """Where it is, or the route that inherits Alertmanager's default."""
+    """Its place, or that of the route that inherits Alertmanager's default."""
     message: str
 
 
@@ -92,7 +93,7 @@ def known_labels(labels: Labels) -> dict[str, str]:
 
 
 def find_destinations(route: Mapping[str, Any], labels: Labels) -> tuple[Destination, ...]:
-    """The routes that an alert with these labels can end at, the certain ones and the possible ones.
+    """The routes that an alert with these labels can end at, certainly or possibly.
 
     `route` is that of Alertmanager's configuration. Raises ValueError where it is nested too deeply.
     """
@@ -106,11 +107,11 @@ def find_destinations(route: Mapping[str, Any], labels: Labels) -> tuple[Destina
 
 
 def _enter(above: Destination, route: Mapping[str, Any], path: Path) -> Destination:
-    """The route below another, with what it inherits."""
+    """A child route, with the settings that it inherits."""
     own = {
         key: Setting(value=route[key], path=(*path, key))
         for key in _DEFAULTS
-        # An empty list of group_by is a list; an empty receiver is none.
+        # An empty group_by overrides the inherited one; an empty receiver does not.
         if route.get(key) is not None and (key != "receiver" or route[key])
     }
     return replace(
@@ -140,7 +141,7 @@ def _walk(route: Mapping[str, Any], labels: Labels, here: Destination, depth: in
         if not child.get("continue"):
             if found:
                 break
-            # It may have taken the alert, so whatever comes after it is only possible.
+            # This route may have taken the alert, so later routes are only possible.
             doubts = (*doubts, *unread)
     if not taken:
         yield replace(here, doubts=maybe)
@@ -148,7 +149,7 @@ def _walk(route: Mapping[str, Any], labels: Labels, here: Destination, depth: in
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """A matcher, or the text of one that cannot be read."""
+    """A matcher, or the text of one that cannot be parsed."""
 
     text: str
     matcher: Matcher | None = field(default=None)
@@ -159,7 +160,7 @@ def read_matchers(holder: Mapping[str, Any], prefix: str = "") -> Iterator[Condi
     texts = holder.get(f"{prefix}matchers")
     for text in texts if isinstance(texts, list) else [] if texts is None else [texts]:
         yield from _read(str(text))
-    # The forms before Alertmanager 0.22.
+    # The keys from before Alertmanager 0.22.
     for key, operator in (("match", "="), ("match_re", "=~")):
         values = holder.get(f"{prefix}{key}")
         if values is not None and not isinstance(values, Mapping):
@@ -169,7 +170,7 @@ def read_matchers(holder: Mapping[str, Any], prefix: str = "") -> Iterator[Condi
 
 
 def _read(text: str) -> Iterator[Condition]:
-    # One by one: what cannot be read of several says nothing about the others.
+    # One by one, so that one that cannot be parsed does not affect the others.
     for part in _PARTS.findall(text.strip().removeprefix("{").removesuffix("}")) or [text]:
         try:
             for matcher in parse_matchers(part, _compile):
@@ -179,9 +180,9 @@ def _read(text: str) -> Iterator[Condition]:
 
 
 def read_condition(name: str, operator: str, value: Any) -> Condition:
-    """The condition of these parts, as it is in `match` or in a silence."""
+    """A condition from its parts, as in `match` or in a silence."""
     text = f"{name}{operator}{value}"[:200]
-    # YAML's true may have been written as yes.
+    # YAML's true may have been written as yes, so the original text is not known.
     if isinstance(value, bool) or not isinstance(value, str | int | None):
         return Condition(text=text)
     match operator:
@@ -196,7 +197,7 @@ def read_condition(name: str, operator: str, value: Any) -> Condition:
 
 
 def _compile(text: str) -> Any:
-    """What tells whether a whole value matches, by the rules and in the time of Go's engine. Raises ValueError."""
+    """Compile to a test of whole values with Go's engine, in linear time. Raises ValueError."""
     options = re2.Options()
     options.log_errors = False
     try:
@@ -206,7 +207,7 @@ def _compile(text: str) -> Any:
 
 
 def match_all(conditions: Iterator[Condition], labels: Labels) -> tuple[bool | None, tuple[str, ...]]:
-    """Whether all conditions hold, and where that is not known the ones that it depends on."""
+    """Whether all conditions hold; if that is not known, the conditions that it depends on."""
     unknown: list[str] = []
     for condition in conditions:
         matcher = condition.matcher
@@ -220,9 +221,9 @@ def match_all(conditions: Iterator[Condition], labels: Labels) -> tuple[bool | N
 def timing_problems(
     destination: Destination, cooldown: timedelta, decided_by: Collection[str] = ("remediation",)
 ) -> Iterator[RouteProblem]:
-    """What is wrong with the times and the grouping of a route that leads to Remediator.
+    """The problems in the timing and grouping of a route that leads to Remediator.
 
-    `cooldown` is the shortest one; `decided_by` are the labels that name what is to be done.
+    `cooldown` is the shortest one; `decided_by` are the labels that the remediations match on.
     """
     half = cooldown / 2
     late = {

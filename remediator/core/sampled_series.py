@@ -1,7 +1,6 @@
-"""A series over a stretch of history, at evenly spaced moments. Pure.
+"""A time series sampled at evenly spaced moments. Pure.
 
-The rule of this file: no sample is a state of its own. It is neither 0 nor NaN, and a value is read only after
-asking whether there is one.
+The rule of this file: a missing sample is neither 0 nor NaN, and its absence is checked before a value is read.
 """
 
 import math
@@ -23,14 +22,14 @@ class Grid:
 
     @staticmethod
     def between(start: datetime, end: datetime, step: int) -> "Grid":
-        """The moments from `start` to `end`. Raises ValueError where there are fewer than two."""
+        """The moments from `start` to `end`. Raises ValueError if there are fewer than two."""
         first, last = -(-int(start.timestamp()) // step), int(end.timestamp()) // step
         if last <= first:
-            raise ValueError(f"there are no two evaluations, {step} s apart, in the time that is asked for")
+            raise ValueError(f"the period has fewer than two evaluations, {step} s apart")
         return Grid(start=first * step, step=step, count=last - first + 1)
 
     def finer(self, step: int) -> "Grid":
-        """The same time at a smaller step, which divides that of this grid."""
+        """The same period with a smaller step, which must divide this grid's step."""
         return Grid(start=self.start, step=step, count=(self.count - 1) * self.step // step + 1)
 
     def seconds(self, index: int) -> int:
@@ -46,7 +45,7 @@ class Grid:
         return (int(moment.timestamp()) - self.start) // self.step
 
     def length(self, moments: int) -> timedelta:
-        """How long so many moments are."""
+        """The duration of this many moments."""
         return timedelta(seconds=moments * self.step)
 
 
@@ -56,7 +55,7 @@ class SampledSeries:
 
     labels: Mapping[str, str]
     values: "array[float]"
-    """NaN where there is no sample; `present` tells that from a NaN that was sampled."""
+    """NaN where there is no sample; `present` distinguishes that from a sampled NaN."""
     present: bytearray
     """1 where there is a sample, else 0."""
 
@@ -66,7 +65,7 @@ class SampledSeries:
         return SampledSeries(labels=labels, values=array("d", [math.nan]) * count, present=bytearray(count))
 
     def value(self, index: int) -> float | None:
-        """The number at a moment; None where there is no sample, or none that is a number."""
+        """The value at a moment; None if there is no sample, or it is NaN."""
         if not 0 <= index < len(self.values):
             return None
         found = self.values[index]
@@ -75,19 +74,19 @@ class SampledSeries:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """A stretch of moments, from the first to before the last."""
+    """A range of moments, from `first` to just before `after`."""
 
     first: int
     after: int
 
     @property
     def moments(self) -> int:
-        """How many there are."""
+        """The number of moments."""
         return self.after - self.first
 
 
 def spans(flags: bytes | bytearray, flag: int = 1) -> Iterator[Span]:
-    """The longest stretches in which every byte is `flag`."""
+    """The maximal ranges in which every byte is `flag`."""
     wanted, other, first = bytes([flag]), bytes([1 - flag]), 0
     while (first := flags.find(wanted, first)) >= 0:
         after = flags.find(other, first)

@@ -1,7 +1,7 @@
-"""A scenario: notifications one after another against described Deployments, and what becomes of each alert.
+"""Runs a scenario: a sequence of notifications against described Deployments, with the outcome of each alert.
 
-Pure. The rule of this file: it judges nothing. The ladder decides, for the groups of alerts and in the order in which
-the service decides, and an act changes what the next notification finds.
+Pure. The rule of this file: the ladder decides, on the same groups of alerts and in the same order as in the service,
+and an act changes what the next notification finds.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ from remediator.core.workload import TargetMissing, Workload, patched
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """A notification, and when it comes."""
+    """A notification, and when it arrives."""
 
     at: datetime
     alerts: Sequence[Alert]
@@ -27,7 +27,7 @@ class Delivery:
 def play(
     policy: Policy, fence: str, targets: Mapping[Target, Workload], deliveries: Iterable[Delivery]
 ) -> Iterator[tuple[Outcome, ...]]:
-    """The outcome of each alert of each delivery. A target that is not described is not there."""
+    """The outcome of each alert of each delivery. A target that is not described is missing."""
     found = dict(targets)
     for delivery in deliveries:
         skipped, wanted = screen_all(delivery.alerts, policy, fence)
@@ -44,7 +44,7 @@ def play(
 def _settle(
     remediation: Remediation, alerts: tuple[Alert, ...], found: dict[Target, Workload], now: datetime
 ) -> Outcome:
-    """The outcome of the alerts that one remediation answers; an act is done on what was found."""
+    """The outcome of the alerts of one remediation; an act changes the described target."""
     target, began = remediation.target, newest(alerts)
     decision = decide(remediation, found.get(target, TargetMissing()), now, began, since=oldest(alerts))
     if isinstance(decision, Skip):

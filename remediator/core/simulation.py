@@ -1,8 +1,8 @@
-"""What Remediator would have done: notifications of the past, decided by the ladder, on targets that only it changes.
+"""What Remediator would have done: past notifications, decided by the ladder.
 
-Pure. The rule of this file: nothing of the ladder is here, and what an act would have changed is not guessed. After an
-act its target stays as the act left it until the incident is over: no alert fires and the cooldown has ended, or people
-have raised the canary. Then it is again as it was recorded.
+Pure. The rule of this file: it repeats nothing of the ladder, and does not guess what an act would have changed. After
+an act its target stays as the act left it until the incident is over: no alert fires and the cooldown has ended, or
+people have raised the canary. After that, the target is as it was recorded.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ from remediator.core.workload import Workload
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastAlert:
-    """One time that an alert fired."""
+    """One firing of an alert."""
 
     labels: Mapping[str, str]
     active: datetime
@@ -31,7 +31,7 @@ class PastAlert:
 
     @property
     def identity(self) -> frozenset[tuple[str, str]]:
-        """The alert, whenever it fires."""
+        """The identity of the alert, the same for all its firings."""
         return frozenset(self.labels.items())
 
     @property
@@ -42,7 +42,7 @@ class PastAlert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What one notification would have led to."""
+    """What one notification would have led to for a remediation."""
 
     time: datetime
     remediation: Remediation
@@ -52,7 +52,7 @@ class Decision:
 
 @dataclass(slots=True, kw_only=True)
 class Incident:
-    """What belongs together: decisions of one remediation from its first until nothing fires and nothing cools down."""
+    """An incident: the decisions of one remediation until no alert fires and no cooldown runs."""
 
     remediation: Remediation
     decisions: list[Decision] = field(default_factory=list)
@@ -64,7 +64,7 @@ class Incident:
 
     @property
     def alerts(self) -> tuple[PastAlert, ...]:
-        """The alerts that it is about, by the time that they fired."""
+        """The alerts that it is about, in the order in which they fired."""
         alerts = {(alert.identity, alert.fired): alert for one in self.decisions for alert in one.alerts}
         return tuple(sorted(alerts.values(), key=lambda alert: alert.fired))
 
@@ -86,13 +86,13 @@ class Arrival:
 class _TargetState:
     ledger: Ledger = field(default_factory=Ledger)
     left: int | None = None
-    """The value as the last act left it, while its incident goes on."""
+    """The value that the last act set, valid while its incident lasts."""
 
 
 def simulate(
     policy: Policy, arrivals: Iterable[Arrival], recorded: Mapping[tuple[Target, Effect], RecordedValue], cluster: str
 ) -> list[Incident]:
-    """The incidents, by the time that they began. `cluster` is the fence."""
+    """The incidents, in the order in which they began. `cluster` is the fence."""
     ordered = sorted(arrivals, key=lambda arrival: arrival.time)
     firing = _firing(policy, ordered, cluster)
     states: dict[tuple[Target, Effect], _TargetState] = {}
@@ -143,7 +143,7 @@ def _decide(
     )
     workload = past_workload(policy, remediation, value, state.ledger.with_entries(people))
     began, since = max(alert.fired for alert in alerts), min(alert.fired for alert in alerts)
-    # A remediation that only observes is asked what it would do.
+    # In mode observe, too, the question is what it would do.
     result = decide(replace(remediation, mode="act"), workload, now, began, since=since)
     if isinstance(result, Act):
         entry = result.entry(f"act-{len(state.ledger.entries)}-{now.timestamp():.0f}", remediation, now, began)
@@ -152,7 +152,7 @@ def _decide(
 
 
 def past_workload(policy: Policy, remediation: Remediation, value: int, ledger: Ledger) -> Workload:
-    """The target with this percentage, or so many replicas."""
+    """The target with this percentage, or this many replicas."""
     return replace(remediation.action.past(value, policy.profiles), ledger=ledger)
 
 
@@ -163,7 +163,7 @@ def _is_over(
     now: datetime,
     recorded: RecordedValue,
 ) -> bool:
-    """Whether the incident had ended before this moment, at which an alert fires."""
+    """Whether the incident had ended before this moment, at which another alert fires."""
     acts = incident.acts
     quiet = acts[-1][0] + incident.remediation.cooldown if acts else incident.decisions[-1].time
     if acts and incident.remediation.action.takes_back:
@@ -177,7 +177,7 @@ def _is_over(
 
 
 def _firing(policy: Policy, arrivals: Iterable[Arrival], cluster: str) -> dict[str, list[tuple[datetime, datetime]]]:
-    """By the remediation, the times in which any alert that asks for it fires, without overlaps."""
+    """For each remediation, the periods in which any alert that asks for it fires, without overlaps."""
     alerts = {(alert.identity, alert.fired): alert for arrival in arrivals for alert in arrival.alerts}
     found: dict[str, list[tuple[datetime, datetime]]] = {}
     for alert in sorted(alerts.values(), key=lambda one: one.fired):

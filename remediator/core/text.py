@@ -1,13 +1,13 @@
-"""Text that others wrote, as it can be shown. Pure."""
+"""Makes text from outside safe to show. Pure."""
 
 
 def printable(text: str) -> str:
-    """The text without what would steer a terminal or end a line."""
+    """The text without terminal control characters and line breaks."""
     return text if text.isprintable() else "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def recordable(text: str) -> str:
-    """The same without quotes, backslashes and braces, by which the admission policy finds acts in the ledger."""
+    """The same without quotes, backslashes and braces, which the admission policy uses to find acts in the ledger."""
     return printable(text).translate(_HARMLESS)
 
 

@@ -1,6 +1,6 @@
-"""How long a bad canary would stay: what each part of the way takes, from the first bad reading to the last pod.
+"""Time to safe: how long a bad canary would stay, as the sum of the steps from the first bad reading to the last pod.
 
-Pure. One rule: a part that is not known makes the sum a lower bound, and the sum says so.
+Pure. One rule: a part that is not known makes the sum a lower bound, and it is shown as such.
 """
 
 from collections.abc import Sequence
@@ -14,25 +14,25 @@ from remediator.core.workload import Workload
 SECOND = timedelta(seconds=1)
 
 DECISION = timedelta(milliseconds=100)
-"""From the notification's arrival to the written flags, with room to spare (docs/performance.md measures it)."""
+"""From the notification's arrival to the written flags, with a margin (measured in docs/performance.md)."""
 
 QUESTION = timedelta(seconds=1)
-"""How long a rollback waits for Prometheus's answer at most, where it is asked (docs/evidence.md)."""
+"""The longest wait of a rollback for Prometheus's answer, if it is asked (docs/evidence.md)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One part of the way, and what would shorten it."""
+    """One part of the time, and how to shorten it."""
 
     name: str
     takes: timedelta | None
-    """At most, or None where it is not known."""
+    """The most that it takes, or None if not known."""
     found: str
-    """Where the number comes from, or why there is none."""
+    """The setting that the number comes from, or why there is none."""
     shorten: str = ""
-    """What would make it shorter, or empty where nothing would."""
+    """How to shorten it, or empty if nothing would."""
     least: bool = False
-    """Whether it may take longer than that."""
+    """Whether it may take longer than `takes`."""
 
     def __str__(self) -> str:
         return f"{self.name} {format_duration(self.takes or timedelta())}"
@@ -40,18 +40,18 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeToSafe:
-    """The parts of the way in their order."""
+    """The parts of the time, in order."""
 
     parts: Sequence[Part]
 
     @property
     def total(self) -> timedelta:
-        """The sum of what is known."""
+        """The sum of the known parts."""
         return sum((part.takes for part in self.parts if part.takes is not None), timedelta())
 
     @property
     def complete(self) -> bool:
-        """Whether every part is known, so that it takes no longer than the total."""
+        """Whether every part is known, so that the total is an upper bound."""
         return not self._missing
 
     @property
@@ -61,12 +61,12 @@ class TimeToSafe:
 
     @property
     def unknown(self) -> Sequence[str]:
-        """The names of the parts that are missing from the total, or of which something is missing."""
+        """The names of the parts that are missing from the total, entirely or in part."""
         return [part.name if part.takes is None else f"all of {part.name}" for part in self._missing]
 
     @property
     def short(self) -> str:
-        """The total with its largest part, and what is not known."""
+        """The total with its largest part, and the unknown parts."""
         text = f"{self._bound} (largest part: {self.largest})"
         return f"{text}; not known: {', '.join(self.unknown)}" if self.unknown else text
 
@@ -79,7 +79,7 @@ class TimeToSafe:
     def _bound(self) -> str:
         if self.complete:
             return f"at most {format_duration(self.total)}"
-        # Rounded down: durations are shown in full seconds, rounded up.
+        # Rounded down for a lower bound: format_duration() rounds up.
         return f"at least {format_duration(max(self.total // SECOND * SECOND, min(self.total, SECOND)))}"
 
     @property
@@ -97,10 +97,10 @@ def time_to_safe(
     asks: bool = True,
     unseen: str = "could not be read",
 ) -> TimeToSafe:
-    """The way of an alert with these settings, ending with the rollout.
+    """The time to safe with these settings, ending with the rollout.
 
-    `hold` is the alert's `for`, `wait` its route's group_wait. A setting that is not known is None, and `unseen` why.
-    `asks` is whether Remediator may ask Prometheus before the act.
+    `hold` is the alert's `for`, `wait` its route's group_wait. An unknown setting is None, and `unseen` says why.
+    `asks` says whether Remediator asks Prometheus before the act.
     """
     return TimeToSafe(
         parts=(
@@ -139,17 +139,17 @@ def time_to_safe(
 
 
 def _whole(hold: timedelta | None, evaluation: timedelta | None) -> timedelta | None:
-    """`for` as it is noticed: at the first evaluation that is not before its end."""
+    """The effective `for`: it ends at the first evaluation that is not before its end."""
     if hold is None or not evaluation:
         return hold
     return -(-hold // evaluation) * evaluation
 
 
 def rollout_part(workload: Workload) -> Part:
-    """The time until all pods follow a rollback: what the last change took, or else what the strategy asks for.
+    """The time until all pods follow a rollback: as long as the last change took, else by the strategy.
 
-    The last one counts only if the Deployment settled after it and within its progress deadline: what is longer had
-    another cause, such as a rollout of someone else since.
+    The last change counts only if the Deployment settled after it and within its progress deadline: a longer time had
+    another cause, such as a later rollout by someone else.
     """
     rollout, name = workload.rollout, "rollout"
     if rollout.stuck:

@@ -1,7 +1,7 @@
-"""What happened, from several sources in one order: what they say of the same thing is one line. Pure.
+"""Merges what several sources report into one ordered list, with one line for each event. Pure.
 
-The rule of this file: nothing is dropped. A line goes into another one only where both have the same identity, or
-where one is known only to within some time and the other is about the same in that time; the source stays named.
+The rule of this file: nothing is dropped. A line is merged into another only if both have the same identity, or if one
+is inexact in time and the other is about the same thing within that time; its source stays named.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 TOGETHER = timedelta(hours=1)
-"""Repetitions further apart are of two incidents."""
+"""Repetitions further apart than this belong to different incidents."""
 
 
 class Source(StrEnum):
-    """Who says so. Of several who say the same, the first one's words and time count."""
+    """The source of a line, best first: if several report the same event, the first one's text and time are used."""
 
     LEDGER = "ledger"
     AUDIT = "audit log"
@@ -28,7 +28,7 @@ class Source(StrEnum):
 
 
 class Kind(StrEnum):
-    """What a line is about. Of the same moment, the order is that of cause and effect."""
+    """The kind of a line. At the same moment, lines are ordered as cause and effect."""
 
     ALERT = "alert"
     NOTIFICATION = "notification"
@@ -46,12 +46,12 @@ _RANK = {kind: number for number, kind in enumerate(Kind)}
 _PRECEDENCE = {source: number for number, source in enumerate(Source)}
 
 SLACK = timedelta(seconds=2)
-"""How far two clocks may differ unnoticed: a Date header has no fractions."""
+"""How far two clocks may differ unnoticed: a Date header has whole seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One thing that happened."""
+    """One event."""
 
     time: datetime
     kind: Kind
@@ -60,25 +60,25 @@ class Line:
     subject: str = ""
     """The alert, remediation or target; only lines of one subject are repetitions of each other."""
     id: str = ""
-    """Lines with the same id are one thing; empty where nothing else can be the same."""
+    """Lines with the same id are one event; empty if no other line can be the same event."""
     topics: frozenset[str] = frozenset()
-    """What it is about, in the words that a less exact source has for it."""
+    """Identifies the event for a less exact source."""
     to_second: bool = False
-    """Whether the time has no fraction: then it comes after what happened in the same second."""
+    """Whether the time is in whole seconds: it then sorts after everything in the same second."""
     within: timedelta = timedelta(0)
-    """Where not 0, it happened at most so long before `time`, and is looked for among the exact lines."""
+    """If not 0, it happened at most this long before `time`, and is matched with the exact lines."""
     alerts: int = 0
-    """How many alerts it is about, 0 where that is not known or does not matter."""
+    """How many alerts it is about, or 0 if not known or irrelevant."""
     repeats: str = ""
-    """Lines of a subject that follow each other with the same word here are shown as one."""
+    """Consecutive lines of a subject with the same value here are shown as one."""
     times: int = 1
     until: datetime | None = None
-    """When the last of several was."""
+    """The time of the last repetition."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """The time that is asked for."""
+    """The period of the timeline."""
 
     start: datetime
     end: datetime
@@ -88,7 +88,7 @@ class Window:
 
 
 def arrange(lines: Iterable[Line], window: Window, slack: timedelta = SLACK) -> list[Line]:
-    """The lines of a time, each thing once, by time. `slack` is how far the sources' clocks may differ."""
+    """The lines of a window in order, each event once. `slack` is how far the sources' clocks may differ."""
     known = _by_identity(lines)
     exact, vague = [line for line in known if not line.within], [line for line in known if line.within]
     together = _absorb(exact, vague, slack)
@@ -108,7 +108,7 @@ def _by_identity(lines: Iterable[Line]) -> list[Line]:
 
 
 def _merge(lines: Sequence[Line]) -> Line:
-    """Lines about the same thing as one: the words of the best source, and all that any of them knows."""
+    """Merge lines about the same event: the best source's text, with everything that any source knows."""
     ranked = sorted(lines, key=lambda line: (_PRECEDENCE[line.sources[0]], line.time))
     return replace(
         ranked[0],
@@ -123,9 +123,9 @@ def _sources(lines: Iterable[Line]) -> tuple[Source, ...]:
 
 
 def _absorb(exact: Sequence[Line], vague: Sequence[Line], slack: timedelta) -> list[Line]:
-    """The lines, without those of which a more exact one knows better when they were.
+    """The lines, without those that a more exact line replaces.
 
-    A number of alerts is absorbed by as many: what is more than the exact lines have stays as a line.
+    A line about several alerts is replaced by as many exact ones; if there are fewer, the rest stays as a line.
     """
     known, left = [*exact], [line.alerts for line in exact]
     by_topic: dict[str, list[tuple[datetime, int]]] = {}
@@ -165,13 +165,13 @@ def _absorb(exact: Sequence[Line], vague: Sequence[Line], slack: timedelta) -> l
 def _between(
     moments: Sequence[tuple[datetime, int]], earliest: datetime, latest: datetime
 ) -> Sequence[tuple[datetime, int]]:
-    """Those from one moment to another, of some that are in order."""
+    """The lines between two times, from a sorted sequence."""
     first = bisect_left(moments, earliest, key=lambda moment: moment[0])
     return moments[first : bisect_right(moments, latest, key=lambda moment: moment[0])]
 
 
 def _collapse(lines: Sequence[Line]) -> list[Line]:
-    """Ordered lines, with each run of repetitions of a subject as its first one."""
+    """Collapse each run of repetitions of a subject, in sorted lines, into its first line."""
     found: list[Line] = []
     last: dict[str, int] = {}
     for line in lines:
@@ -192,5 +192,5 @@ def _collapse(lines: Sequence[Line]) -> list[Line]:
 
 
 def _repeats(line: Line, other: Line) -> bool:
-    """Whether a later line only says the same again."""
+    """Whether a later line is a repetition."""
     return line.repeats == other.repeats and other.time - (line.until or line.time) <= TOGETHER

@@ -1,8 +1,7 @@
-"""Did it hold? What became of an act afterwards: the pods follow it, or not; the value is still ours, or someone's.
+"""Verifies an act afterwards: whether the pods follow it, and whether someone has changed the value since.
 
-Pure, and computed from the act and the Deployment alone: every replica comes to the same verdicts, also one that was
-started after the act. The rungs are those of `kubectl rollout status`, in its order, and the first that matches
-wins.
+Pure, and computed from the act and the Deployment alone, so every replica comes to the same verdicts, even one started
+after the act. The checks are those of `kubectl rollout status`, in its order, and the first match wins.
 """
 
 from dataclasses import dataclass
@@ -16,14 +15,14 @@ from remediator.core.policy import Remediation
 from remediator.core.workload import Workload
 
 WATCHED = timedelta(minutes=30)
-"""How long an act is looked after: longer than progressDeadlineSeconds (10 min) and a GitOps tool's round (3 min)."""
+"""How long an act is watched: longer than progressDeadlineSeconds (10 min) and a GitOps sync interval (3 min)."""
 
 LAST_LOOKS = timedelta(minutes=5)
-"""How much longer a look may come that ends with a verdict what is still open then."""
+"""How long after that a last read still gives a verdict on an act that has none."""
 
 
 class Verdict(StrEnum):
-    """What became of an act. `Converged` is what everybody hopes for; any other wants a human."""
+    """The verdict on an act. `Converged` is good; any other needs a human."""
 
     CONVERGED = "Converged"
     REVERTED = "Reverted"
@@ -35,7 +34,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """A verdict on one act, with the words for it."""
+    """A verdict on one act, with a message."""
 
     entry: Entry
     verdict: Verdict
@@ -43,7 +42,7 @@ class Verification:
 
 
 def last_act(workload: Workload, remediation: Remediation, now: datetime) -> Entry | None:
-    """The act on this remediation's value that is to be looked after, or None: none, too old, or a person's since."""
+    """The act of this remediation to watch, or None: there is none, it is too old, or a person has acted since."""
     sets = remediation.action.effect.field or remediation.action.effect
     same = [entry for entry in workload.ledger.as_of(now).entries if entry.sets == sets]
     if not same or not same[-1].remediation or now - same[-1].time > WATCHED + LAST_LOOKS:
@@ -52,7 +51,7 @@ def last_act(workload: Workload, remediation: Remediation, now: datetime) -> Ent
 
 
 def verify(entry: Entry, workload: Workload, now: datetime) -> Verification | None:
-    """The verdict on an act as far as there is one yet; None while its rollout is under way."""
+    """The verdict on an act, or None while its rollout is in progress."""
     verdict, rollout = partial(Verification, entry=entry), workload.rollout
     after = f"{format_duration(now - entry.time)} after the act"
     if message := _reverted(entry, workload):
@@ -68,13 +67,13 @@ def verify(entry: Entry, workload: Workload, now: datetime) -> Verification | No
             return verdict(verdict=Verdict.CONVERGED, message=f"all {workload.replicas} pods follow, {after}")
     if now - entry.time <= WATCHED:
         return None
-    unseen = "the Deployment controller has not seen the change: is kube-controller-manager at work?"
+    unseen = "the Deployment controller has not seen the change: is kube-controller-manager running?"
     message = f"{rollout.spell(workload.replicas) if rollout.seen else unseen} ({after})"
     return verdict(verdict=Verdict.NOT_CONVERGED, message=message)
 
 
 def _reverted(entry: Entry, workload: Workload) -> str:
-    """Who took back what the act wrote, or empty while it stands. Safer than asked for is not taken back."""
+    """Who reverted what the act wrote, or empty while it stands. A safer value counts as standing."""
     effect = entry.effect
     if effect.stands(entry.after, workload):
         return ""

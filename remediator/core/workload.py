@@ -1,7 +1,7 @@
-"""The target as it was read: a Deployment's JSON turned into what decisions need, and an act into the patch for it.
+"""The target: turns a Deployment's JSON into what decisions need, and an act into its patch.
 
-Pure: no I/O, no clock. Nothing here judges; what cannot be believed is kept as a problem, and the decision says
-which effects a problem stops.
+Pure: no I/O, no clock. Nothing is decided here; a record that cannot be trusted is kept as a problem, and the ladder
+decides which acts it stops.
 """
 
 from collections.abc import Mapping
@@ -19,35 +19,35 @@ from remediator.core.rollout import Rollout, read_rollout
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetMissing:
-    """The Deployment is not there."""
+    """The Deployment does not exist."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetInvalid:
-    """The Deployment is there, but not of the form that the target describes."""
+    """The Deployment exists, but does not match the target's description."""
 
     problem: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """A Deployment, as far as this service is concerned with it."""
+    """The parts of a Deployment that matter to this service."""
 
     uid: str
     resource_version: str
     replicas: int
     env: tuple[tuple[str, str | None], ...] = ()
-    """The container's environment in its order; None stands for a value from elsewhere (valueFrom)."""
+    """The container's environment in order; None means a value from elsewhere (valueFrom)."""
     ledger: Ledger = field(default_factory=Ledger)
     pause: Pause | None = None
     kill_switch: KillSwitch | None = None
     autoscaler: str = ""
-    """The HorizontalPodAutoscaler that owns the replicas, or the manager that last wrote them by itself, or empty."""
+    """The HorizontalPodAutoscaler that owns the replicas, or another autoscaler that last wrote them, or empty."""
     rollout: Rollout = field(default_factory=Rollout)
     writers: Mapping[str, Write] = field(default_factory=dict)
-    """Who last wrote each variable of the container, by its name, and the replicas (`replicas`)."""
+    """The last write of each variable of the container, by name, and of the replicas (`replicas`)."""
     problems: tuple[str, ...] = ()
-    """What is written on the target about holds and acts, and cannot be believed."""
+    """Problems of the ledger, pause and kill switch on the target."""
 
     def as_of(self, now: datetime) -> "Workload":
         """The workload without acts that this moment cannot have seen."""
@@ -60,11 +60,11 @@ class Workload:
 
     @property
     def switched_off(self) -> bool:
-        """Whether the kill switch is on: latched, or meant by a scale to 0 replicas by hand."""
+        """Whether the kill switch is on: latched, or implied by a scale to 0 replicas by hand."""
         return self.kill_switch is not None or self.replicas == 0
 
     def flags(self) -> Mapping[str, str | None]:
-        """The environment by name; of a name that stands there twice, the last one, as the kubelet does."""
+        """The environment by name; if a name is duplicated, the last one, as for the kubelet."""
         return dict(self.env)
 
     def env_problem(self, names: Mapping[str, str]) -> str:
@@ -78,7 +78,7 @@ class Workload:
         return ""
 
     def percentage(self) -> int | None:
-        """The canary's share of traffic in percent, 0 where it is switched off, None where it is not known."""
+        """The canary's percentage of traffic: 0 if it is switched off, None if not known."""
         flags = self.flags()
         if flags.get(ENABLED_FLAG) == "false":
             return 0
@@ -86,42 +86,42 @@ class Workload:
         return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) <= 3 else None
 
     def at_or_below(self, percentage: int, profile: Mapping[str, str]) -> bool:
-        """Whether the canary's share is no higher, and no other flag that is there differs from the profile."""
+        """Whether the percentage is not higher than the profile's, and no other flag that is set differs from it."""
         actual = self.percentage()
         return actual is not None and actual <= percentage and not self.others_than(profile)
 
     @property
     def rollback_blocked(self) -> bool:
-        """Whether pods may serve more than 0 % that a rollback has not reached, or would not reach."""
+        """Whether pods may serve more than 0 % because a rollback has not reached them, or would not."""
         if self.percentage() == 0:
             return not self.rollout.reached(self.replicas) or bool(self.rollout.terminating)
         return bool(self.rollout.stuck) or not self.rollout.seen
 
     def others_than(self, profile: Mapping[str, str]) -> tuple[str, ...]:
-        """The flags beside those of the share that are there, and not as in a profile."""
+        """The flags, apart from those of the percentage, that are set and differ from a profile."""
         flags = self.flags()
         others = (name for name in profile if name not in (ENABLED_FLAG, PERCENTAGE_FLAG))
         return tuple(name for name in others if flags.get(name, profile[name]) != profile[name])
 
     def unbelievable(self, now: datetime) -> str:
-        """Why what is written on the target about acts and holds cannot be believed, or empty."""
+        """Why the ledger, pause or kill switch on the target cannot be trusted, or empty."""
         if self.pause and self.pause.until > now + ledger.MAX_PAUSE + ledger.CLOCK_SKEW:
             return f"the pause is longer than {format_duration(ledger.MAX_PAUSE)}"
         return next(iter(self.problems), "") or self.ledger.as_of(now).problem
 
     def held_by(self, now: datetime) -> Pause | None:
-        """The pause that holds at this moment, or None."""
+        """The pause in force at this time, or None."""
         return (
             self.pause if self.pause and now < self.pause.until <= now + ledger.MAX_PAUSE + ledger.CLOCK_SKEW else None
         )
 
 
 def read_workload(manifest: Mapping[str, Any], target: Target) -> Workload | TargetInvalid:
-    """What a Deployment's JSON, as the API server sent it, says about the target."""
+    """Parse the JSON of a Deployment from the API server."""
     metadata, spec = manifest.get("metadata") or {}, manifest.get("spec") or {}
     version = metadata.get("resourceVersion") or ""
     if version in ("", "0"):
-        # The API server takes a patch with these for one without a precondition.
+        # With these values the API server would treat a patch as one without a precondition.
         return TargetInvalid(problem="the API server sent no resourceVersion, so no write could be safe")
     env: tuple[tuple[str, str | None], ...] = ()
     if target.container:
@@ -162,10 +162,10 @@ def read_workload(manifest: Mapping[str, Any], target: Target) -> Workload | Tar
 
 
 def flags_patch(workload: Workload, target: Target, flags: Mapping[str, str]) -> dict[str, Any]:
-    """The part of the spec that sets flags, and nothing where there are none."""
+    """The part of the spec that sets these flags; empty without flags."""
     if not flags:
         return {}
-    # A merge puts the variables into the patch's order; in their own, nothing moves that GitOps tools would see.
+    # A merge puts variables into the patch's order; keeping the present order avoids a diff in GitOps tools.
     present = [name for name, _ in workload.env]
     names = sorted(flags, key=lambda name: present.index(name) if name in present else len(present))
     env = [{"name": name, "value": flags[name]} for name in names]
@@ -173,7 +173,7 @@ def flags_patch(workload: Workload, target: Target, flags: Mapping[str, str]) ->
 
 
 def patched(workload: Workload, spec: Mapping[str, Any]) -> Workload:
-    """The workload as a patch of this part of its spec leaves it."""
+    """The workload after a patch of this part of its spec."""
     pods = spec.get("template", {}).get("spec", {})
     env = {one["name"]: one["value"] for container in pods.get("containers", ()) for one in container["env"]}
     flags = {**workload.flags(), **env}
@@ -188,10 +188,10 @@ def write_patch(
     *,
     resume: bool = False,
 ) -> dict[str, Any]:
-    """The strategic-merge patch that writes a part of the spec and the record, and holds only for what was read.
+    """The strategic-merge patch of a part of the spec and the record, valid only for the version that was read.
 
-    The ledger is left as it is where `acts` is None. `annotations` are set too, or removed where None. `resume` ends a
-    pause of the rollout in the same write, as `kubectl rollout resume` does.
+    If `acts` is None, the ledger is left unchanged. `annotations` are set too, or removed if None. `resume` also
+    resumes a paused rollout, as `kubectl rollout resume` does.
     """
     record = {} if acts is None else {ledger.LEDGER: ledger.encode_ledger(acts)}
     patch: dict[str, Any] = {

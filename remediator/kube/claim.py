@@ -1,8 +1,8 @@
-"""The one way anything is written to a target: read, plan, and send one patch that holds only for what was read.
+"""The only way to write to a target: read, plan, and send one patch that is valid only for the version that was read.
 
-After a conflict the target is read and planned on again. After a lost answer it is read back, and the record that is
-part of the patch says whether the patch holds. What is planned, and how long it is tried, is up to the caller: the
-reflex, or a person.
+After a conflict the target is read and planned on again. After a lost response it is read back, and the record in the
+patch shows whether the patch was applied. The caller (the reflex, or a command) decides what to plan and how long to
+try.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,14 +17,14 @@ from remediator.kube.errors import ClusterError, Unanswered
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A patch whose precondition is the version that was read, and the ledger's entry that it writes."""
+    """A patch with the read version as precondition, and the ledger entry that it writes."""
 
     entry: Entry
     patch: Mapping[str, Any]
 
 
 class Readable(Protocol):
-    """A target as it was read."""
+    """A target that was read."""
 
     def holds(self, action_id: str) -> bool:
         """Whether its ledger has the entry of this id."""
@@ -36,19 +36,19 @@ Other = TypeVar("Other")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed(Generic[Found]):
-    """A claim that holds."""
+    """A claim that was applied."""
 
     found: Found
-    """What it was planned on, or what it was read back from."""
+    """The target that it was planned on, or that it was read back from."""
     entry: Entry
     answer: Workload | None = None
-    """The target as the answer to the patch shows it."""
+    """The target in the response to the patch."""
     read_back: bool = False
-    """Whether the answer was lost, and the entry was found by reading."""
+    """Whether the response was lost, and the entry was found by reading back."""
 
 
 class Unconfirmed(Exception):
-    """A patch was sent, and neither an answer nor a later read says whether it holds."""
+    """A patch was sent, and neither a response nor a later read shows whether it was applied."""
 
     def __init__(self, entry: Entry) -> None:
         super().__init__(entry.id)
@@ -64,10 +64,10 @@ def claim(
     sent: list[Entry],
     turn: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> Claimed[Found] | Other:
-    """The claim that holds, or what the plan is where it is to write nothing.
+    """Read, plan and write; returns the applied claim, or the plan's result if it writes nothing.
 
-    `again` waits a moment after a failure, or returns False where it is final. `sent` gets the entry of each patch
-    before it is sent, for callers who are interrupted. Only who has the `turn` plans and sends.
+    `again` waits a moment after a failure, or returns False if it is final. `sent` gets the entry of each patch before
+    it is sent, for callers that may be interrupted. Planning and sending happen while holding `turn`.
 
     Raises Unconfirmed, and what the callables raise.
     """

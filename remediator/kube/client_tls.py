@@ -1,8 +1,8 @@
-"""How a server's certificate is checked: as strictly as programs in Go do, and no more.
+"""How a server's certificate is verified: as strictly as in Go programs, and no more.
 
-Chain, dates, host and the authority are checked. Python 3.13 and newer also refuse certificates without key
-identifiers or key usage (VERIFY_X509_STRICT), which the authorities of older clusters lack. As in Go, every
-certificate of the authority file is a root, an intermediate one too, and a name in the subject does not count as host.
+Chain, dates, host and CA are verified. Python 3.13 and newer also refuse certificates without key identifiers or key
+usage (VERIFY_X509_STRICT), which the CAs of older clusters lack. As in Go, every certificate in the CA file counts as a
+root, even an intermediate one, and a common name does not count as a host.
 """
 
 import re
@@ -18,7 +18,7 @@ _CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE---
 
 
 def client_context(*, authority: bytes | None, verify: bool, identity: bytes | None) -> ssl.SSLContext:
-    """The settings of TLS connections.
+    """The SSL context of connections.
 
     `authority` is PEM, or None for the system's; `identity` is the client's certificate with its key, as PEM.
     Raises ssl.SSLError and OSError.
@@ -41,7 +41,7 @@ def client_context(*, authority: bytes | None, verify: bool, identity: bytes | N
 
 
 def load_authority(context: ssl.SSLContext, pem: bytes) -> None:
-    """Trust the certificates of a file; one that cannot be read costs itself. Raises ssl.SSLError without any."""
+    """Trust the certificates of a file, skipping any that cannot be parsed. Raises ssl.SSLError if none is left."""
     problem = ssl.SSLError(0, "there is no certificate of an authority in PEM")
     loaded = 0
     for certificate in _CERTIFICATE.findall(pem.decode("ascii", "ignore")):
@@ -56,7 +56,7 @@ def load_authority(context: ssl.SSLContext, pem: bytes) -> None:
 
 def load_identity(context: ssl.SSLContext, pem: bytes) -> None:
     """Present a certificate with its key. Raises ssl.SSLError, as for a key with a passphrase, and OSError."""
-    # The ssl module takes them from a file only; it is gone when this returns.
+    # The ssl module only loads them from a file, which is deleted before this returns.
     with tempfile.NamedTemporaryFile(prefix="remediator-") as file:
         file.write(pem)
         file.flush()

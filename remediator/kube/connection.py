@@ -1,7 +1,7 @@
-"""One API server, reached as one identity: each request is sent once, in its time, and ends as raw JSON or one error.
+"""A connection to one API server as one identity: each request is sent once, and gives raw JSON or one error in time.
 
-Where, as whom, by which certificates and proxies is read by kubeconfig.py. JSON goes in and out, straight over a pool
-of connections. Who retries is decided by those who know what for; what can go wrong is in errors.py.
+kubeconfig.py reads the server, the identity, the certificates and the proxy. JSON goes in and out, over a pool of
+connections. Callers decide about retries; errors.py has the errors.
 """
 
 import json
@@ -40,15 +40,15 @@ from remediator.kube.pools import open_pool
 from remediator.kube.request import Request
 
 REQUEST_SECONDS = 3.0
-"""For one read or write, however many requests it takes. With a read-back, three fit into a notification's 8 s."""
+"""Timeout of one read or write, however many requests it takes; the decisions of a notification have 8 s in all."""
 
 _ANONYMOUS = 'User "system:anonymous"'
-"""Whom the API server takes for the sender of a request without a token, as from a token file that is empty."""
+"""The user of a request without a token, for example from an empty token file."""
 
 _CHUNK_BYTES = 65_536
 
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
-"""Seconds of silence before the first probe, seconds between probes, probes that may stay without an answer.
+"""TCP keepalive: idle seconds before the first probe, seconds between probes, and unanswered probes allowed.
 
 So a peer that is gone without a word is noticed after 25 s, and its connection is not the one that an act takes. No
 load balancer forgets a connection that is never silent for longer than 10 s.
@@ -57,14 +57,14 @@ load balancer forgets a connection that is never silent for longer than 10 s.
 _SOCKET_OPTIONS = [
     *HTTPConnection.default_socket_options,
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    # Not every system that people's commands run on has all of them.
+    # Not every system that people run commands on has all of them.
     *((socket.IPPROTO_TCP, getattr(socket, key), value) for key, value in _KEEPALIVE.items() if hasattr(socket, key)),
 ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Failure:
-    """Why a request brought nothing; `stale` where newer credentials or certificates could help."""
+    """Why a request failed; `stale` if newer credentials or certificates could help."""
 
     error: ClusterError
     cause: Exception | None = None
@@ -72,12 +72,12 @@ class _Failure:
 
 
 class Connection:
-    """The way to an API server. Safe to share between threads.
+    """A connection to an API server. Thread-safe.
 
-    It opens no connection before the first request, so it may be made before a fork. `threads` is how many connections
-    it keeps open at most. `observe` is called for every request with its verb, and the HTTP status or `error` where
-    there was none. `impersonation` goes before what the kubeconfig says of it. `patience` is for a credential plugin,
-    which takes no time away from the request that needs it. Raises NoCluster.
+    Nothing is opened before the first request, so it may be created before a fork. `threads` is the most connections it
+    keeps open. `observe` is called for every request with its verb, and its HTTP status or `error`. `impersonation`
+    overrides the kubeconfig's. `patience` limits a credential plugin, whose time does not count towards the timeout of
+    the request. Raises NoCluster.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Connection:
         self._threads = threads
         self._observe = observe
         self.clock = clock or ApiClock()
-        """The API server's, which each of its answers tells."""
+        """The API server's clock, updated by each response."""
         self._way = self._connect()
 
     def _connect(self) -> "_Way":
@@ -117,15 +117,15 @@ class Connection:
 
     @property
     def impersonated(self) -> str:
-        """The user in whose name requests are made, or empty where it is the credentials' own."""
+        """The impersonated user, or empty for the credentials' own user."""
         return self._way.access.impersonation.user
 
     def request(self, request: Request) -> Any:
-        """The JSON object that the API server answers. Raises ClusterError."""
+        """Send a request, and return the JSON object in the response. Raises ClusterError."""
         return json_of(request.verb, self.send(request))
 
     def send(self, request: Request) -> bytes:
-        """The body of the answer. Sent again, once, where credentials had to be read again. Raises ClusterError."""
+        """Send a request, and return the body. Retried once if reloaded credentials may help. Raises ClusterError."""
         answer = self._try(request)
         if isinstance(answer, _Failure) and answer.stale:
             self._reconnect(answer.error)
@@ -145,50 +145,50 @@ class Connection:
             return _Failure(error=refusal, cause=error, stale=bool(certificate_problem(error)))
         except ClusterError as error:
             self._observe(verb, "error")
-            # Before a request, credentials that could not be read may have been put right in the kubeconfig.
+            # Credentials that could not be read may have been fixed in the kubeconfig since.
             return _Failure(error=error, stale=isinstance(error, Forbidden))
         except ValueError as error:
             if not isinstance(error, UnicodeError) and "header value" not in str(error):
                 raise
             self._observe(verb, "error")
-            # No cause: its own text shows the token.
-            text = "the credentials hold a character that no header can, as a line break"
+            # Without the cause, because its text shows the token.
+            text = "the credentials contain a character that is invalid in a header, such as a line break"
             return _Failure(error=Forbidden(text), stale=True)
         self._observe(verb, str(response.status))
         if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
             refusal = from_status(request, response.status, body, response.reason, way.access.server)
             stale = response.status == HTTPStatus.UNAUTHORIZED or _ANONYMOUS in str(refusal)
-            # What someone else says is no reason to doubt the credentials.
+            # A 401 of a proxied program says nothing about our credentials.
             stale = stale and not request.stranger
             return _Failure(error=refusal, stale=stale)
         return body
 
     def _reconnect(self, failure: ClusterError) -> None:
-        """Read token and certificate authority again, for the client reads most files once. Raises Forbidden."""
+        """Reload the kubeconfig, because most of its files are read only once. Raises Forbidden."""
         try:
             self._way = self._connect()
         except NoCluster as problem:
-            raise Forbidden(f"{failure}, and the credentials cannot be read again: {problem}") from failure
+            raise Forbidden(f"{failure}, and reloading the credentials failed: {problem}") from failure
 
     @property
     def skew(self) -> timedelta:
-        """How far the API server's clock is ahead of this machine's, 0 where no difference is known."""
+        """How far the API server's clock is ahead of this machine's; 0 if no difference is known."""
         return self.clock.skew or timedelta(0)
 
     def now(self) -> datetime:
-        """The API server's time: what is recorded on a target has to fit what others record there."""
+        """The API server's time, so that records on a target are consistent with those of others."""
         return self.clock.now()
 
 
 class _Way:
-    """Where the API server is and as whom to speak to it, with the connections that are open."""
+    """The API server's address and identity, with the open connections."""
 
     def __init__(self, access: Access, identity: ApiIdentity, threads: int) -> None:
         self.access = access
         self.certificate_ends: datetime | None = None
         self._identity = identity
         self._threads = threads
-        # A plugin that gives a certificate is only run for a request.
+        # A plugin that provides a certificate only runs for a request.
         self._pool = _Pool(certificate=access.user.identity, manager=self._manager(access.user.identity))
 
     def _manager(self, certificate: bytes | None) -> urllib3.PoolManager:
@@ -197,7 +197,7 @@ class _Way:
             context = client_context(authority=access.authority, verify=access.verify, identity=certificate)
         except (OSError, ValueError) as error:
             raise NoCluster(f"{access.place}: the certificates cannot be used: {_tls_problem(error)}") from None
-        # No hidden retries: they would stretch one timeout of 3 s to more than the time that a notification has.
+        # No hidden retries: they would stretch a timeout of 3 s beyond a notification's time.
         return open_pool(
             access.proxy,
             context=context,
@@ -207,10 +207,10 @@ class _Way:
         )
 
     def ask(self, request: Request, clock: ApiClock) -> tuple[urllib3.BaseHTTPResponse, bytes]:
-        """Any answer at all, with its body; redirects are not followed. The clock learns from what succeeds.
+        """Send, and return any response with its body; redirects are not followed. The clock learns from successes.
 
-        Raises urllib3's HTTPError, ClusterError for credentials that cannot be had and for a body that is too long or
-        takes too long, and ValueError for credentials that no header can hold.
+        Raises urllib3's HTTPError; ClusterError if there are no credentials, or the body is too long or too slow; and
+        ValueError for credentials that are invalid in a header.
         """
         began = time.monotonic()
         credentials = self._identity.credentials(impersonate=request.impersonate)
@@ -230,14 +230,14 @@ class _Way:
         )
         self.certificate_ends = self.certificate_ends or server_not_after(response)
         if not request.stranger and HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
-            # What refuses may be a load balancer, with a clock of its own.
+            # Errors may come from a load balancer with a clock of its own.
             clock.learn(response.headers.get("Date"), sent, clock.steady())
-        # A connection with unread data is closed; one without is already back in the pool.
+        # Closes a connection with unread data; a fully read one is already back in the pool.
         with closing(response):
             return response, _read(response, request, ends)
 
     def _manager_for(self, credentials: Credentials) -> urllib3.PoolManager:
-        """The pool; another one where a plugin has given another certificate. Raises Forbidden."""
+        """The pool, replaced if a plugin has provided another certificate. Raises Forbidden."""
         pool = self._pool
         if pool.certificate != credentials.identity:
             try:
@@ -250,7 +250,7 @@ class _Way:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Pool:
-    """Connections that were opened with one client certificate, or without."""
+    """Connections with one client certificate, or without one."""
 
     certificate: bytes | None = field(repr=False)
     manager: urllib3.PoolManager
@@ -274,7 +274,7 @@ def _tls_problem(error: Exception) -> str:
 
 
 def _read(response: urllib3.BaseHTTPResponse, request: Request, ends: float) -> bytes:
-    """A body, whatever the status, as long as it comes in time and, from a stranger, is short. Raises ClusterError."""
+    """Read a body of any status, within the time and, from a proxied program, the size limit. Raises ClusterError."""
     stranger = request.stranger
     who = stranger.name if stranger else "the API server"
     body = bytearray()
@@ -288,7 +288,7 @@ def _read(response: urllib3.BaseHTTPResponse, request: Request, ends: float) -> 
 
 
 def json_of(verb: str, body: bytes) -> Any:
-    """What a body says. Raises ClusterError where it is not a JSON object."""
+    """Parse a body. Raises ClusterError if it is not a JSON object."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError) as error:

@@ -1,6 +1,6 @@
 """Credential plugins of a kubeconfig (`exec`): a program that prints a token or a client certificate.
 
-It is run as client-go runs it, but in a bounded time: when that is over, it is killed with all that it has started.
+It is run as by client-go, but with a timeout, after which it is killed with all its child processes.
 """
 
 import json
@@ -22,7 +22,7 @@ API_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io
 INTERACTIVE_MODES = ("Never", "IfAvailable", "Always")
 
 _QUIET_SECONDS = 2.0
-"""A plugin that answers within this time is not worth a word."""
+"""A plugin that takes longer than this is reported to the person."""
 
 _MOST_OUTPUT = 1 << 20
 _MOST_WORDS = 600
@@ -30,18 +30,18 @@ _MOST_LINES = 20
 
 
 class PluginFailed(Exception):
-    """A plugin brought no credentials; the text says which and why, in one line."""
+    """A plugin provided no credentials; the text says which and why, in one line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PluginPatience:
-    """How long a plugin may take, and what a person learns meanwhile."""
+    """How long a plugin may take, and how to report its progress to a person."""
 
     seconds: float = 3.0
     seconds_at_terminal: float = 3.0
-    """For a plugin that may ask the person something."""
+    """Timeout of a plugin that may prompt the person."""
     terminal: bool = False
-    """Whether there is a person who can be asked, on standard input."""
+    """Whether standard input is a terminal."""
     say: Callable[[str], object] | None = None
 
 
@@ -50,7 +50,7 @@ UNATTENDED = PluginPatience()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plugin:
-    """How a kubeconfig says that a plugin is run."""
+    """A kubeconfig's `exec` section."""
 
     command: str
     arguments: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ class Plugin:
     mode: str = "IfAvailable"
     install_hint: str = ""
     cluster: Mapping[str, Any] | None = None
-    """What it gets about the cluster, where the kubeconfig wants that."""
+    """The cluster info that it gets, if the kubeconfig asks for that."""
 
     def missing(self) -> str:
         """Why the program cannot be run, with the kubeconfig's own hint, or empty."""
@@ -71,7 +71,7 @@ class Plugin:
     def run(self, patience: PluginPatience) -> "PluginCredential":
         """Run it once. Raises PluginFailed."""
         if self.mode == "Always" and not patience.terminal:
-            raise PluginFailed(f"the credential plugin {_words(self.command)} wants a terminal, and there is none")
+            raise PluginFailed(f"the credential plugin {_words(self.command)} needs a terminal, and there is none")
         interactive = patience.terminal and self.mode != "Never"
         information: dict[str, Any] = {"interactive": interactive}
         if self.cluster is not None:
@@ -87,7 +87,7 @@ class Plugin:
                 stdout=subprocess.PIPE,
                 stderr=None if interactive else subprocess.PIPE,
                 env=environment,
-                # A plugin that asks at the terminal has to stay in the terminal's foreground.
+                # A plugin that prompts has to stay in the terminal's foreground process group.
                 start_new_session=not interactive,
             )
         except (OSError, ValueError) as error:
@@ -98,7 +98,7 @@ class Plugin:
 
 
 class _Run:
-    """A running plugin; leaving it ends whatever still runs."""
+    """A running plugin; leaving the context kills whatever still runs."""
 
     def __init__(
         self, process: subprocess.Popen[bytes], name: str, patience: PluginPatience, interactive: bool
@@ -125,7 +125,7 @@ class _Run:
             pipe.close()
 
     def output(self) -> bytes:
-        """What it has printed in the end. Raises PluginFailed."""
+        """Wait for it, and return its output. Raises PluginFailed."""
         with selectors.DefaultSelector() as selector:
             for pipe in self._pipes():
                 selector.register(pipe, selectors.EVENT_READ)
@@ -133,7 +133,7 @@ class _Run:
                 ready = selector.select(min(self._left(), 0.1))
                 for key, _ in ready:
                     self._take(selector, key.fileobj)
-                # What it has left running may hold the pipes for ever.
+                # A child left running may keep the pipes open forever.
                 if not ready and self._process.poll() is not None:
                     break
         while self._process.poll() is None:
@@ -152,7 +152,8 @@ class _Run:
         passed = time.monotonic() - self._began
         if passed > self._seconds:
             raise PluginFailed(
-                f"the credential plugin {self._name} gave no answer in {self._seconds:.0f}s and was ended{self._said()}"
+                f"the credential plugin {self._name} gave no answer in {self._seconds:.0f}s and was killed"
+                f"{self._said()}"
             )
         if self._say and not self._announced and passed > min(_QUIET_SECONDS, self._seconds / 2):
             self._announced = True
@@ -171,7 +172,7 @@ class _Run:
             self._relay(chunk)
 
     def _relay(self, chunk: bytes) -> None:
-        """Show a person what it writes to standard error, as a code to type into a browser, and keep the end of it."""
+        """Show a person its standard error (for example a login code), and keep the end of it for messages."""
         self._words = (self._words + chunk)[-_MOST_WORDS:]
         *lines, self._line = (self._line + chunk).split(b"\n")
         self._line = self._line[-_MOST_WORDS:]
@@ -187,7 +188,7 @@ class _Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PluginCredential:
-    """What a plugin has printed."""
+    """The credentials that a plugin printed."""
 
     token: str = field(default="", repr=False)
     identity: bytes | None = field(default=None, repr=False)
@@ -195,12 +196,12 @@ class PluginCredential:
     expires: datetime | None = None
 
     def is_good(self, now: datetime) -> bool:
-        """Whether it has not ended yet."""
+        """Whether it has not expired."""
         return self.expires is None or now < self.expires
 
 
 def _credential(output: bytes, plugin: Plugin) -> PluginCredential:
-    """What the printed ExecCredential says. Raises PluginFailed."""
+    """Parse the printed ExecCredential. Raises PluginFailed."""
     name = f"the credential plugin {_words(plugin.command)}"
     try:
         printed = json.loads(output)
@@ -221,7 +222,7 @@ def _credential(output: bytes, plugin: Plugin) -> PluginCredential:
             raise PluginFailed(f"{name} printed a status.{key} that is not a string")
     token, certificate, key, ends = texts.values()
     if bool(certificate) != bool(key):
-        raise PluginFailed(f"{name} printed a certificate or its key, and not both")
+        raise PluginFailed(f"{name} printed a certificate or a key, but not both")
     if not token and not certificate:
         raise PluginFailed(f"{name} printed neither a token nor a certificate")
     return PluginCredential(
@@ -238,11 +239,11 @@ def _time(text: str, name: str) -> datetime:
         time_ = None
     if time_ is None or time_.tzinfo is None:
         raise PluginFailed(
-            f"{name} printed a status.expirationTimestamp that is no time of RFC 3339: {_words(text[:40])}"
+            f"{name} printed a status.expirationTimestamp that is not an RFC 3339 time: {_words(text[:40])}"
         )
     return time_.astimezone(UTC)
 
 
 def _words(text: str) -> str:
-    """A short text on one line, without what would steer a terminal."""
+    """A short text on one line, without terminal control characters."""
     return " ".join(printable(text[-_MOST_WORDS:]).split())

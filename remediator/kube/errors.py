@@ -1,13 +1,13 @@
-"""What can go wrong between this service and the API server, and what each means for the alert.
+"""Errors of requests to the API server, and what each means for the alert.
 
-ClusterError            carries the reason for the outcome
-+-- NotFound            404; every caller turns it into what it means there
+ClusterError            has the reason of the outcome
++-- NotFound            404; every caller handles it
 +-- Conflict            the object has changed since it was read: read and decide again
 +-- Forbidden           401, 403: credentials or rights are missing
 +-- Rejected            another 4xx: the same request will never succeed
 +-- Unavailable         429, 5xx, no connection: the same request may succeed later
-    +-- Unanswered      a write that may have been applied all the same: read it back
-    +-- NotKubernetes   what answered in its place is no API server; whether the object is there is not known
+    +-- Unanswered      a write that may have been applied: read it back
+    +-- NotKubernetes   the responder is not an API server; whether the object exists is not known
 """
 
 import http.client
@@ -52,11 +52,11 @@ class Unavailable(ClusterError):
 
 
 class Unanswered(Unavailable):
-    """A write was sent, and whether it was applied is not known."""
+    """A write was sent, but whether it was applied is not known."""
 
 
 class NotKubernetes(Unavailable):
-    """What answers at the address is not a Kubernetes API server, and has not passed the request on."""
+    """The responder is not a Kubernetes API server, and has not forwarded the request."""
 
 
 class NotFound(ClusterError):
@@ -66,7 +66,7 @@ class NotFound(ClusterError):
 
 
 def from_status(request: Request, status: int, body: bytes, phrase: str | None, server: str) -> ClusterError:
-    """The error that an answer means; its text has the API server's own words."""
+    """The error of a response; its text includes the API server's message."""
     verb, stranger = request.verb, request.stranger
     who = stranger.name if stranger else "the API server"
     try:
@@ -77,7 +77,8 @@ def from_status(request: Request, status: int, body: bytes, phrase: str | None, 
     text = f"{who} answered {status}: {message[:300]}"
     match status:
         case HTTPStatus.NOT_FOUND if not is_status and not stranger:
-            # Only a Status says that an object is not there; a load balancer or a wrong address says nothing of it.
+            # Only a Status object proves that an object is missing; a 404 of a load balancer or a wrong address does
+            # not.
             where = address_of(server)
             return NotKubernetes(f"{where} is not a Kubernetes API server: it answered 404 without a Status object")
         case HTTPStatus.NOT_FOUND:
@@ -91,19 +92,19 @@ def from_status(request: Request, status: int, body: bytes, phrase: str | None, 
         case _ if 400 <= status < 500:
             return Rejected(text)
         case _:
-            # The API server may have written before it failed to say so.
+            # The API server may have written before it failed to respond.
             return unanswered(verb, text)
 
 
 def from_connection(
     verb: str, error: urllib3.exceptions.HTTPError, server: str, proxy: Proxy | None = None
 ) -> ClusterError:
-    """The error that a request without an answer means; its text names the address and the cause."""
+    """The error of a request without a response; its text names the address and the cause."""
     where = f"{address_of(server)} through {proxy}" if proxy else address_of(server)
     if problem := certificate_problem(error):
         return Unavailable(f"the API server's certificate is not trusted: {problem} ({where})")
     text = f"no answer from {where} ({_cause(error)})"
-    # Refused by the proxy, or by the address itself: nothing was sent.
+    # The proxy or the address itself refused the connection, so nothing was sent.
     if isinstance(error, NewConnectionError | ConnectTimeoutError | urllib3.exceptions.ProxyError):
         return Unavailable(text)
     return unanswered(verb, text)
@@ -116,17 +117,17 @@ def address_of(server: str) -> str:
 
 
 def certificate_problem(error: urllib3.exceptions.HTTPError) -> str:
-    """Why the API server's certificate was refused, before anything was sent to it, or empty."""
+    """Why the API server's certificate was refused (before anything was sent), or empty."""
     cause = next((one for one in _chain(error) if isinstance(one, ssl.SSLCertVerificationError)), None)
     return cause.verify_message if cause else ""
 
 
 def _cause(error: Exception) -> str:
-    """Why there was no answer, in plain words."""
+    """Why there was no response, in plain words."""
     for one in _chain(error):
         match one:
             case socket.gaierror():
-                return f"the name of the host is not known: {_lower(str(one.strerror))}"
+                return f"the host name cannot be resolved: {_lower(str(one.strerror))}"
             case ssl.SSLError():
                 return _tls_cause(one)
             case ConnectTimeoutError() if not isinstance(one, NewConnectionError):
@@ -138,11 +139,11 @@ def _cause(error: Exception) -> str:
             case http.client.IncompleteRead():
                 return "the answer was cut off"
             case http.client.BadStatusLine():
-                return "what answered does not speak HTTP"
+                return "the response is not HTTP"
             case OSError(strerror=str(reason)) if one.errno:
                 return _lower(reason)
             case OSError() if not isinstance(one, urllib3.exceptions.HTTPError) and str(one):
-                # As that of a proxy: "Tunnel connection failed: 403 Forbidden", "SOCKS5 authentication failed".
+                # For example of a proxy: "Tunnel connection failed: 403 Forbidden", "SOCKS5 authentication failed".
                 return _lower(str(one))[:200]
             case _:
                 pass
@@ -154,17 +155,17 @@ def _tls_cause(error: ssl.SSLError) -> str:
         return "TLS failed: it closed the connection"
     reason = error.reason or ""
     if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
-        return "what answered does not speak TLS"
+        return "the response is not TLS"
     return f"TLS failed: {_lower(reason.replace('_', ' ') or str(error.args[-1]))[:200]}"
 
 
 def _lower(text: str) -> str:
-    """A text as the end of a sentence."""
+    """A text in lower case, to end a sentence."""
     return text.lower() if text.isupper() else text[:1].lower() + text[1:]
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """What has led to an error, the first cause first."""
+    """The chain of an error's causes, the root cause first."""
     found: list[BaseException] = []
     waiting: list[object] = [error]
     while waiting:
@@ -172,14 +173,14 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         if isinstance(one, BaseException) and one not in found:
             found.append(one)
             hidden = [getattr(one, name, None) for name in ("reason", "original_error", "socket_err")]
-            # urllib3 names no cause for a SOCKS proxy that is away.
+            # urllib3 names no cause for an unreachable SOCKS proxy.
             hidden.append(one.__cause__ or one.__context__)
             waiting += [*hidden, *one.args]
     return reversed(found)
 
 
 def unanswered(verb: str, text: str) -> ClusterError:
-    """The error where nothing is known: a read can be repeated, a write has to be read back."""
+    """The error if the outcome is not known: a read can be repeated, a write has to be read back."""
     return Unavailable(text) if verb in READS else Unanswered(text)
 
 

@@ -1,7 +1,7 @@
-"""Who asks the API server: the headers and the client certificate of a request, as new as they have to be.
+"""The identity of requests to the API server: headers and client certificate, refreshed when needed.
 
-A token file is read again every minute, a plugin is run again when its credentials end. What fails is said at the
-request, and leaves the API server without one, so that nobody is asked as nobody.
+A token file is reloaded every minute, and a plugin is run again when its credentials expire. On failure the request is
+not sent at all, so it is never sent anonymously.
 """
 
 import base64
@@ -19,15 +19,15 @@ from remediator.kube.kubeconfig import Access
 log = logging.getLogger(__name__)
 
 TOKEN_SECONDS = 60.0
-"""For how long a token file is not read again; client-go's figure."""
+"""How long a token file is cached; the same as in client-go."""
 
 _AFTER_FAILURE_SECONDS = 3.0
-"""For how long a plugin that has failed is not run again: all who wait for it get the same error at once."""
+"""How long a plugin's failure is cached: all waiting threads get the same error at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """What goes with a request."""
+    """The headers and certificate of a request."""
 
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     identity: bytes | None = field(default=None, repr=False)
@@ -35,7 +35,7 @@ class Credentials:
 
 
 class ApiIdentity:
-    """The credentials of a kubeconfig's user. Safe to share between threads."""
+    """The credentials of a kubeconfig's user. Thread-safe."""
 
     def __init__(self, access: Access, patience: PluginPatience) -> None:
         user = access.user
@@ -45,7 +45,7 @@ class ApiIdentity:
         self._plugin = _CachedPlugin(user.plugin, patience) if user.plugin else None
 
     def credentials(self, *, impersonate: bool = True) -> Credentials:
-        """The credentials of now; without `impersonate`, of whom they belong to. Raises Forbidden, Unavailable."""
+        """The current credentials; without `impersonate`, those of their own user. Raises Forbidden, Unavailable."""
         headers, token, identity = [], self._user.token, self._user.identity
         if self._token_file:
             token = self._token_file.token()
@@ -63,7 +63,7 @@ class ApiIdentity:
 
 
 class _TokenFile:
-    """The bearer token as the file has it, else as it was, else the one that the kubeconfig has beside it."""
+    """The bearer token from the file, else the previous one, else the kubeconfig's `token`."""
 
     def __init__(self, path: Path, otherwise: str) -> None:
         self._path = path
@@ -72,7 +72,7 @@ class _TokenFile:
         self._failing = False
 
     def token(self) -> str:
-        """The token, without the newline that ends a file. Raises Forbidden without any."""
+        """The token, without a trailing newline. Raises Forbidden if there is none."""
         now = time.monotonic()
         if now - self._read_at >= TOKEN_SECONDS:
             try:
@@ -81,7 +81,7 @@ class _TokenFile:
                 if not self._token:
                     raise Forbidden(f"the credentials cannot be read: {error}") from None
                 if not self._failing:
-                    log.error("failed to read the token again, keeping the last one", extra={"error": str(error)})
+                    log.error("failed to reload the token, keeping the previous one", extra={"error": str(error)})
                 self._failing = True
             else:
                 self._failing, self._read_at = False, now
@@ -94,7 +94,7 @@ class _TokenFile:
 
 
 class _CachedPlugin:
-    """A plugin that runs once for all threads, and again when what it gave has ended."""
+    """A plugin that runs once for all threads, and again when its credentials have expired."""
 
     def __init__(self, plugin: Plugin, patience: PluginPatience) -> None:
         self._plugin, self._patience = plugin, patience
@@ -103,7 +103,7 @@ class _CachedPlugin:
         self._failure, self._failed_at = "", float("-inf")
 
     def credential(self) -> PluginCredential:
-        """What it gave, if that is still good, or gives now. Raises Unavailable."""
+        """Its credentials, cached while they are valid. Raises Unavailable."""
         held = self._held
         if held and held.is_good(datetime.now(UTC)):
             return held

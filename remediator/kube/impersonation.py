@@ -1,29 +1,29 @@
-"""Whom a request is made as, other than the owner of its credentials: the headers that client-go sends for it."""
+"""Impersonation: the headers by which client-go makes requests as another user."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
 _LEGAL = "!#$&'*+-.^_`|~"
-"""What a header's name may hold beside letters and digits. `%` is escaped as well: the API server decodes it."""
+"""Characters allowed in a header's name besides letters and digits; `%` is escaped: the API server decodes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Impersonation:
-    """A user, with groups and the like, in whose name requests are made; without a user, none."""
+    """The user to impersonate, with groups, UID and extra fields; without a user there is no impersonation."""
 
     user: str = ""
     uid: str = ""
     groups: tuple[str, ...] = ()
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     alone: bool = False
-    """Whether what the kubeconfig says of groups and the like does not go with it."""
+    """Whether the kubeconfig's groups, UID and extra fields are ignored."""
 
     def __bool__(self) -> bool:
         return bool(self.user or self.uid or self.groups or self.extra)
 
     def overridden_by(self, other: "Impersonation") -> "Impersonation":
-        """What is given on the command line takes the place of what the kubeconfig says, one by one, or of all."""
+        """Override the kubeconfig's values with those of the command line, one by one, or all of them."""
         if other.alone:
             return other
         return replace(
@@ -35,9 +35,9 @@ class Impersonation:
         )
 
     def headers(self) -> Iterator[tuple[str, str]]:
-        """The headers as http.client takes them; some names come several times."""
+        """The headers for http.client; names may be repeated."""
         for name, value in self._headers():
-            # As from Go, text goes as UTF-8; what http.client takes is Latin-1.
+            # Go sends UTF-8; http.client encodes as Latin-1.
             yield name, value.encode().decode("latin-1")
 
     def _headers(self) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """Which API server, and as whom: a kubeconfig, read as kubectl reads it, or else the Pod's own service account.
 
-What is not understood and would change who asks, or whom, is refused before anything is sent. Nothing is left in
-temporary files: what a kubeconfig names is read once, here.
+A setting that is not supported and would change the identity or the server is refused before anything is sent. No
+temporary files are left: the files that a kubeconfig names are read once, here.
 """
 
 import base64
@@ -51,11 +51,11 @@ class NoCluster(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """Whose credentials are sent; without any, nobody's."""
+    """The credentials of the user; without any, requests are anonymous."""
 
     token: str = field(default="", repr=False)
     token_file: Path | None = None
-    """Read again and again; what it holds goes before `token`."""
+    """Reloaded regularly; its content wins over `token`."""
     basic: tuple[str, str] | None = field(default=None, repr=False)
     identity: bytes | None = field(default=None, repr=False)
     """A client certificate with its key, as PEM."""
@@ -67,27 +67,27 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """The way to an API server."""
+    """The server, the identity and the TLS settings to reach it."""
 
     server: str
-    """Its URL, without a slash at the end."""
+    """Its URL, without a trailing slash."""
     place: str
-    """Where all this was read."""
+    """The file or mount that this comes from."""
     authority: bytes | None = None
-    """PEM of the certificates that its own is checked by, or None for the system's."""
+    """CA certificates in PEM, or None for the system's."""
     verify: bool = True
     server_name: str = ""
-    """Whom its certificate has to name, if not the URL's host."""
+    """The name that its certificate must have, if not the URL's host."""
     proxy: Proxy | None = None
     user: User = User()
     impersonation: Impersonation = NO_IMPERSONATION
 
 
 def find_access(kubeconfig: Path | None, context: str = "", impersonation: Impersonation = NO_IMPERSONATION) -> Access:
-    """From the file if one is given, else as kubectl: $KUBECONFIG, else ~/.kube/config, else the Pod's account.
+    """From the given file, else as kubectl does: $KUBECONFIG, else ~/.kube/config, else the Pod's account.
 
-    With a context, always that of a kubeconfig. `impersonation` goes before what the kubeconfig says of it.
-    Raises NoCluster where there is none that can be used.
+    With a context, always from a kubeconfig. `impersonation` overrides the kubeconfig's. Raises NoCluster if there is
+    no usable one.
     """
     paths = _paths(kubeconfig)
     in_pod = kubeconfig is None and not context and (SERVICE_ACCOUNT / "token").exists()
@@ -108,7 +108,7 @@ def find_access(kubeconfig: Path | None, context: str = "", impersonation: Imper
 
 
 def find_namespace(kubeconfig: Path | None, context: str = "") -> str:
-    """The namespace that kubectl would use: the context's, or the Pod's; empty where none is set or can be read."""
+    """The namespace that kubectl would use: the context's, or the Pod's; empty if none is set or readable."""
     paths = _paths(kubeconfig)
     try:
         files = [_File(path) for path in paths if kubeconfig or path.exists()]
@@ -131,12 +131,12 @@ def _paths(kubeconfig: Path | None) -> Sequence[Path]:
     try:
         return [Path("~/.kube/config").expanduser()]
     except RuntimeError:
-        # A Pod's user has no home unless HOME names one, and so no such file.
+        # A Pod's user may have no home directory, and so no such file.
         return []
 
 
 def _read(path: Path, what: str = "") -> bytes:
-    """A file, as far as it is of a reasonable size. Raises _Problem."""
+    """Read a file of limited size. Raises _Problem."""
     prefix = f"{what}: " if what else ""
     try:
         with path.open("rb") as file:
@@ -157,7 +157,7 @@ class _File:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            # A byte order mark is no part of the text.
+            # A byte order mark is not part of the text.
             content = _parse(_read(path).decode("utf-8-sig"))
         except UnicodeDecodeError:
             raise _Problem(f"{path} is not a kubeconfig: it is not text in UTF-8") from None
@@ -171,7 +171,7 @@ class _File:
                 raise _Problem(f"{path} is not a kubeconfig: its {key} is {str(found)[:40]!r}, not {only}")
 
     def entries(self, kind: str) -> Iterator[tuple[str, Any]]:
-        """Names and contents of `clusters`, `users` or `contexts`. Raises _Problem."""
+        """The entries of `clusters`, `users` or `contexts` by name. Raises _Problem."""
         listed = self.content.get(kind) or []
         if not isinstance(listed, list):
             raise _Problem(f"{self.path}: {kind} must be a list")
@@ -182,9 +182,9 @@ class _File:
 
 
 def _parse(text: str) -> Any:
-    """What a text says in YAML. Raises YAMLError, ValueError."""
+    """Parse YAML. Raises YAMLError, ValueError."""
     depth = 0
-    # The loader in C, which is needed for files with many certificates, does not survive a text that is too deep.
+    # The C loader, needed for files with many certificates, crashes on deeply nested text.
     for event in yaml.parse(text, Loader=_LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _MOST_DEPTH:
@@ -199,7 +199,7 @@ def _yaml_problem(error: Exception) -> str:
 
 
 class _Section:
-    """A mapping of a kubeconfig, whose keys are read with the type that they must have."""
+    """A mapping of a kubeconfig, with typed access to its keys."""
 
     def __init__(self, path: Path, name: str, content: Any, known: frozenset[str]) -> None:
         self.path, self.name = path, name
@@ -208,10 +208,10 @@ class _Section:
         self.content: Mapping[Any, Any] = {key: value for key, value in (content or {}).items() if value is not None}
         for key in self.content:
             if key not in known:
-                raise self.problem(key, "is not understood, and could change who asks, or whom")
+                raise self.problem(key, "is not supported, and could change the user or the server")
 
     def problem(self, key: Any, text: str) -> _Problem:
-        """What is wrong with a key, and where it is."""
+        """A problem with a key, with its location."""
         return _Problem(f"{self.path}: {self.name}: {_plain(str(key))} {text}")
 
     def text(self, key: str) -> str:
@@ -240,12 +240,12 @@ class _Section:
         return value
 
     def file(self, key: str) -> Path | None:
-        """A path; a relative one starts from the kubeconfig's folder."""
+        """A path; a relative one is resolved from the kubeconfig's folder."""
         text = self.text(key)
         return self.path.absolute().parent / text if text else None
 
     def bytes(self, key: str) -> bytes | None:
-        """What `key-data` holds in base64, else the file that `key` names."""
+        """The decoded `key-data`, else the content of the file that `key` names."""
         if data := self.text(f"{key}-data"):
             try:
                 return base64.b64decode("".join(data.split()), validate=True)
@@ -266,13 +266,13 @@ def _plain(text: str) -> str:
 
 
 class _Kubeconfig:
-    """Several kubeconfigs as one: the first to name a thing decides about it, as in kubectl."""
+    """Several kubeconfigs merged: for each entry the first file wins, as in kubectl."""
 
     def __init__(self, files: Sequence[_File]) -> None:
         self._files = files
 
     def access(self, name: str, impersonation: Impersonation) -> Access:
-        """The way that a context names, or the current one. Raises _Problem."""
+        """The access of a context, by default the current one. Raises _Problem."""
         context = self._context(name or self._current_context())
         cluster = self._entry("clusters", context.text("cluster"), _CLUSTER_KEYS)
         if cluster is None:
@@ -299,7 +299,7 @@ class _Kubeconfig:
         )
 
     def namespace(self, name: str) -> str:
-        """The namespace of a context, or of the current one. Raises _Problem."""
+        """The namespace of a context, by default the current one. Raises _Problem."""
         return self._context(name or self._current_context()).text("namespace")
 
     def _current_context(self) -> str:
@@ -347,10 +347,10 @@ def _server(cluster: _Section) -> str:
 
 
 def _refuse_plain_text(cluster: _Section, server: str, user: User) -> None:
-    """kubectl leaves the user's credentials away where there is no TLS, and is nobody then."""
+    """Without TLS, kubectl drops the user's credentials and is anonymous; this refuses."""
     host = urlsplit(server).hostname or ""
     if user and server.startswith("http:") and not (host in ("localhost", "::1") or host.startswith("127.")):
-        raise cluster.problem("server", "is http://, and would let everybody on the way read the user's credentials")
+        raise cluster.problem("server", "is http://, so anyone on the network could read the user's credentials")
 
 
 def _proxy(cluster: _Section, server: str) -> Proxy | None:
@@ -389,13 +389,13 @@ def _user(section: _Section, cluster: _Section, server: str, authority: bytes | 
         token_file=token_file,
         basic=(name, password) if name else None,
         identity=certificate + b"\n" + key if certificate and key else None,
-        # As in client-go, a plugin is not asked where there is a token.
+        # As in client-go, a plugin is not run if there is a token.
         plugin=_plugin(section, cluster, server, authority) if plugin and not (token or token_file) else None,
     )
 
 
 def _oidc_token(section: _Section, provider: Mapping[Any, Any]) -> str:
-    """The token that kubectl left there; a new one is kubectl's to ask for, as it also writes it down."""
+    """The token that kubectl stored; only kubectl renews it, because it also stores the new one."""
     name, config = provider.get("name"), provider.get("config")
     token = config.get("id-token") if isinstance(config, dict) else None
     if name != "oidc":
@@ -405,11 +405,9 @@ def _oidc_token(section: _Section, provider: Mapping[Any, Any]) -> str:
         claims = json.loads(base64.urlsafe_b64decode(str(token).split(".")[1] + "==="))
         ends = datetime.fromtimestamp(float(claims["exp"]), UTC)
     except (ValueError, TypeError, KeyError, IndexError, OverflowError, OSError, RecursionError):
-        raise section.problem("auth-provider", "has no id-token; run any kubectl command, which gets one") from None
+        raise section.problem("auth-provider", "has no id-token; run any kubectl command to get one") from None
     if ends <= datetime.now(UTC):
-        raise section.problem(
-            "auth-provider", "has an id-token that has ended; run any kubectl command, which renews it"
-        )
+        raise section.problem("auth-provider", "has an expired id-token; run any kubectl command to renew it")
     return str(token)
 
 
@@ -484,13 +482,13 @@ def _impersonation(section: _Section | None, given: Impersonation) -> Impersonat
     wanted = configured.overridden_by(given)
     if wanted and not wanted.user:
         if section and configured:
-            raise section.problem("as", "is missing, and a group, uid or extra of a user need one")
+            raise section.problem("as", "is missing, but groups, uid or extra fields of a user need one")
         raise _Problem("--as-group, --as-uid and --as-user-extra need --as")
     return wanted
 
 
 def _pod_access(impersonation: Impersonation) -> Access:
-    # Only a Pod needs the Kubernetes client, whose import takes a third of a second.
+    # Imported late: only a Pod needs the Kubernetes client, and importing it takes a third of a second.
     from kubernetes.client import Configuration
     from kubernetes.config import ConfigException
     from kubernetes.config.incluster_config import InClusterConfigLoader

@@ -1,4 +1,4 @@
-"""Pools of connections to a server, through a proxy or not."""
+"""Connection pools to a server, directly or through a proxy."""
 
 import ssl
 from collections.abc import Mapping, Sequence
@@ -16,12 +16,12 @@ def open_pool(
     connect_headers: Mapping[str, Sequence[str]] | None = None,
     **settings: Any,
 ) -> urllib3.PoolManager:
-    """Connections through a proxy, or without one; `connect_headers` are sent to an HTTP proxy."""
+    """A pool manager, with or without a proxy; `connect_headers` are sent to an HTTP proxy."""
     settings |= {"retries": False, "ssl_context": context}
     if proxy is None:
         return urllib3.PoolManager(**settings)
     if proxy.scheme == "socks5h":
-        from urllib3.contrib.socks import SOCKSProxyManager  # Late: few have one.
+        from urllib3.contrib.socks import SOCKSProxyManager  # Imported late: few use SOCKS.
 
         username = proxy.username or None
         return SOCKSProxyManager(proxy.url, username, proxy.password if username else None, **settings)

@@ -1,4 +1,4 @@
-"""What is asked of an API server, as a value: a verb, a path, and by when the answer has to be there."""
+"""A request to an API server as a value: a verb, a path, and a deadline."""
 
 import json
 import time
@@ -8,19 +8,19 @@ from typing import Any, Literal
 from urllib.parse import quote, urlencode
 
 Verb = Literal["get", "list", "create", "patch"]
-"""As rights and metrics name it."""
+"""The verb as in RBAC and metrics."""
 
 _METHODS: Mapping[Verb, str] = {"get": "GET", "list": "GET", "create": "POST", "patch": "PATCH"}
 _CONTENT_TYPES: Mapping[Verb, str] = {
     "create": "application/json",
-    # The one kind of patch that merges a container's env by name.
+    # The only patch type that merges a container's env by name.
     "patch": "application/strategic-merge-patch+json",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stranger:
-    """Someone who answers in the API server's place, through its proxy: not trusted, and bounded in size."""
+    """A program that answers through the API server's proxy: not trusted, and limited in size."""
 
     name: str
     most_bytes: int
@@ -28,50 +28,50 @@ class Stranger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request. The content type is that of the verb; a `patch` is a strategic-merge patch."""
+    """One request. The content type follows from the verb; `patch` is a strategic-merge patch."""
 
     verb: Verb
     path: str
-    """From `/api` or `/apis` on, as `path_of` makes it."""
+    """The path from `/api` or `/apis` on, built by `path_of`."""
     ends: float
-    """When to give up, a time of time.monotonic()."""
+    """The deadline, a time of time.monotonic()."""
     query: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
     stranger: Stranger | None = None
-    """Who answers, if not the API server."""
+    """The program that answers, if not the API server."""
     impersonate: bool = True
-    """Whether it is made in the name of whom the connection impersonates, if anybody."""
+    """Whether the connection's impersonation, if any, applies."""
 
     @property
     def method(self) -> str:
-        """HTTP's word for the verb."""
+        """The HTTP method of the verb."""
         return _METHODS[self.verb]
 
     @property
     def request_target(self) -> str:
-        """Path and query, as they stand in the request line."""
+        """Path and query of the request line."""
         return f"{self.path}?{urlencode(self.query)}" if self.query else self.path
 
     @property
     def content(self) -> bytes | None:
-        """The body's JSON."""
+        """The body as JSON bytes."""
         return None if self.body is None else json.dumps(self.body).encode()
 
     @property
     def content_type(self) -> str:
-        """What the body's JSON means, or empty for a request without one."""
+        """The Content-Type of the body, or empty without a body."""
         return "" if self.body is None else _CONTENT_TYPES[self.verb]
 
     def limits(self) -> tuple[float, float]:
-        """Seconds to connect and seconds to wait, together what is left of its time."""
+        """Timeouts in seconds to connect and to read, within the remaining time."""
         left = max(self.ends - time.monotonic(), 0.05)
         return left / 3, left * 2 / 3
 
 
 def path_of(group_version: str, *, namespace: str = "", resource: str, name: str = "", rest: str = "") -> str:
-    """The path of objects or of one: names are quoted, and no name of Kubernetes's is `.` or `..`.
+    """The path of a collection or an object. Names are quoted; `.` and `..` are not valid Kubernetes names.
 
-    `group_version` is `v1` or as `apps/v1`; `rest` is what follows the name, as `proxy/metrics`.
+    `group_version` is `v1`, `apps/v1` and so on; `rest` follows the name, for example `proxy/metrics`.
     """
     root = f"/apis/{group_version}" if "/" in group_version else f"/api/{group_version}"
     within = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""

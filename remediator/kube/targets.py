@@ -15,12 +15,12 @@ from remediator.kube.errors import Conflict, NotFound, Rejected
 from remediator.kube.request import Request, path_of
 
 FIELD_MANAGER = "remediator"
-"""The name in managedFields by which others see, and GitOps tools can ignore, what this service wrote."""
+"""The field manager of this service's writes, by which GitOps tools can ignore them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """A Kubernetes Event about a target. The same name is written once, however many replicas try."""
+    """A Kubernetes Event about a target. Each name is written once, however many replicas try."""
 
     name: str
     target: Target
@@ -33,7 +33,7 @@ class Event:
 
 
 class Cluster:
-    """The targets on one API server. Safe to share between threads."""
+    """The targets on one API server. Thread-safe."""
 
     def __init__(self, connection: Connection, *, field_manager: str = FIELD_MANAGER) -> None:
         self._connection = connection
@@ -42,10 +42,10 @@ class Cluster:
     def read(
         self, target: Target, *, autoscalers: bool = False, timeout: float = REQUEST_SECONDS
     ) -> Workload | TargetInvalid | TargetMissing:
-        """The target as the API server has it now. Raises ClusterError.
+        """Read the target from the API server. Raises ClusterError.
 
-        With `autoscalers`, a second request asks whether one owns the replicas; without, only what an autoscaler has
-        written on the target itself tells.
+        With `autoscalers`, a second request finds an autoscaler that owns the replicas; without, only writes of an
+        autoscaler on the target itself are seen.
         """
         ends = time.monotonic() + timeout
         try:
@@ -54,8 +54,8 @@ class Cluster:
             return TargetMissing()
         workload = read_workload(manifest, target)
         if autoscalers and isinstance(workload, Workload):
-            # The list is the truth; what an autoscaler once wrote on the target outlives it. KEDA can hold replicas
-            # without an autoscaler.
+            # The list is authoritative: an autoscaler's write on the target outlives the autoscaler. KEDA can hold
+            # replicas without an autoscaler.
             left = workload.autoscaler if workload.autoscaler == KEDA else ""
             return replace(workload, autoscaler=self._find_autoscaler(target, ends) or left)
         return workload
@@ -65,14 +65,14 @@ class Cluster:
         try:
             return autoscaler_of(target, self._connection.request(Request(verb="list", path=path, ends=ends)))
         except NotFound:
-            return ""  # The API server has no autoscalers at all.
+            return ""  # The API server does not serve autoscalers.
 
     def apply(
         self, target: Target, patch: Mapping[str, Any], *, dry_run: bool, timeout: float = REQUEST_SECONDS
     ) -> Workload | None:
         """Send one strategic-merge patch, whose resourceVersion is its precondition. Raises ClusterError.
 
-        Returns the target as the answer shows it, or None where it shows none: the write is done all the same.
+        Returns the target in the response, or None if there is none in it: the write is done anyway.
         """
         ends = time.monotonic() + timeout
         query = {"fieldManager": self._field_manager, "fieldValidation": "Strict"}
@@ -90,19 +90,19 @@ class Cluster:
         return workload if isinstance(workload, Workload) else None
 
     def emit_event(self, event: Event) -> None:
-        """Write an Event, unless one of its name is there. Raises ClusterError."""
+        """Write an Event, unless one with its name exists. Raises ClusterError."""
         path = path_of("events.k8s.io/v1", namespace=event.target.namespace, resource="events")
         ends = time.monotonic() + REQUEST_SECONDS
         try:
             self._connection.request(Request(verb="create", path=path, body=_manifest(event), ends=ends))
         except Conflict:
-            return  # Another replica, or an earlier delivery, has written it.
+            return  # Another replica, or an earlier delivery, has written it already.
         except NotFound as error:
             raise Rejected(str(error)) from error
 
 
 def deployment_path(target: Target) -> str:
-    """Where the API server has a target."""
+    """The path of a target on the API server."""
     return path_of("apps/v1", namespace=target.namespace, resource="deployments", name=target.deployment)
 
 
@@ -112,7 +112,7 @@ def _manifest(event: Event) -> dict[str, Any]:
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
         "metadata": {"name": event.name, "namespace": target.namespace},
-        # The API server takes a time without six digits of a fraction for one of another format.
+        # The API server requires exactly six fractional digits.
         "eventTime": event.time.isoformat(timespec="microseconds"),
         "type": event.type,
         "reason": event.reason,

@@ -1,4 +1,4 @@
-"""Who is doing this: the name that goes into the ledger beside what a person did."""
+"""The name of the person who runs a command, for the ledger."""
 
 import getpass
 import time
@@ -10,10 +10,10 @@ from remediator.kube.request import Request, path_of
 
 
 def operator_name(connection: Connection, timeout: float = 3.0) -> str:
-    """The person at this machine, and whom the API server takes them for, as `ada (kubernetes-admin)`.
+    """The local user and the API server's user, for example `ada (kubernetes-admin)`.
 
-    Who acts in another user's name is named as well: `ada (kubernetes-admin as sre)`. Never raises: in an emergency, a
-    name that is not known must not stop what it is for.
+    An impersonated user is named too: `ada (kubernetes-admin as sre)`. Never raises: in an emergency, an unknown name
+    must not block the write.
     """
     ends = time.monotonic() + timeout
     here, there = _person(), _user(connection, ends)
@@ -27,7 +27,7 @@ def _person() -> str:
     try:
         name = getpass.getuser()
     except (KeyError, OSError):
-        return ""  # A container's user often has no name.
+        return ""  # A container's user often has no entry in /etc/passwd.
     return _printable(name)
 
 
@@ -43,4 +43,4 @@ def _user(connection: Connection, ends: float, *, impersonate: bool = True) -> s
         review = connection.request(request)
         return str(review["status"]["userInfo"]["username"])
     except (ClusterError, KeyError, TypeError):
-        return ""  # Kubernetes before 1.28 does not know the question.
+        return ""  # Kubernetes before 1.28 does not have SelfSubjectReview.

@@ -1,1 +1,1 @@
-"""What the monitoring says: Prometheus, Alertmanager, DENIS's metrics, a running Remediator. Asked, never changed."""
+"""Read-only clients of the monitoring: Prometheus, Alertmanager, DENIS's metrics, a running Remediator."""

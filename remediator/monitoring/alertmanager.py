@@ -1,6 +1,7 @@
-"""Alertmanager's HTTP API, as far as it is asked: the alerts that fire, the silences, the configuration.
+"""The part of Alertmanager's HTTP API that is used: firing alerts, silences, the configuration.
 
-The rule of this file: one element of a list that cannot be read costs itself, and is handed on as not known.
+The rule of this file: an element of a list that cannot be parsed is returned as unknown, and does not affect the
+others.
 """
 
 import math
@@ -33,9 +34,9 @@ _status = TypeAdapter(_Status)
 
 
 class Alertmanager:
-    """An Alertmanager. Safe to share between threads.
+    """An Alertmanager. Thread-safe.
 
-    Raises ValueError where the URL is not that of an HTTP server.
+    Raises ValueError if the URL is not an HTTP URL.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Alertmanager:
     def firing_alerts(self) -> tuple[Labels | None, ...]:
         """The labels of every alert that fires and is neither silenced nor inhibited. Raises NoAnswer.
 
-        None is an alert of which nothing can be read.
+        None stands for an alert of which nothing can be parsed.
         """
         fields = {"active": "true", "silenced": "false", "inhibited": "false"}
         alerts = self._elements("/api/v2/alerts", fields, "firing alerts")
@@ -54,11 +55,11 @@ class Alertmanager:
         return tuple(read_labels(labels) for labels in found)
 
     def silences(self) -> tuple[Any, ...]:
-        """The silences as it has them, with those that are over. Raises NoAnswer."""
+        """The silences, including expired ones. Raises NoAnswer."""
         return self._elements("/api/v2/silences", {}, "its silences")
 
     def config(self) -> str:
-        """The YAML of its configuration as it is loaded; it shows no secrets. Raises NoAnswer."""
+        """The YAML of its loaded configuration, in which secrets are hidden. Raises NoAnswer."""
         asked = "its configuration"
         value = self.api.get("/api/v2/status", {}, asked=asked)
         try:
@@ -70,7 +71,7 @@ class Alertmanager:
         return config
 
     def post_alert(self, labels: Mapping[str, str], annotations: Mapping[str, str], ends: datetime) -> None:
-        """Let an alert fire until then, as Prometheus would. Raises NoAnswer."""
+        """Post an alert that fires until `ends`, as Prometheus would. Raises NoAnswer."""
         alert = {"labels": labels, "annotations": annotations, "endsAt": ends.isoformat()}
         self.api.post("/api/v2/alerts", [alert], asked="to take an alert")
 

@@ -1,7 +1,7 @@
-"""History that was fetched once: kept for further questions, saved to a file, and loaded from one.
+"""Fetched history: cached for further queries, saved to a file, and loaded from one.
 
-The rule of this file: a saved history answers what it was saved for. Any other question is an error, and never an empty
-history.
+The rule of this file: a saved history only answers the queries it was saved for. Any other query is an error, never an
+empty result.
 """
 
 import gzip
@@ -19,15 +19,15 @@ FORMAT = "remediator-history"
 VERSION = 1
 
 MOST_MOMENTS = 10_000_000
-"""More than a year at 5 s: a file must not take all memory."""
+"""The most moments, over a year at 5 s: a file must not use all memory."""
 
 
 class InvalidArchive(ValueError):
-    """A file that cannot be used; the text says why, and what to do."""
+    """The file cannot be used; the text says why, and what to do."""
 
 
 class Archive:
-    """Series by the expression that they are of. What is not there is fetched, if there is anything to fetch with."""
+    """Series by expression. A missing one is fetched, if there is a Prometheus to fetch it from."""
 
     def __init__(
         self, grid: Grid, fetch: Callable[[Inlined], Sequence[SampledSeries]] | None, source: str = ""
@@ -51,7 +51,7 @@ class Archive:
         """Write everything that was fetched. Raises OSError."""
         head = {"format": FORMAT, "version": VERSION}
         head |= {"start": self.grid.start, "step": self.grid.step, "count": self.grid.count}
-        # Without the time of writing: the same history is the same file.
+        # Without a timestamp, so that the same history gives the same file.
         with path.open("wb") as raw, gzip.GzipFile("", "wb", mtime=0, fileobj=raw) as file:
             file.write(json.dumps(head).encode() + b"\n")
             for (expression, step), found in self._series.items():
@@ -77,17 +77,17 @@ class Archive:
         except (EOFError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ZeroDivisionError) as error:
             if isinstance(error, InvalidArchive):
                 raise
-            raise InvalidArchive(f"{path}: is no complete history that --save has written: {error!r:.200}") from error
+            raise InvalidArchive(f"{path}: is not a complete history written by --save: {error!r:.200}") from error
 
 
 def _head(head: Any, path: Path) -> Grid:
     if not isinstance(head, dict) or head.get("format") != FORMAT:
-        raise InvalidArchive(f"{path}: is no history that --save has written")
+        raise InvalidArchive(f"{path}: is not a history written by --save")
     if head.get("version") != VERSION:
         raise InvalidArchive(f"{path}: is of version {head.get('version')!r:.20}; this program reads {VERSION}")
     grid = Grid(start=int(head["start"]), step=int(head["step"]), count=int(head["count"]))
     if grid.step < 1 or not 1 < grid.count <= MOST_MOMENTS:
-        raise InvalidArchive(f"{path}: has {grid.count} moments, {grid.step} s apart, which cannot be")
+        raise InvalidArchive(f"{path}: has {grid.count} moments, {grid.step} s apart, which is impossible")
     return grid
 
 

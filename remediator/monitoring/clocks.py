@@ -1,6 +1,6 @@
-"""The clocks and certificates of those who were asked, by their last answers.
+"""Compares the clocks and certificates of the programs that were queried, from their last responses.
 
-Pure. The rule of this file: clocks are compared with each other, and this machine's own does not count.
+Pure. The rule of this file: clocks are compared with each other; this machine's own does not count.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ def check_clocks(skews: Mapping[str, timedelta | None]) -> Check:
     first, last = min(known, key=lambda who: known[who]), max(known, key=lambda who: known[who])
     apart = known[last] - known[first]
     if apart <= TOLERATED:
-        # A Date header has no fractions.
+        # A Date header has whole seconds.
         found = f"those of {', '.join(known)} are within {max(round(apart.total_seconds()), 1)} s of each other"
         return Check(name=name, passed=True, found=found)
     found = f"that of {last} is {format_duration(apart)} ahead of that of {first}"
@@ -34,16 +34,16 @@ def check_clocks(skews: Mapping[str, timedelta | None]) -> Check:
 
 
 def check_certificates(ends: Sequence[tuple[str, datetime | None]], now: datetime) -> Check | None:
-    """Whether a certificate ends soon; `ends` is one for each program that answered over TLS, None where not known.
+    """Whether a certificate expires soon; `ends` has a time for each program that answered over TLS, None if not known.
 
-    None where no program did.
+    Returns None if no program did.
     """
     name = "certificates"
     first = check_ends(name, [(end, f"that of {who}") for who, end in ends if end], now)
     unknown = [who for who, end in ends if not end]
     if unknown and (first is None or first.state is State.OK):
-        found = f"{NOT_CHECKED}: that of {unknown[0]} is not verified, so when it ends is not known"
-        remedy = "take insecure_skip_verify out of tls_config, or insecure-skip-tls-verify out of the kubeconfig"
+        found = f"{NOT_CHECKED}: that of {unknown[0]} is not verified, so its expiry is not known"
+        remedy = "remove insecure_skip_verify from tls_config, or insecure-skip-tls-verify from the kubeconfig"
         return Check(name=name, passed=None, found=found, remedy=remedy)
     return first
 
@@ -57,5 +57,5 @@ def check_ends(name: str, ends: Sequence[tuple[datetime, str]], now: datetime) -
     if end - now >= SOON:
         return Check(name=name, passed=True, found=f"the first to end is {what}, in {left}")
     found = f"{what} ended {left} ago" if end <= now else f"{what} ends in {left}"
-    remedy = "renew it, and see why it was not renewed by itself"
+    remedy = "renew it, and find out why it was not renewed automatically"
     return Check(name=name, passed=end > now, warning=True, found=found, remedy=remedy)

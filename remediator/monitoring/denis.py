@@ -1,7 +1,7 @@
-"""What DENIS itself exports at /metrics, and whether its four gauges can be believed.
+"""DENIS's own /metrics, and whether its four gauges are plausible.
 
-Pure. The rule of this file: a number is only as good as its unit, so each is held to what its unit allows; the bounds
-are those of the shipped rules.
+Pure. The rule of this file: a number is only as good as its unit, so each is checked against the bounds of its unit,
+the same as in the shipped rules.
 """
 
 import math
@@ -25,14 +25,14 @@ class NotMetrics(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scrape:
-    """The gauges that one DENIS exports; a gauge has several values where it has labels."""
+    """The gauges of one DENIS; a gauge with labels has several values."""
 
     source: str
     values: Mapping[str, tuple[float, ...]]
 
 
 def read_scrape(source: str, text: str) -> Scrape:
-    """The gauges in what `source` exports. Raises NotMetrics."""
+    """Parse the metrics of `source`. Raises NotMetrics."""
     values: dict[str, tuple[float, ...]] = {}
     try:
         for family in text_string_to_metric_families(text):
@@ -40,12 +40,12 @@ def read_scrape(source: str, text: str) -> Scrape:
                 if sample.name in GAUGES:
                     values[sample.name] = (*values.get(sample.name, ()), float(sample.value))
     except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
-        raise NotMetrics(f"not what Prometheus can read: {str(error)[:100]!r}") from error
+        raise NotMetrics(f"not in Prometheus's format: {str(error)[:100]!r}") from error
     return Scrape(source=source, values=values)
 
 
 def check_gauges(scrapes: Sequence[Scrape], unit: Unit, percentage: int) -> list[Check]:
-    """Whether each gauge is there, and every value is one that its unit allows; at `percentage` of the traffic."""
+    """Whether each gauge exists, with values that its unit allows, at this percentage of traffic."""
     return [_check(scrapes, signal, unit, percentage) for signal in SIGNALS.values()]
 
 
@@ -73,7 +73,7 @@ def _check(scrapes: Sequence[Scrape], signal: Signal, unit: Unit, percentage: in
 
 
 def _unmeasured(signal: Signal, value: float, scrape: Scrape) -> bool:
-    """Whether a gauge of the materializer shows what one shows that was never set: NaN, or 0 and no latency."""
+    """Whether a gauge of the materializer looks as if never set: NaN, or 0 without a latency."""
     if not signal.of_materializer:
         return False
     latencies = scrape.values.get(LATENCY.name, ())
@@ -82,11 +82,11 @@ def _unmeasured(signal: Signal, value: float, scrape: Scrape) -> bool:
 
 
 def _problem(signal: Signal, value: float, unit: Unit) -> str:
-    """Why a value cannot be believed, or empty."""
+    """Why a value is implausible, or empty."""
     if math.isnan(value):
         return "NaN, so no alert on it can fire"
     if math.isinf(value):
-        return f"{value:+g} is no measurement"
+        return f"{value:+g} is not a measurement"
     if value < 0:
         return f"{value:g} is negative"
     hundred = 1 if unit == "ratio" else 100

@@ -1,6 +1,6 @@
-"""What is known about the canary from outside of Kubernetes: its rates, and the alerts that ask for a rollback.
+"""The evidence about the canary from outside Kubernetes: its rates, and the alerts that ask for a rollback.
 
-The rule of this file: what is not known is a value of its own with the reason, never a number and never nothing.
+The rule of this file: an unknown is a value of its own with a reason, never a number and never missing.
 """
 
 from collections.abc import Mapping
@@ -8,12 +8,12 @@ from dataclasses import dataclass, fields
 from datetime import timedelta
 
 RECENT = timedelta(minutes=5)
-"""What `recent` and `worst` are averaged over: longer than a scrape gap or a pod's restart."""
+"""The period of the averages `recent` and `worst`: longer than a scrape gap or a pod's restart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
-    """Something that could not be found out."""
+    """A value that is not known, and why."""
 
     why: str
 
@@ -29,15 +29,15 @@ class Rate:
 
     current: Value
     recent: Value
-    """On average over the last RECENT, or the window where that is shorter."""
+    """The average over the last RECENT, or over the window if shorter."""
     average: Value
-    """On average over the window."""
+    """The average over the window."""
     worst: Value
     """The worst average over RECENT within the window."""
     coverage: Value
-    """The share of the window in which there were samples."""
+    """The share of the window that has samples."""
     recent_coverage: Value
-    """The share of the time of `recent` in which there were samples."""
+    """The share of `recent`'s period that has samples."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,28 +45,28 @@ class Evidence:
     """Everything that a promotion is judged by, apart from the Deployments."""
 
     window: timedelta
-    """The time back from now that averages and alerts are about."""
+    """The period, up to now, of averages and alerts."""
     success_rate: Rate
     error_rate: Rate
     firing: FoundAlerts
     """The alerts that ask for a rollback of the canary now."""
     fired: FoundAlerts
-    """The alerts that asked for one at any time in the window."""
+    """The alerts that asked for a rollback at any time in the window."""
     queue_depth: Value
     """Jobs; shown, not judged."""
     latency_p99: Value
     """Seconds; shown, not judged."""
     latency: Rate
-    """That of the slowest pod."""
+    """The latency of the slowest pod."""
 
 
 def unknown_rate(why: str) -> Rate:
-    """A rate of which nothing is known."""
+    """A rate with all values unknown."""
     return Rate(**dict.fromkeys((field.name for field in fields(Rate)), Unknown(why=why)))
 
 
 def no_evidence(window: timedelta, why: str) -> Evidence:
-    """What is known where nobody could be asked."""
+    """Evidence with everything unknown."""
     unknown, rate = Unknown(why=why), unknown_rate(why)
     return Evidence(
         window=window,

@@ -1,4 +1,4 @@
-"""PromQL as it is asked: which series count, and what is asked about one. Pure."""
+"""Builds the PromQL of queries: which series count, and what is computed from them. Pure."""
 
 import json
 import re
@@ -10,13 +10,13 @@ from remediator.core.durations import format_duration, parse_duration
 from remediator.monitoring.evidence import RECENT
 
 POINTS = 100
-"""In how many points of its time a series is looked for, so that the cost does not depend on the time."""
+"""The number of points at which a window is checked for samples, so that the cost does not depend on its length."""
 
 EVALUATION = timedelta(seconds=15)
-"""How often what is computed from several series is evaluated, as far as it is looked at so closely."""
+"""The step at which an expression over several series is evaluated, for windows short enough."""
 
 FRESH = timedelta(minutes=1)
-"""How old a sample may be at such a point. The rules are evaluated every 15 s."""
+"""The oldest sample that counts at such a point. The rules are evaluated every 15 s."""
 
 SECOND = timedelta(seconds=1)
 
@@ -24,8 +24,8 @@ SECOND = timedelta(seconds=1)
 def select(name: str, labels: Mapping[str, str], ours: Mapping[str, str]) -> str:
     """The series of this name with these labels.
 
-    Those of `ours` that are not empty have to be so where a series has them. Mostly there is no `cluster`: a Prometheus
-    does not put its external_labels on its own series.
+    A series that has one of the labels of `ours` must have its value, unless that is empty. Most series have no
+    `cluster`: Prometheus does not put its external_labels on its own series.
     """
     matchers = [f"{label}={json.dumps(value)}" for label, value in labels.items()]
     matchers += [f"{label}=~{_or_none(value)}" for label, value in ours.items() if value]
@@ -37,11 +37,11 @@ def rate_expressions(
 ) -> dict[str, str]:
     """The expression for each value of a Rate; `window` is in whole seconds.
 
-    `series` selects one, or is an expression where it is `computed`, which is evaluated as often as the rules are.
+    `series` is a selector, or if `computed`, an expression that is evaluated as often as the rules are.
     """
     recent = min(RECENT, window)
     average = f"avg_over_time({series}{_range(recent, computed)})"
-    # Averages over RECENT that lie within the window. At steps of RECENT or less no moment is in none of them.
+    # Averages over RECENT within the window. With steps of at most RECENT they cover every moment.
     rest = window - recent
     step = min(max(whole(rest / POINTS), SECOND), RECENT)
     return {
@@ -55,30 +55,30 @@ def rate_expressions(
 
 
 def _range(length: timedelta, computed: bool) -> str:
-    """What makes a range of a selector, or of an expression."""
+    """The range of a selector, or the subquery of an expression."""
     step = f":{spell(max(whole(length / POINTS), min(EVALUATION, length)))}" if computed else ""
     return f"[{spell(length)}{step}]"
 
 
 def _coverage(series: str, window: timedelta, computed: bool) -> str:
-    """The share of the points of a time at which there was a sample."""
+    """The share of a window's points that have a sample."""
     step = max(whole(window / POINTS), SECOND)
-    # Prometheus 2 counts the point at the window's start too.
+    # Prometheus 2 also counts the point at the window's start.
     found = f"count_over_time(last_over_time({series}{_range(FRESH, computed)})[{spell(window)}:{spell(step)}])"
     return f"clamp_max({found} / {window // step}, 1)"
 
 
 def _or_none(value: str) -> str:
-    """A matcher's text for this value, or for a label that is not there."""
+    """A regular expression for this value or a missing label."""
     return json.dumps(re.escape(value).replace(r"\-", "-") + "|", ensure_ascii=False)
 
 
 def whole(duration: timedelta) -> timedelta:
-    """In whole seconds, rounded up."""
+    """A duration in whole seconds, rounded up."""
     return -(-duration // SECOND) * SECOND
 
 
 def spell(duration: timedelta) -> str:
-    """A duration in whole seconds as PromQL has it."""
+    """Format a duration in whole seconds for PromQL."""
     text = format_duration(duration)
     return text if parse_duration(text) == duration else f"{duration // SECOND}s"

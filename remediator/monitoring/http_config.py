@@ -1,7 +1,7 @@
-"""How Prometheus and Alertmanager are reached: the file that promtool and amtool take as --http.config.file.
+"""Settings to reach Prometheus and Alertmanager: the format of promtool's and amtool's --http.config.file.
 
-The rule of this file: a setting that is not understood is refused with its line, before anything is sent. A secret in a
-file is read for each request, so that a new one needs no restart.
+The rule of this file: an unsupported setting is refused with its line, before anything is sent. A secret in a file is
+read for each request, so that rotation needs no restart.
 """
 
 import os
@@ -33,7 +33,7 @@ _RESERVED = {
     *("keep-alive", "proxy-authenticate", "proxy-authorization", "www-authenticate", "accept-encoding", "te"),
     *("trailer", "transfer-encoding", "upgrade"),
 }
-"""Headers that Prometheus refuses in http_headers."""
+"""Headers that Prometheus does not allow in http_headers."""
 
 Version = Literal["TLS10", "TLS11", "TLS12", "TLS13"]
 
@@ -89,20 +89,20 @@ class _Config(_Section):
     proxy_from_environment: bool = False
     proxy_connect_header: dict[str, tuple[str, ...]] = {}
     follow_redirects: bool = True
-    # Accepted, for files are shared with promtool. What is asked here takes HTTP/1.1.
+    # Accepted, because files are shared with promtool. Requests here use HTTP/1.1.
     enable_http2: bool = True
     http_headers: dict[str, _Header] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Secret:
-    """A text, or the file that has it."""
+    """A text, or the file that contains it."""
 
     text: str = ""
     file: Path | None = None
 
     def read(self) -> str:
-        """The text, without space around what is in a file. Raises UnreadableSecret."""
+        """The text; from a file, without surrounding whitespace. Raises UnreadableSecret."""
         if self.file is None:
             return self.text
         try:
@@ -114,14 +114,14 @@ class _Secret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Headers:
-    """What a request carries, and what of it must never be shown."""
+    """The headers of a request, and the secrets in them that must never be shown."""
 
     fields: tuple[tuple[str, str], ...]
     secrets: tuple[str, ...]
 
 
 class HttpConfig:
-    """The settings of a file. Raises InvalidDocument, with the line of each problem."""
+    """Load the settings of a file. Raises InvalidDocument with the line of each problem."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -140,17 +140,17 @@ class HttpConfig:
 
     @property
     def authorizes(self) -> bool:
-        """Whether it has a user, a token or the like."""
+        """Whether it has credentials."""
         config = self._config
         return bool(config.basic_auth or config.authorization or config.bearer_token or config.bearer_token_file)
 
     @property
     def follows_redirects(self) -> bool:
-        """Whether a redirect to the same server is followed."""
+        """Whether redirects to the same server are followed."""
         return self._config.follow_redirects
 
     def headers(self) -> Headers:
-        """The headers of a request; files are read now. Raises UnreadableSecret."""
+        """The headers of a request; reads the files. Raises UnreadableSecret."""
         fields: list[tuple[str, str]] = []
         secrets: list[str] = []
         for name, header in self._config.http_headers.items():
@@ -167,13 +167,13 @@ class HttpConfig:
         return Headers(fields=tuple(fields), secrets=tuple(filter(None, secrets)))
 
     def pool(self, base: str) -> urllib3.PoolManager:
-        """The connections to the server at this URL. Raises ValueError."""
+        """A connection pool for the server at this URL. Raises ValueError."""
         tls = self._config.tls_config
         options: dict[str, Any] = {"maxsize": 16}
         if tls.server_name:
             options |= {"server_hostname": tls.server_name, "assert_hostname": tls.server_name}
         if tls.insecure_skip_verify:
-            # The file that holds this is named already.
+            # The file with this setting is named already.
             urllib3.disable_warnings(InsecureRequestWarning)
             options |= {"cert_reqs": "CERT_NONE", "assert_hostname": False}
         headers = self._config.proxy_connect_header
@@ -208,7 +208,7 @@ class HttpConfig:
         return _Secret(file=self._path(file)) if file else _Secret(text=text)
 
     def _path(self, text: str) -> Path:
-        """A path of the file, which is relative to the file's own folder."""
+        """A path in the file, relative to the file's folder."""
         return self.file.parent / text
 
 
@@ -219,7 +219,7 @@ def _text(value: str) -> _Secret:
 def _validate(document: Document) -> _Config:
     value = _without_nulls({} if document.value is None else document.value)
     if isinstance(value, Mapping) and "oauth2" in value:
-        message = "is not supported; give a token as authorization, or a proxy that does it"
+        message = "is not supported; give a token as authorization, or use a proxy that does it"
         raise InvalidDocument([document.problem(("oauth2",), message)])
     try:
         return _Config.model_validate(value)
@@ -228,7 +228,7 @@ def _validate(document: Document) -> _Config:
 
 
 def _without_nulls(value: Any) -> Any:
-    """A key without a value is one that is not there."""
+    """Drop keys without a value, which count as missing."""
     if isinstance(value, Mapping):
         return {key: _without_nulls(one) for key, one in value.items() if one is not None}
     return tuple(map(_without_nulls, value)) if isinstance(value, list) else value
@@ -238,7 +238,7 @@ def _problem(document: Document, error: Any) -> Problem:
     path = error["loc"]
     match error["type"]:
         case "extra_forbidden":
-            return document.problem(path, "is not a key of promtool's --http.config.file that is known here")
+            return document.problem(path, "is not a supported key of promtool's --http.config.file")
         case "string_type":
             return document.problem(path, "must be text; put it in quotes")
         case "model_type" | "dict_type":
@@ -248,7 +248,7 @@ def _problem(document: Document, error: Any) -> Problem:
 
 
 def _contradictions(config: _Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """What no program could do, each with its place."""
+    """Contradictory settings, each with its path."""
     basic, authorization, tls = config.basic_auth, config.authorization, config.tls_config
     given = {
         "basic_auth": basic,
@@ -281,7 +281,7 @@ def _contradictions(config: _Config) -> Iterator[tuple[tuple[str | int, ...], st
 
 
 def tls_context(tls: _Tls = _Tls(), resolve: Any = Path) -> ssl.SSLContext:  # noqa: B008 # it is frozen
-    """What checks a server's certificate. Raises ValueError and OSError."""
+    """The SSL context that verifies a server's certificate. Raises ValueError and OSError."""
 
     def pem(text: str, file: str) -> bytes | None:
         return text.encode() if text else resolve(file).read_bytes() if file else None
@@ -290,12 +290,12 @@ def tls_context(tls: _Tls = _Tls(), resolve: Any = Path) -> ssl.SSLContext:  # n
     try:
         context = client_context(authority=authority, verify=not tls.insecure_skip_verify, identity=None)
     except ssl.SSLError as error:
-        raise ValueError(f"{tls.ca_file or 'ca'} is no PEM with certificates") from error
+        raise ValueError(f"{tls.ca_file or 'ca'} has no certificates in PEM") from error
     if cert and key:
         try:
             load_identity(context, cert + b"\n" + key)
         except ssl.SSLError as error:
-            raise ValueError("the client certificate and its key are no PEM, or do not fit") from error
+            raise ValueError("the client certificate and its key are not PEM, or do not match") from error
     if tls.min_version:
         context.minimum_version = _VERSIONS[tls.min_version]
     if tls.max_version:

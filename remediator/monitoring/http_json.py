@@ -1,7 +1,7 @@
-"""JSON from a program that is asked over HTTP, as Prometheus and Alertmanager are.
+"""A JSON client for HTTP APIs such as Prometheus's and Alertmanager's.
 
-The rule of this file: one request ends in time as a value or as NoAnswer. It is never repeated, no answer larger than
-MAX_BYTES is read, and no credentials are shown. With a file of settings a redirect is followed, but only to the same
+The rule of this file: each request ends in time with a value or NoAnswer. It is never retried, no response over
+MAX_BYTES is read, and no credentials are shown. With a file of settings redirects are followed, but only to the same
 server.
 """
 
@@ -27,7 +27,7 @@ from remediator.kube.client_tls import server_not_after
 from remediator.monitoring.http_config import HttpConfig, UnreadableSecret, tls_context
 
 CONFIGURABLE = ("Prometheus", "Alertmanager")
-"""Programs with a flag for a file of settings."""
+"""Programs that have a flag for a file of settings."""
 
 MAX_REDIRECTS = 5
 
@@ -35,26 +35,26 @@ _CERTIFICATE_HAS_EXPIRED = 10
 """X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL."""
 
 MAX_BYTES = 16 * 1024 * 1024
-"""Far above the answer to any of our questions: 5,000 alerts are 4 MB."""
+"""Far more than any expected response: 5,000 alerts are 4 MB."""
 
 MAX_ASKED = 120
 """Characters of a question in a message: an expression that reads nothing that is recorded has thousands."""
 
 
 class NoAnswer(Exception):
-    """A question that got no usable answer: what was asked of whom, what came back, and what to do."""
+    """A request without a usable response: what was asked of whom, what came back, and what to do."""
 
     def __init__(self, message: str, problem: str = "") -> None:
         super().__init__(message)
         self.problem = problem or message
-        """What came back, alone."""
+        """Only what came back."""
 
 
 class JsonApi:
-    """A program's HTTP API; `program` is what messages call it. Safe to share between threads.
+    """A program's HTTP API; `program` is its name in messages. Thread-safe.
 
-    A user name and a password in the URL are used, or what `http` says. After `ends`, a time of time.monotonic(),
-    nothing is asked. Raises ValueError where the URL is not that of an HTTP server.
+    Credentials come from the URL or from `http`. After `ends`, a time of time.monotonic(), nothing is sent. Raises
+    ValueError if the URL is not an HTTP URL.
     """
 
     def __init__(
@@ -63,9 +63,9 @@ class JsonApi:
         self.name = program
         self._ends = ends
         self.skew: timedelta | None = None
-        """How far its clock is ahead of this machine's by its last answer, to the second; None where it did not say."""
+        """How far its clock is ahead of this machine's by its last response, to the second; None if not known."""
         self.certificate_ends: datetime | None = None
-        """When the certificate that it last showed ends; None without TLS, and where it is not verified."""
+        """When its last certificate expires; None without TLS, or if it was not verified."""
         self._http = http
         self.base, user, password = _read_url(program, url)
         """The URL without credentials."""
@@ -86,17 +86,17 @@ class JsonApi:
 
     @property
     def answered_tls(self) -> bool:
-        """Whether it has answered over TLS."""
+        """Whether it answered over TLS."""
         return self.base.startswith("https:") and self.skew is not None
 
     def get(
         self, path: str, fields: Mapping[str, str], *, asked: str, loads: Callable[[bytes], Any] = json.loads
     ) -> Any:
-        """The JSON at a path below the URL; `asked` is the question in words. Raises NoAnswer."""
+        """Get the JSON at a path below the URL; `asked` describes the request in messages. Raises NoAnswer."""
         status, kind, body, location = self._request(path, fields, asked)
         if 300 <= status < 400:
             problem = f"{status}, a redirect to {self.quote(location)}, which is not followed"
-            self.fail(asked, problem, "give the URL that it leads to")
+            self.fail(asked, problem, "give the URL that it redirects to")
         try:
             value = (loads if status == HTTPStatus.OK else json.loads)(body)
         except (ValueError, RecursionError):
@@ -108,20 +108,20 @@ class JsonApi:
         return value
 
     def post(self, path: str, value: object, *, asked: str) -> None:
-        """Post JSON to a path below the URL; what is answered does not matter. Raises NoAnswer."""
+        """Post JSON to a path below the URL, and ignore the response body. Raises NoAnswer."""
         status, _, body, _ = self._request(path, {}, asked, json.dumps(value).encode())
         if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             self.fail(asked, f"{status}: {self.quote(body.decode(errors='replace')) or _phrase(status)}", self._look())
 
     def text(self, path: str, *, asked: str) -> str:
-        """The text at a path below the URL. Raises NoAnswer."""
+        """Get the text at a path below the URL. Raises NoAnswer."""
         status, _, body, _ = self._request(path, {}, asked)
         if status != HTTPStatus.OK:
             self.fail(asked, f"{status}: {_phrase(status)}", self._look())
         return body.decode(errors="replace")
 
     def fail(self, asked: str, problem: str, remedy: str) -> NoReturn:
-        """Raise the NoAnswer for a question."""
+        """Raise NoAnswer for a request."""
         question = f"{asked[:MAX_ASKED]}..." if len(asked) > MAX_ASKED + 3 else asked
         raise NoAnswer(f"{self.name} at {self.base}, asked for {question}: {problem}; {remedy}", problem)
 
@@ -146,7 +146,7 @@ class JsonApi:
         late = f"no complete answer in {self._timeout:g} s"
         left = min(self._timeout, ends - time.monotonic())
         if left <= 0:
-            self.fail(asked, "not asked: others took all the time", "ask again when they have less to do")
+            self.fail(asked, "not asked: other requests took all the time", "try again when they are less busy")
         headers = urllib3.HTTPHeaderDict(self._headers)
         if self._http:
             try:
@@ -179,31 +179,31 @@ class JsonApi:
                     if time.monotonic() > ends:
                         raise TimeoutError(late)
             finally:
-                # A connection with unread data is closed; one without is already back in the pool.
+                # Closes a connection with unread data; a fully read one is already back in the pool.
                 response.close()
         except NameResolutionError:
-            self.fail(asked, "the host's name does not resolve", self._look())
+            self.fail(asked, "the host name does not resolve", self._look())
         except NewConnectionError as error:
-            self.fail(asked, f"no connection: {_cause(error)}", "see that it runs there, and that the URL is right")
+            self.fail(asked, f"no connection: {_cause(error)}", "check that it runs there, and that the URL is right")
         except TimeoutError:
-            self.fail(asked, late, "ask again when it has less to do, and see what lies between")
+            self.fail(asked, late, "try again when it is less busy, and check the network in between")
         except ProxyError as error:
-            self.fail(asked, f"no way through the proxy: {_cause(error)}", f"see the proxy in {self._file()}")
+            self.fail(asked, f"no connection through the proxy: {_cause(error)}", f"see the proxy in {self._file()}")
         except (HTTPError, OSError) as error:
             if isinstance(error, SSLError) or _is_tls(error):
                 if _has_ended(error):
                     problem = "no TLS connection: its certificate has expired"
-                    self.fail(asked, problem, "renew it, and see why it was not renewed by itself")
-                remedy = "a CA of your own belongs into $SSL_CERT_FILE"
+                    self.fail(asked, problem, "renew it, and find out why it was not renewed automatically")
+                remedy = "put a CA of your own into $SSL_CERT_FILE"
                 if self._has_file:
-                    remedy = f"a CA of your own, and a client's certificate, belong into tls_config of {self._file()}"
+                    remedy = f"put a CA of your own, and a client certificate, into tls_config of {self._file()}"
                 self.fail(asked, f"no TLS connection: {_cause(error)}", remedy)
             self.fail(asked, f"the connection broke: {_cause(error)}", self._look())
         headers = response.headers
         return response.status, headers.get("Content-Type", ""), bytes(body), headers.get("Location", "")
 
     def _note(self, response: urllib3.BaseHTTPResponse) -> None:
-        """Keep what an answer says about the server's clock and certificate."""
+        """Remember the server's clock and certificate from a response."""
         try:
             self.skew = parsedate_to_datetime(response.headers["Date"]) - datetime.now(UTC)
         except (KeyError, TypeError, ValueError):
@@ -215,7 +215,7 @@ class JsonApi:
         return self.name in CONFIGURABLE
 
     def _file(self) -> str:
-        """The file of settings, or the flag that names it."""
+        """The file of settings, or the flag for one."""
         if self._http:
             return str(self._http.file)
         return f"--{self.name.lower()}.http-config-file"
@@ -233,19 +233,19 @@ class JsonApi:
             case HTTPStatus.TOO_MANY_REQUESTS | HTTPStatus.SERVICE_UNAVAILABLE:
                 return "ask again later"
             case HTTPStatus.BAD_REQUEST | HTTPStatus.UNPROCESSABLE_ENTITY if value is not None:
-                return "its version may be too old, or the rules may not be those that are shipped"
+                return "its version may be too old, or the loaded rules may not be the shipped ones"
             case _:
                 return f"{self._look()}; it ends before /api"
 
     def quote(self, text: str) -> str:
-        """What someone else wrote, as it can be shown: short, printable, without our secrets."""
+        """Make foreign text safe to show: short, printable, without our secrets."""
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return printable(text[:300]).strip()
 
 
 def _read_url(program: str, url: str) -> tuple[str, str, str]:
-    """The URL without credentials, and these. Raises ValueError."""
+    """Split a URL into one without credentials, and the credentials. Raises ValueError."""
     shown = url.rpartition("@")[2].partition("?")[0].partition("#")[0]
     wanted = "write http://host:port or https://host:port, and a path where it has one"
     try:
@@ -262,7 +262,7 @@ def _read_url(program: str, url: str) -> tuple[str, str, str]:
 
 
 def _same_server(url: str, following: str) -> bool:
-    """Whether a redirect leads to the server that has been asked; one from HTTP to HTTPS may change the port."""
+    """Whether a redirect leads to the same server; from HTTP to HTTPS the port may change."""
     here, there = urlsplit(url), urlsplit(following)
     if "@" in there.netloc or here.hostname != there.hostname:
         return False
@@ -274,7 +274,7 @@ def _is_tls(error: BaseException) -> bool:
 
 
 def _has_ended(error: BaseException) -> bool:
-    """Whether the server's certificate was refused because its time is over."""
+    """Whether the server's certificate was refused because it has expired."""
     found = (one for one in _causes(error) if isinstance(one, ssl.SSLCertVerificationError))
     return any(one.verify_code == _CERTIFICATE_HAS_EXPIRED for one in found)
 
@@ -286,7 +286,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _words(value: object) -> str:
-    """What an error's JSON says: Prometheus's `error`, Alertmanager's `message`, or a bare text."""
+    """The message of an error's JSON: Prometheus's `error`, Alertmanager's `message`, or a plain string."""
     if isinstance(value, dict):
         value = value.get("error") or value.get("message")
     return value if isinstance(value, str) else ""
@@ -300,7 +300,7 @@ def _phrase(status: int) -> str:
 
 
 def _cause(error: BaseException) -> str:
-    """The system's own words for what went wrong, which are the last of the chain."""
+    """The operating system's message, from the last error of the chain."""
     *_, error = _causes(error)
     words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return words or error.__class__.__name__

@@ -1,7 +1,7 @@
-"""An alert's expression with the recording rules that it reads inside of it.
+"""Inlines recording rules into an alert's expression.
 
-Pure. The rule of this file: an expression is put in the place of a recorded series only where both are the same at
-every evaluation. What cannot be shown to be so is refused by name, and never approximated.
+Pure. The rule of this file: an expression replaces a recorded series only if both are equal at every evaluation. What
+cannot be shown to be equal is refused by name, and never approximated.
 """
 
 import json
@@ -37,17 +37,17 @@ _ELSEWHERE = ("offset", "@")
 _ARITHMETIC = frozenset({"(", ")", "+", "-", "*", "/"})
 
 MAX_LENGTH = 500_000
-"""Of an expression with everything inside: rules that read each other twice over double with each step."""
+"""The longest inlined expression: if each rule reads the previous one twice, the length doubles with each step."""
 
 
 class NotInlined(ValueError):
-    """An alert that cannot be evaluated over history as Prometheus's rule manager would; the text says why."""
+    """The alert cannot be evaluated over history as Prometheus's rule manager would; the text says why."""
 
 
 def inline(alarm: Alarm, groups: Sequence[RuleGroup], step: int) -> Inlined:
-    """The alert's expression with the records that it reads inside. Raises NotInlined.
+    """The alert's expression with the records that it reads inlined. Raises NotInlined.
 
-    `step` is the time between two evaluations of groups that have no interval, in seconds; 0 where it is not known.
+    `step` is the evaluation interval in seconds of groups that set none; 0 if not known.
     """
     rules = [(group, rule) for group in groups for rule in group.rules]
     position = next(index for index, (_, rule) in enumerate(rules) if rule is alarm)
@@ -65,10 +65,10 @@ class _Inliner:
         self._recorded = {rule.name for rule in self._rules if isinstance(rule, Record)}
         self._texts: dict[int, str] = {}
         self._windowed: set[int] = set()
-        """The rules that look back at what is recorded."""
+        """Resolves the records that expressions read."""
 
     def _step(self, index: int) -> int:
-        """Seconds between two evaluations of a rule. Raises ValueError."""
+        """The evaluation interval of a rule in seconds. Raises ValueError."""
         group = self._groups[index]
         seconds = group.interval.total_seconds() if group.interval else self._default_step
         if seconds < 1 or seconds % 1:
@@ -76,7 +76,7 @@ class _Inliner:
         return int(seconds)
 
     def inline(self, expression: str, position: int) -> Inlined:
-        """An expression of the rule at this position, with everything that it reads. Raises ValueError."""
+        """Inline everything that an expression of the rule at this position reads. Raises ValueError."""
         text = spaced(self.expand(expression, position))
         windows = (token.text for token in tokenize(text) if token.kind == "range")
         lookback = sum(parse_duration(window[1:-1].partition(":")[0]).total_seconds() for window in windows)
@@ -88,17 +88,17 @@ class _Inliner:
         return Inlined(text=text, parts=parts, lookback=int(lookback) + LOOKBACK, step=self._step(position))
 
     def _bound(self, index: int) -> str:
-        """What has samples wherever a record has some: a quantile is nowhere above the maximum."""
+        """A cheaper expression with samples wherever the record has some: a quantile never exceeds the maximum."""
         tokens = [token for token in tokenize(self._rules[index].expression) if token.kind != "space"]
         bound = _maxima([*self._pruned(self._folded(tokens))])
         return "" if bound is None else " ".join(self._expand(bound, index))
 
     def expand(self, expression: str, position: int) -> str:
-        """An expression of the rule at this position of the group, without recorded series. Raises ValueError."""
+        """An expression of the rule at this position, without recorded series. Raises ValueError."""
         tokens = [token for token in tokenize(expression) if token.kind != "space"]
         text = " ".join(self._expand([*self._pruned(self._folded(tokens))], position))
         if len(text) > MAX_LENGTH:
-            raise ValueError(f"with the rules that it reads inside, it has over {MAX_LENGTH} characters")
+            raise ValueError(f"with the rules that it reads inlined, it has over {MAX_LENGTH} characters")
         return text
 
     def _expand(self, tokens: list[Token], position: int) -> Iterator[str]:
@@ -107,10 +107,10 @@ class _Inliner:
             token, index = tokens[index], index + 1
             following = tokens[index].text if index < len(tokens) else ""
             if token.kind == "matchers" and _NAMES_INSIDE.search(token.text):
-                raise ValueError(f"{token.text} selects series by their name, and the rules might record them")
-            # A series that stands for a recorded one has another name; nothing else depends on names.
+                raise ValueError(f"{token.text} selects series by name, and the rules might record them")
+            # A series that replaces a recorded one has another name; nothing else depends on names.
             if token.text in _NAME_LABEL:
-                raise ValueError("it reads the names of series, and those of records are not theirs")
+                raise ValueError("it reads the names of series, which inlining changes")
             yield token.text if token.kind != "name" or token.text not in self._recorded or following == "(" else ""
             if token.kind != "name":
                 continue
@@ -133,7 +133,7 @@ class _Inliner:
                 yield self._recorded_series(token.text, matchers, window, position)
 
     def _folded(self, tokens: list[Token]) -> list[Token]:
-        """The tokens with a number where each sample, whatever its labels, is matched with a constant."""
+        """Replace a constant that is matched with every sample, whatever its labels, by a number."""
         found: list[Token] = []
         index = 0
         while index < len(tokens):
@@ -149,7 +149,7 @@ class _Inliner:
         return found
 
     def _number(self, operand: list[Token]) -> list[Token]:
-        """Arithmetic with constants as one with numbers; empty where it is something else."""
+        """Arithmetic on constants, rewritten with numbers; empty for anything else."""
         found: list[Token] = []
         for place, token in enumerate(operand):
             if token.kind == "name":
@@ -162,7 +162,7 @@ class _Inliner:
         return found
 
     def _constant(self, name: str, matchers: str) -> str:
-        """The number that a record always is, or empty."""
+        """The constant value of a record, or empty."""
         rules = [rule for rule in self._rules if isinstance(rule, Record) and rule.name == name]
         constant = re.fullmatch(r"vector\(([0-9.]+)\)", rules[0].expression.strip()) if len(rules) == 1 else None
         labels = rules[0].labels if rules else {}
@@ -170,12 +170,12 @@ class _Inliner:
         return constant[1] if constant and fits else ""
 
     def _pruned(self, tokens: list[Token]) -> Iterator[Token]:
-        """The tokens without alternatives that are never there, which would be evaluated all the same."""
+        """Drop alternatives that never have samples, because they would be evaluated anyway."""
         kept = [alternative for alternative in split_by(tokens, {"or"}) if not self._never(alternative)]
         if not kept:
             kept = split_by(tokens, {"or"})
         for number, alternative in enumerate(kept):
-            # The operator stands before what it brings.
+            # The operator precedes its operand.
             operands = (
                 alternative[1:] if not number and alternative and alternative[0].text.lower() == "or" else alternative
             )
@@ -194,7 +194,7 @@ class _Inliner:
                     index = after
 
     def _never(self, alternative: list[Token]) -> bool:
-        """Whether something has to be there, and is a constant with a comparison that does not hold."""
+        """Whether a required operand is a constant with a comparison that is false."""
         for factor in split_by(alternative, {"and", "unless"})[1:]:
             texts = texts_of(factor)
             if texts[0].lower() != "and":
@@ -214,14 +214,14 @@ class _Inliner:
 
     def _refuse_absent(self, function: str, name: str) -> None:
         if name in self._recorded:
-            raise ValueError(f"{function} makes its labels of the selector of {name}, which is recorded")
+            raise ValueError(f"{function} makes its labels from the selector of {name}, which is recorded")
 
     def _recorded_series(self, name: str, matchers: str, window: str, position: int) -> str:
-        """What stands for a recorded series that the rule at this position reads. Raises ValueError."""
+        """The expression that replaces a recorded series read by the rule at this position. Raises ValueError."""
         selector = f"{name}{matchers}"
         records = [index for index, rule in enumerate(self._rules) if _records(rule, name)]
         if any(index >= position for index in records if self._groups[index] is self._groups[position]):
-            raise ValueError(f"{name} is recorded after it is read, so it is that of the evaluation before")
+            raise ValueError(f"{name} is recorded after it is read, so the value is from the previous evaluation")
         wanted = _read_matchers(matchers)
         chosen = [index for index in records if self._may_match(wanted, index)]
         if not chosen:
@@ -240,13 +240,13 @@ class _Inliner:
             return text + (window if ":" in window else f"{window[:-1]}:{step}s]")
         if all(self._groups[index] is self._groups[position] for index in chosen):
             return text
-        # Of another group it is what that recorded at its last evaluation, at the latest at this moment.
+        # From another group the value is that of its last evaluation, at this moment or earlier.
         if step < 2:
             raise ValueError(f"{name} is recorded by another group, every second")
         return f"last_over_time({text}[{step - 1}s:{step}s])"
 
     def _may_match(self, wanted: Sequence[Matcher], index: int) -> bool:
-        """Whether the labels that the record's rule writes match; the others are those of its samples."""
+        """Whether the labels that the record's rule sets match; its other labels come from its samples."""
         labels = self._rules[index].labels
         return all(matcher.matches(labels) for matcher in wanted if matcher.name in labels)
 
@@ -258,7 +258,7 @@ class _Inliner:
                 continue
             values = (matcher.value,) if matcher.operator == "!=" else matcher.values
             if not values:
-                raise ValueError(f"which series {selector} is depends on a regular expression, {matcher}")
+                raise ValueError(f"which series {selector} selects depends on a regular expression, {matcher}")
             joined = "unless" if matcher.operator == "!=" else "and"
             having = (f'label_replace(vector(1), "{matcher.name}", {_replacement(value)}, "", "")' for value in values)
             text = f"({text} {joined} on ({matcher.name}) ({' or '.join(having)}))"
@@ -269,22 +269,22 @@ class _Inliner:
             rule = self._rules[index]
             text = f"({self.expand(rule.expression, index)})"
             for label, value in rule.labels.items():
-                # An empty label is matched by the empty expression, so this sets it always.
+                # An empty label matches the empty expression, so this always sets it.
                 text = f'label_replace({text}, "{label}", {_replacement(value)}, "", "")'
             self._texts[index] = text
         return self._texts[index]
 
 
 def _replacement(value: str) -> str:
-    """A label's value as label_replace takes it, where $ names a part of what was found."""
+    """Escape a label's value for label_replace, where $ refers to a capture group."""
     return json.dumps(value.replace("$", "$$"))
 
 
 def _maxima(tokens: list[Token]) -> list[Token] | None:
-    """The expression with max_over_time where a quantile has to be above something; None where nothing is gained.
+    """The expression with max_over_time where a quantile must exceed something; None if that gains nothing.
 
-    Only what has more samples the more there are of its first operand is looked into. Conditions take time, and without
-    them there are more samples.
+    Only functions that are monotone in their first operand are rewritten. Conditions are dropped: they cost time, and
+    without them there are only more samples.
     """
     found: list[Token] = []
     gained = False
@@ -305,18 +305,18 @@ def _maximum(operand: list[Token]) -> list[Token] | None:
     if texts[:2] != ["quantile_over_time", "("] or texts[3:4] != [","] or operand[2].kind != "number":
         return None
     if read_number(operand[2].text) > 1:
-        return None  # That is infinite, whatever the samples are.
+        return None  # A quantile above 1 is infinite, whatever the samples.
     after = closing(operand, 2) + 1
     comparisons = [token for token in _outside(operand) if token.text in COMPARISONS]
     if after >= len(operand) or texts[after] not in (">", ">=") or len(comparisons) != 1:
         return None
-    # Not less: what lies between two equal values may come out as a little more than both.
+    # Slightly lower, because interpolation between two equal values may round up.
     at_least = Token(kind="operator", text=">=")
     return [Token(kind="name", text="max_over_time"), operand[1], *operand[4:after], at_least, *operand[after + 1 :]]
 
 
 def _outside(tokens: list[Token]) -> Iterator[Token]:
-    """The tokens that are in no parentheses."""
+    """The tokens outside of parentheses."""
     depth = 0
     for token in tokens:
         depth += (token.text == "(") - (token.text == ")")
@@ -332,11 +332,11 @@ def _read_matchers(text: str) -> Sequence[Matcher]:
     if not text[1:-1].strip():
         return ()
     if "'" in text or "`" in text:
-        raise ValueError(f"the values in {text} are to be written in double quotes")
+        raise ValueError(f"the values in {text} must be in double quotes")
     return parse_matchers(text)
 
 
 def _operand_end(tokens: list[Token], index: int) -> int:
-    """Where the selector or the parenthesis ends that begins here."""
+    """The end of the selector or parenthesis that starts here."""
     end = closing(tokens, index + 1) + 1 if texts_of(tokens[index : index + 1]) == ["("] else index + 1
     return end + (end < len(tokens) and tokens[end].kind == "matchers")

@@ -1,6 +1,6 @@
-"""The labels in a foreign answer, which nobody has checked. Pure.
+"""Parses labels in responses of other programs. Pure.
 
-The rule of this file: null and absent are nothing, a number is its text, and anything else is not known.
+The rule of this file: null counts as missing, a number as its text, and anything else as unknown.
 """
 
 import json
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 
 def read_labels(value: object) -> Mapping[str, str | None] | None:
-    """Labels with None for each value that cannot be read; None where they are no labels at all."""
+    """Labels, with None for each value that cannot be parsed; None if it is not a map at all."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):

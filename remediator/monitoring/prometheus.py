@@ -1,7 +1,7 @@
-"""Prometheus's HTTP API, as far as it is asked: the value of an expression now, rules of alerts, Alertmanagers.
+"""The part of Prometheus's HTTP API that is used: queries, rules, targets, Alertmanagers, the configuration.
 
-The rule of this file: one element of a list that cannot be read costs itself, and is handed on as not known. Thanos,
-Mimir, Cortex, Grafana and VictoriaMetrics leave out or write null what Prometheus always writes.
+The rule of this file: an element of a list that cannot be parsed is returned as unknown, and does not affect the
+others. Thanos, Mimir, Cortex, Grafana and VictoriaMetrics omit, or write as null, fields that Prometheus always has.
 """
 
 import json
@@ -30,14 +30,14 @@ _FILTERS = ("drop", "keep", "dropequal", "keepequal")
 """Relabeling that leaves labels as they are."""
 
 MAX_SECONDS = 1e9
-"""Of a rule's `for` and its group's interval; what is longer, or no number, is not known."""
+"""The longest `for` and interval; a longer one, or one that is not a number, is unknown."""
 
 Form = TypeVar("Form")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """A value of a series; NaN and infinities are values too."""
+    """A sample's value; may be NaN or infinite."""
 
     labels: Mapping[str, str]
     value: float
@@ -63,7 +63,7 @@ class _Scalar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Points:
-    """The samples of one series over a time, as pairs of seconds since 1970 and a value."""
+    """The samples of one series over a period, as pairs of Unix time and value."""
 
     labels: Annotated[dict[str, str], Field(alias="metric")]
     values: list[tuple[float, float]]
@@ -89,7 +89,7 @@ class _Answer:
     data: Annotated[_Vector | _Scalar, Field(discriminator="type")]
     warnings: tuple[Any, ...] | None = None
     partial: Annotated[bool | None, Field(alias="isPartial")] = None
-    """VictoriaMetrics's word for a node that did not answer."""
+    """VictoriaMetrics's field for a response that lacks a node's data."""
 
 
 _answer = TypeAdapter(_Answer)
@@ -99,7 +99,7 @@ _series = TypeAdapter(list[_Series])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveAlert:
-    """An alert of a rule whose condition holds, whether for long enough or not yet."""
+    """An active alert of a rule, pending or firing."""
 
     labels: Labels
     state: str
@@ -111,35 +111,35 @@ class ActiveAlert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertRule:
-    """A rule of an alert, as it is loaded and was last evaluated."""
+    """A loaded alerting rule, with its last evaluation."""
 
     name: str
     query: str
     labels: Labels | None
-    """None where they cannot be read at all."""
+    """None if they cannot be parsed at all."""
     duration: float
-    """How long the condition has to hold, in seconds."""
+    """Its `for`, in seconds."""
     health: str
     """`ok`, `err`, or `unknown` before the first evaluation."""
     state: str
     """`inactive`, `pending` or `firing`; empty before the first evaluation."""
     error: str = ""
     interval: float = 0.0
-    """Seconds between evaluations of its group, 0 where that is not known."""
+    """The interval of its group in seconds, 0 if not known."""
     evaluated: datetime | None = None
     """When it was last evaluated, by Prometheus's clock."""
     active: tuple[ActiveAlert, ...] = ()
-    """Only where they were asked for."""
+    """Its active alerts, only if requested."""
 
     @property
     def all_labels(self) -> Labels:
-        """The labels that every alert of this rule has: its name, and None for those that are computed."""
+        """The labels of every alert of this rule, including alertname; None for templated ones."""
         labels = (self.labels or {}).items()
         return {"alertname": self.name, **{name: None if value and "{{" in value else value for name, value in labels}}
 
     @property
     def static_labels(self) -> Mapping[str, str]:
-        """Those of which the value is known."""
+        """The labels whose value is known."""
         return known_labels(self.all_labels)
 
 
@@ -171,9 +171,9 @@ _alertmanagers = TypeAdapter(_Alertmanagers)
 
 
 class Prometheus:
-    """A Prometheus, or what speaks as one. Safe to share between threads.
+    """A Prometheus, or a compatible program. Thread-safe.
 
-    Raises ValueError where the URL is not that of an HTTP server.
+    Raises ValueError if the URL is not an HTTP URL.
     """
 
     def __init__(
@@ -183,10 +183,10 @@ class Prometheus:
         self._timeout = timeout
 
     def query(self, expression: str) -> tuple[Sample, ...]:
-        """The samples of an instant vector, or one without labels of a scalar. Raises NoAnswer.
+        """The samples of an instant vector, or of a scalar as one without labels. Raises NoAnswer.
 
-        An answer with warnings, as of a Thanos that could not ask all its stores, is none: what is missing in it
-        might be what matters. Nor is one with a value that cannot be read.
+        A response with warnings (for example of a Thanos that did not reach all stores) counts as no answer: the
+        missing part might matter. So does one with a value that cannot be parsed.
         """
         match self._query(expression):
             case _Vector(result=result):
@@ -201,7 +201,7 @@ class Prometheus:
     def label_sets(self, expression: str) -> tuple[Labels | None, ...]:
         """The labels of each series of an instant vector, whatever its value is. Raises NoAnswer.
 
-        None is a series of which nothing can be read.
+        None stands for a series of which nothing can be parsed.
         """
         match self._query(expression):
             case _Vector(result=result):
@@ -218,9 +218,9 @@ class Prometheus:
         return answer.data
 
     def query_range(self, expression: str, start: int, end: int, step: int) -> tuple[Points, ...]:
-        """The series of an expression, evaluated every `step` seconds. Raises NoAnswer, as `query` does.
+        """A range query, evaluated every `step` seconds. Raises NoAnswer, as `query` does.
 
-        A moment without a sample is left out. Prometheus refuses more than 11,000 steps.
+        Moments without a sample are omitted. Prometheus refuses more than 11,000 steps.
         """
         fields = {"query": expression, "start": f"{start}", "end": f"{end}", "step": f"{step}"}
         fields["timeout"] = f"{self._timeout:g}"
@@ -229,7 +229,7 @@ class Prometheus:
         return tuple(answer.data.result or ())
 
     def recent(self, expression: str, window: float, step: float) -> tuple[Points, ...]:
-        """The series of an expression over a time back from Prometheus's now, in seconds. Raises NoAnswer."""
+        """An expression over a window that ends at Prometheus's current time, in seconds. Raises NoAnswer."""
         query = f"({expression})[{round(window * 1000)}ms:{round(step * 1000)}ms]"
         fields = {"query": query, "timeout": f"{self._timeout:g}"}
         answer = self._ask(_PATH, fields, query, _range_answer)
@@ -246,12 +246,12 @@ class Prometheus:
         return started
 
     def alert_rules(self, *, active: bool = False) -> tuple[AlertRule, ...]:
-        """The rules of all alerts that are loaded, perhaps with the alerts that are active. Raises NoAnswer."""
+        """All loaded alerting rules, optionally with their active alerts. Raises NoAnswer."""
         fields = {"type": "alert"} | ({} if active else {"exclude_alerts": "true"})
         return tuple(self._rules(fields, "the rules of alerts", ("alerting", None)))
 
     def recording_rules(self) -> Mapping[str, tuple[str, ...]]:
-        """The expressions of all recording rules that are loaded, by the name that they record. Raises NoAnswer."""
+        """The expressions of all loaded recording rules, by the recorded name. Raises NoAnswer."""
         found: dict[str, tuple[str, ...]] = {}
         for rule in self._rules({"type": "record"}, "the recording rules", ("recording",)):
             found[rule.name] = (*found.get(rule.name, ()), rule.query)
@@ -264,12 +264,12 @@ class Prometheus:
             yield from _group_rules(group, kinds)
 
     def formatted(self, expression: str) -> str:
-        """An expression as Prometheus writes it. Raises NoAnswer."""
+        """Format an expression as Prometheus does. Raises NoAnswer."""
         answer = as_map(self.api.get("/api/v1/format_query", {"query": expression}, asked="the form of a rule"))
         return str(answer.get("data"))
 
     def scrape_interval(self, job: str) -> timedelta | None:
-        """The longest time between two scrapes of a target of this job, None where it has none. Raises NoAnswer."""
+        """The longest scrape interval of this job's targets, or None if it has none. Raises NoAnswer."""
         answer = as_map(as_map(self.api.get("/api/v1/targets", {"state": "active"}, asked="its targets")).get("data"))
         targets = map(as_map, as_list(answer.get("activeTargets")))
         intervals = [str(one.get("scrapeInterval")) for one in targets if as_map(one.get("labels")).get("job") == job]
@@ -279,7 +279,7 @@ class Prometheus:
             return None
 
     def external_labels(self) -> Mapping[str, str]:
-        """The labels that it adds to every alert on the way to Alertmanager. Raises NoAnswer."""
+        """Its external labels, which it adds to every alert it sends. Raises NoAnswer."""
         asked = "its configuration"
         answer = as_map(as_map(self.api.get("/api/v1/status/config", {}, asked=asked)).get("data"))
         try:
@@ -297,7 +297,7 @@ class Prometheus:
         ]
         if any(one.get("action") not in ("labeldrop", *_FILTERS) for one in relabelings):
             text = "alert_relabel_configs may change the labels of alerts"
-            self.api.fail(asked, text, "see in Alertmanager which labels an alert has")
+            self.api.fail(asked, text, "check in Alertmanager which labels an alert has")
         labels = as_map(as_map(config.get("global")).get("external_labels"))
         dropping = [one for one in relabelings if one.get("action") == "labeldrop"]
         dropped = [read_condition("", "=~", one.get("regex", "(.*)")).matcher for one in dropping]
@@ -308,7 +308,7 @@ class Prometheus:
         }
 
     def alertmanagers(self) -> tuple[str, ...]:
-        """The URLs of the Alertmanagers that alerts are sent to, without credentials. Raises NoAnswer."""
+        """The URLs of the Alertmanagers that it sends to, without credentials. Raises NoAnswer."""
         found = self._ask("/api/v1/alertmanagers", {}, "its Alertmanagers", _alertmanagers)
         urls = (str(as_map(one).get("url") or "") for one in found.data.active or ())
         return tuple(url.rpartition("@")[2].removeprefix("http://") for url in urls if url)
@@ -343,7 +343,7 @@ def _keys(config: str, *keys: str) -> str:
 
 
 def _load_range(body: bytes) -> object:
-    """The answer in one pass, for it has thousands of numbers. What is something else is refused by its JSON."""
+    """Parse a range response in one pass, because it has thousands of numbers. Any other JSON is refused."""
     try:
         return _range_answer.validate_json(body)
     except ValidationError:
@@ -353,7 +353,7 @@ def _load_range(body: bytes) -> object:
 def _group_rules(group: object, kinds: tuple[str | None, ...]) -> Iterator[AlertRule]:
     for value in as_list(as_map(group).get("rules")):
         rule = as_map(value)
-        # Some answer with their recording rules as well, and with kinds of their own.
+        # Some programs also return recording rules, and types of their own.
         if not isinstance(value, Mapping) or rule.get("type", kinds[0]) not in kinds:
             continue
         yield AlertRule(

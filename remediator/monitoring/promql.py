@@ -1,4 +1,4 @@
-"""PromQL as text: its tokens, the threshold of an alert, and expressions that read nothing that is recorded. Pure."""
+"""PromQL as text: tokens, an alert's threshold, and expressions without recorded series. Pure."""
 
 import operator
 import re
@@ -30,12 +30,12 @@ COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
 }
 
 LOOKBACK = 300
-"""Seconds for which Prometheus takes the last sample of a series for its value."""
+"""Prometheus's lookback delta in seconds: how long a sample counts as the current value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """A part of an expression."""
+    """A token of an expression."""
 
     kind: str
     text: str
@@ -43,26 +43,26 @@ class Token:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """An expression that a fixed number decides on, perhaps under conditions: `left operator threshold and ...`."""
+    """An expression that compares with a number, optionally under conditions: `left operator threshold and ...`."""
 
     left: str
     operator: str
     threshold: float
     conditions: str = ""
-    """What follows the number: `and` and `unless` with what they want, or empty."""
+    """What follows the number: `and` and `unless` with their operands, or empty."""
 
     def holds(self, value: float) -> bool:
-        """Whether the number decides for the alert at this value; NaN decides for none but `!=`."""
+        """Whether the comparison holds for this value; for NaN only `!=` does."""
         return COMPARISONS[self.operator](value, self.threshold)
 
     @property
     def value(self) -> str:
-        """What is compared, where the conditions hold. Filters by value and by other series commute."""
+        """The left side under the conditions. Filters by value and by other series commute."""
         return f"({self.left}) {self.conditions}" if self.conditions else self.left
 
 
 def tokenize(expression: str) -> list[Token]:
-    """The parts of an expression, spaces and comments as well. Raises ValueError."""
+    """The tokens of an expression, including whitespace and comments. Raises ValueError."""
     tokens, position = [], 0
     while position < len(expression):
         found = _TOKEN.match(expression, position)
@@ -74,7 +74,7 @@ def tokenize(expression: str) -> list[Token]:
 
 
 def canonical(expression: str) -> tuple[str, ...]:
-    """The parts of an expression, the same however it is formatted. Raises ValueError."""
+    """The tokens of an expression, independent of its formatting. Raises ValueError."""
     return tuple(_canonical(token) for token in tokenize(expression) if token.kind != "space")
 
 
@@ -94,9 +94,9 @@ def _canonical(token: Token) -> str:
 
 
 def split_comparison(expression: str) -> Comparison | None:
-    """The left side, the comparison and the number of an expression that ends with one; None where it does not.
+    """Split an expression into left side, comparison and number; None if it is not of that form.
 
-    Raises ValueError where it is no PromQL.
+    Raises ValueError if it is not valid PromQL.
     """
     tokens = [token for token in tokenize(expression) if token.kind != "space"]
     if len(split_by(tokens, {"or"})) > 1:
@@ -123,7 +123,7 @@ def split_comparison(expression: str) -> Comparison | None:
 
 
 def join(tokens: Iterable[Token]) -> str:
-    """Tokens as an expression, always in the same form: parts are found in it by their text."""
+    """Join tokens in a canonical form, in which parts can be found by their text."""
     return " ".join(token.text for token in tokens if token.kind != "space")
 
 
@@ -138,28 +138,28 @@ def read_number(text: str) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A recorded series inside of an expression that takes long to evaluate, and that mostly is not there."""
+    """An inlined recorded series that is expensive to evaluate and usually has no samples."""
 
     text: str
     bound: str = ""
-    """What takes less time and has samples wherever this has some, or empty."""
+    """A cheaper expression with samples wherever this has some, or empty."""
     step: int = 0
-    """Between two moments at which it is read, in seconds; all are multiples of this."""
+    """The step in seconds at which it is read; all moments are multiples of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inlined:
-    """An expression that reads nothing that is recorded."""
+    """An expression without recorded series."""
 
     text: str
     parts: tuple[Part, ...] = ()
     lookback: int = LOOKBACK
-    """How far before a moment its samples can lie, in seconds; more rather than less."""
+    """An upper bound, in seconds, of how far it looks back."""
     step: int = 0
-    """Between two evaluations in seconds, where they are nearer than those of the whole back-test."""
+    """Its evaluation interval in seconds, if shorter than the back-test's."""
 
     def without(self, parts: Sequence[Part]) -> str:
-        """The expression where these parts have no samples."""
+        """The expression with these parts replaced by nothing."""
         text = self.text
         for part in parts:
             text = text.replace(part.text, NOTHING)
@@ -167,11 +167,11 @@ class Inlined:
 
 
 NOTHING = "(vector(0) > 1)"
-"""An expression without samples."""
+"""An expression that never has samples."""
 
 
 def split_by(tokens: list[Token], operators: set[str]) -> list[list[Token]]:
-    """The parts between these operators that are in no parentheses; each but the first begins with its operator."""
+    """Split at these operators outside of parentheses; each part but the first starts with its operator."""
     parts: list[list[Token]] = [[]]
     depth = 0
     for token in tokens:
@@ -187,7 +187,7 @@ def texts_of(tokens: Sequence[Token]) -> list[str]:
 
 
 def closing(tokens: list[Token], index: int) -> int:
-    """Where the parenthesis closes that opened before this place. Raises ValueError."""
+    """The end of the parenthesis that opened before this position. Raises ValueError."""
     depth = 1
     for place in range(index, len(tokens)):
         depth += (tokens[place].text == "(") - (tokens[place].text == ")")

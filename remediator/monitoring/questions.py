@@ -1,6 +1,6 @@
-"""Whether Prometheus watches the canary: signals that are fresh, alerts that are loaded, someone who is notified.
+"""Whether Prometheus watches the canary: fresh signals, loaded alerts, and Alertmanagers to notify.
 
-The rule of this file: no error leaves it. What Prometheus does not answer has not passed, in its words.
+The rule of this file: no error leaves it. If Prometheus does not answer, the check has not passed, and says why.
 """
 
 import json
@@ -21,13 +21,13 @@ from remediator.monitoring.prometheus import AlertRule, Prometheus
 from remediator.monitoring.signals import Scope
 
 STALE_SECONDS = 120
-"""As long as the alerts' `for`: a sample older than this was not scraped eight times."""
+"""As long as the alerts' `for`: an older sample means eight missed scrapes."""
 
 _COMPARISON = re.compile(r"\s*(?P<series>[a-zA-Z_:][a-zA-Z0-9_:]*)\s*(\{[^}]*\})?\s*(<|>|<=|>=)\s*[0-9.]+\s*", re.ASCII)
 
 
 def check_signals(prometheus: Prometheus, scope: Scope, signals: Iterable[str] = tuple(SIGNALS)) -> list[Check]:
-    """Whether each signal is a number and was scraped a moment ago, and whether the unit of the rates is believed."""
+    """Whether each signal is a number and was scraped recently, and whether the unit of the rates is consistent."""
     asked = tuple(signals)
     try:
         found = [_signal(prometheus, scope, signal) for signal in asked]
@@ -37,7 +37,7 @@ def check_signals(prometheus: Prometheus, scope: Scope, signals: Iterable[str] =
 
 
 def _signal(prometheus: Prometheus, scope: Scope, signal: str) -> Check:
-    """One signal. Raises NoAnswer."""
+    """Check one signal. Raises NoAnswer."""
     name = f"signal {signal}"
     series = prometheus.query(scope.select("denis:signal", signal=signal))
     missing = Check(
@@ -54,14 +54,14 @@ def _signal(prometheus: Prometheus, scope: Scope, signal: str) -> Check:
         return Check(name=name, passed=False, found=f"its {len(series)} series are no numbers", remedy=remedy)
     low, high = min(values), max(values)
     shown = f"{low:g}" if low == high else f"{low:g} to {high:g}"
-    # Others may have gauges of these names; the rules know which job is DENIS.
+    # Other jobs may have gauges of these names; the rules know which job is DENIS.
     labels = series[0].labels
     of_denis = {label: labels[label] for label in ("job",) if label in labels}
     newest = " or ".join(f"timestamp({scope.select(metric, **of_denis)})" for metric in SIGNALS[signal].names)
     ages = prometheus.query(f"time() - max({newest})")
     if not ages:
         return missing
-    # A clock that is a little ahead makes a sample of the future.
+    # If a clock is slightly ahead, the sample is from the future.
     age = max(ages[0].value, 0.0)
     return Check(
         name=name,
@@ -72,10 +72,10 @@ def _signal(prometheus: Prometheus, scope: Scope, signal: str) -> Check:
 
 
 def _unit(prometheus: Prometheus, scope: Scope) -> Check:
-    """Whether a unit is set, and no pod contradicts it. Raises NoAnswer."""
+    """Whether the unit is set, and no pod contradicts it. Raises NoAnswer."""
     remedy = f"{DOCS}/runbooks/DenisSignalUnitMismatch.md"
     hundred = prometheus.query("denis:hundred_percent")
-    # Rules for several canaries in one Prometheus may read different units; a single one may have any name.
+    # Rules for several canaries in one Prometheus may use different units; a single one may have any name.
     if len(hundred) > 1:
         hundred = tuple(sample for sample in hundred if sample.labels.get("canary") == scope.canary)
     if [sample.value for sample in hundred] not in ([1.0], [100.0]):
@@ -90,9 +90,9 @@ def _unit(prometheus: Prometheus, scope: Scope) -> Check:
 
 
 def check_rules(rules: Iterable[AlertRule], expected: Iterable[str], scope: Scope) -> Iterator[Check]:
-    """Whether each alert that asks for the act is loaded, evaluated and quiet, with its threshold.
+    """Whether each alert that asks for the act is loaded, evaluated without error, and not firing; shows its threshold.
 
-    `expected` are the alerts that the files beside remediations.yaml have.
+    `expected` are the alerts in the files next to remediations.yaml.
     """
     found = scope.act_rules(rules)
     act, due = AUTOMATIC[scope.effect].one, AUTOMATIC[scope.effect].due
@@ -110,10 +110,10 @@ def _rule(rule: AlertRule, due: str) -> Check:
     if rule.health != "ok":
         why = f": {rule.error[:200]}" if rule.error else ""
         found = f"its evaluation is {json.dumps(rule.health)}{why}"
-        return Check(name=rule.name, passed=False, found=found, remedy="see Prometheus's page /rules")
+        return Check(name=rule.name, passed=False, found=found, remedy="see /rules in Prometheus's UI")
     if not rule.state:
-        found = f"Prometheus does not say whether it fires: {shown}"
-        return Check(name=rule.name, passed=None, found=found, remedy="see its page /alerts")
+        found = f"Prometheus does not report whether it fires: {shown}"
+        return Check(name=rule.name, passed=None, found=found, remedy="see /alerts in its UI")
     if rule.state != "inactive":
         found = f"it is {rule.state}, and {due}: {shown}"
         return Check(name=rule.name, passed=False, found=found, remedy=f"{DOCS}/runbooks/{rule.name}.md")
@@ -121,7 +121,7 @@ def _rule(rule: AlertRule, due: str) -> Check:
 
 
 def check_rule_texts(prometheus: Prometheus, rules: Iterable[AlertRule], written: Sequence[WrittenRule]) -> Check:
-    """Whether what is loaded is what the file says, word for word: its records, and those of its alerts."""
+    """Whether the loaded rules equal those in the file: all its records, and these alerts of it."""
     name = "rule text"
     try:
         recorded = prometheus.recording_rules()
@@ -135,8 +135,8 @@ def check_rule_texts(prometheus: Prometheus, rules: Iterable[AlertRule], written
             if loaded[one.name] and not _is_loaded(prometheus, one, loaded[one.name]):
                 query, held = loaded[one.name][0]
                 theirs = _shown(query) + ("" if one.held is None else f", for {_seconds(held)}")
-                found = f"{one.name} is not as in {one.file}: Prometheus evaluates {theirs}"
-                remedy = f"give Prometheus {one.file}, or change the file where this is meant"
+                found = f"{one.name} differs from {one.file}: Prometheus evaluates {theirs}"
+                remedy = f"give Prometheus {one.file}, or change the file if this is intended"
                 return Check(name=name, passed=True, warning=True, found=found, remedy=remedy)
     except NoAnswer as error:
         return Check(name=name, passed=None, found=str(error))
@@ -144,7 +144,7 @@ def check_rule_texts(prometheus: Prometheus, rules: Iterable[AlertRule], written
 
 
 def _is_loaded(prometheus: Prometheus, written: WrittenRule, loaded: Sequence[tuple[str, float]]) -> bool:
-    """Whether one of the loaded rules of its name is the written one. Raises NoAnswer."""
+    """Whether a loaded rule of this name equals the written one. Raises NoAnswer."""
     wanted = written.held.total_seconds() if written.held is not None else 0.0
     queries = [query for query, held in loaded if held == wanted]
     text = "".join(written.expression.split())
@@ -155,7 +155,7 @@ def _is_loaded(prometheus: Prometheus, written: WrittenRule, loaded: Sequence[tu
 
 
 def check_external_labels(prometheus: Prometheus, rules: Iterable[AlertRule], fence: str | None) -> Check:
-    """Whether alerts get the label that the fence asks for; it is None where it is not known."""
+    """Whether alerts get the cluster label that the fence requires; `fence` is None if not known."""
     name = "external labels"
     if fence is None:
         found = f"{NOT_CHECKED}: the cluster filter (the fence) of the service is not known"
@@ -178,7 +178,7 @@ def check_external_labels(prometheus: Prometheus, rules: Iterable[AlertRule], fe
 
 
 def check_alertmanagers(prometheus: Prometheus, asked: int = 0) -> Check:
-    """Whether Prometheus sends to an Alertmanager, and all of them were `asked`. Mimir and others do not say."""
+    """Whether Prometheus sends to an Alertmanager, and `asked` of them cover all. Mimir and others do not report it."""
     remedy = "add it to `alerting` of Prometheus's configuration"
     try:
         known = sorted(prometheus.alertmanagers())
@@ -195,7 +195,7 @@ def check_alertmanagers(prometheus: Prometheus, asked: int = 0) -> Check:
 
 
 def _shown(query: str) -> str:
-    """An expression on one line, and the beginning of one that is too long for it."""
+    """An expression on one line, cut if too long."""
     return textwrap.shorten(query, 200, placeholder=" ...")
 
 
@@ -204,12 +204,12 @@ def _seconds(seconds: float) -> str:
 
 
 def alert_labels(prometheus: Prometheus, scope: Scope, rules: Iterable[AlertRule]) -> tuple[Labels, ...]:
-    """The labels with which each rule's alert reaches Alertmanager, as far as the rule and its series tell."""
+    """The labels that each rule's alert has in Alertmanager, as far as known from the rule and its series."""
     return tuple({**_series_labels(prometheus, scope, rule), **rule.all_labels} for rule in rules)
 
 
 def _series_labels(prometheus: Prometheus, scope: Scope, rule: AlertRule) -> Labels:
-    """What the alert gets from the series that it compares; of one that does more than compare, only what is sure."""
+    """The labels that the alert gets from its series; if it does more than compare, only the certain ones."""
     cluster = {"cluster": scope.cluster} if scope.cluster else {}
     sure: Labels = {"job": None, "namespace": scope.target.namespace, **cluster}
     if not (compared := _COMPARISON.match(rule.query)):

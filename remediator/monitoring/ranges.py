@@ -1,7 +1,6 @@
-"""The history of expressions, asked of Prometheus in pieces that it answers, one at a time.
+"""Fetches the history of expressions from Prometheus, in chunks that it accepts, one at a time.
 
-The rule of this file: the pieces are one series again before anyone sees them, and where one has no answer there is no
-history at all.
+The rule of this file: chunks are joined before they are returned, and if one has no answer there is no history at all.
 """
 
 import math
@@ -14,11 +13,11 @@ from remediator.monitoring.prometheus import Prometheus
 from remediator.monitoring.promql import Inlined, Part
 
 MAX_POINTS = 11_000
-"""Prometheus's own limit for one question."""
+"""Prometheus's limit of points per series in one query."""
 
 
 class Ranges:
-    """What Prometheus has at the moments of a grid."""
+    """Queries Prometheus at the moments of a grid."""
 
     def __init__(self, prometheus: Prometheus, grid: Grid, *, lookback: int = 0) -> None:
         self._prometheus, self._grid, self._lookback = prometheus, grid, lookback
@@ -40,7 +39,7 @@ class Ranges:
         return tuple(sorted(found.values(), key=lambda one: sorted(one.labels.items())))
 
     def _is_absent(self, part: Part, start: int, end: int) -> bool:
-        """Whether a part of an expression has no sample that could matter to these seconds. Raises NoAnswer."""
+        """Whether a part of an expression has no sample that could matter in these seconds. Raises NoAnswer."""
         size = MAX_POINTS * (part.step or self._grid.step)
         pieces = range((start - self._lookback) // size, end // size + 1)
         return any(
@@ -48,7 +47,7 @@ class Ranges:
         )
 
     def _has_none(self, text: str, piece: int, size: int) -> bool:
-        """Whether an expression has no sample in a piece of time, of which the first begins in 1970."""
+        """Whether an expression has no sample in a fixed slot of time; slots are counted from 1970."""
         if (text, piece) not in self._absent:
             step = size // MAX_POINTS
             start = max(piece * size, (self._grid.start - self._lookback) // step * step)
@@ -60,7 +59,7 @@ class Ranges:
 
 def _fill(series: SampledSeries, values: list[tuple[float, float]], grid: Grid, first: int, last: int) -> None:
     if [seconds for seconds, _ in values] == [*range(grid.seconds(first), grid.seconds(last) + 1, grid.step)]:
-        # Without a gap, as nearly all are.
+        # The usual case: no gap.
         series.values[first : last + 1] = array("d", [value for _, value in values])
         series.present[first : last + 1] = b"\1" * len(values)
         return
@@ -68,21 +67,21 @@ def _fill(series: SampledSeries, values: list[tuple[float, float]], grid: Grid, 
         index = round((seconds - grid.start) / grid.step) if math.isfinite(seconds) else -1
         if not first <= index <= last or grid.seconds(index) != seconds:
             raise NoAnswer(
-                f"Prometheus answered with a sample of the second {seconds}, which is none of the moments that "
-                "were asked for; see that Prometheus itself listens at this URL"
+                f"Prometheus answered with a sample of the second {seconds}, which was not requested; "
+                "check that Prometheus itself listens at this URL"
             )
         series.values[index], series.present[index] = value, 1
 
 
 def most_questions(grid: Grid, expressions: Iterable[Inlined]) -> int:
-    """How many questions the history of these takes at the most."""
+    """The most queries that the history of these expressions takes."""
     known: set[str] = set()
     asked = 0
     for expression in expressions:
         asked += -(-grid.finer(expression.step or grid.step).count // MAX_POINTS)
         for part in expression.parts:
             texts = {part.bound, part.text} - known - {""}
-            # One more at each end, for pieces of time do not begin with the history.
+            # One more at each end, because slots are not aligned with the history.
             asked += len(texts) * (grid.count * grid.step // (part.step or grid.step) // MAX_POINTS + 2)
             known |= texts
     return asked

@@ -1,4 +1,4 @@
-"""Whether a running Remediator would answer with the remediation that the file has.
+"""Whether a running Remediator has the same remediation as the file, and would act.
 
 Pure: from what its /api/v1/status says. It may be older or newer than the one that asks, so what it does not say is
 not known, and never assumed.
@@ -19,15 +19,15 @@ from remediator.core.times import parse_time
 from remediator.monitoring.clocks import check_ends
 
 MISSING, LATE = timedelta(minutes=10), timedelta(seconds=150)
-"""Bounds of the alerts about heartbeats: without one, and how long one may take."""
+"""Bounds from the heartbeat alerts: the longest silence, and the longest delay."""
 
 FIRST_BEAT = timedelta(minutes=15)
 
 
 def check_service(status: object, remediation: Remediation, fence: str, withheld: str = "") -> Check:
-    """Whether the service has this remediation and would act on it; `status` is the JSON that it answered.
+    """Whether the service has this remediation and would act on it; `status` is its /api/v1/status.
 
-    `withheld` is what the Deployment itself holds against an act, as a cooldown, where that is known and shown already.
+    `withheld` is the reason on the Deployment itself (such as a cooldown) that another check already shows, or empty.
     """
     data = as_map(as_map(status).get("data"))
     problem = next(_problems(data, remediation, fence), "")
@@ -44,10 +44,10 @@ def check_service(status: object, remediation: Remediation, fence: str, withheld
         found = f"{has}, and the API server refuses the act from it: {str(tried.get('problem'))[:300]}"
         remedy = "helm upgrade restores its Role; see also the admission policies and the quota"
         return Check(name="service", passed=False, found=found, remedy=remedy)
-    # What it would do this moment. At 0 % there is nothing to do, which is no hindrance at the percentage to come.
+    # What it would do now. "Nothing to do" at 0 % does not prevent an act at a later percentage.
     now = as_map(_find(data, remediation.name).get("now"))
     if now.get("reason") == Reason.OBSERVING and remediation.mode == "observe":
-        found = f"{has}, and only says what it would do: its mode is observe"
+        found = f"{has}, but only reports what it would do: its mode is observe"
         return Check(name="service", passed=True, found=found, warning=True, remedy="set mode: act when you trust it")
     if now.get("reason") not in (Reason.APPLIED, Reason.ALREADY_SAFE, None) and not now.get("nothingToDo"):
         found = f"{has}, and would act on it, but for {now['reason']}: {str(now.get('message'))[:300]}"
@@ -57,20 +57,20 @@ def check_service(status: object, remediation: Remediation, fence: str, withheld
 
 
 def last_heartbeat(answers: Iterable[Mapping[str, Any]]) -> tuple[datetime | None, Mapping[str, Any]]:
-    """When the last heartbeat came to any of the replicas, and what its status says of it; `answers` are their data."""
+    """The last heartbeat of any replica, with its time; `answers` are the replicas' status data."""
     beats = [(parse_time(beat.get("last")), beat) for beat in (as_map(data.get("heartbeat")) for data in answers)]
     return max(((at, beat) for at, beat in beats if at), key=lambda one: one[0], default=(None, {}))
 
 
 def check_heartbeat(statuses: Iterable[object], now: datetime, fence: str = "") -> Check:
-    """Whether a heartbeat has come through Prometheus and Alertmanager; each replica knows of its own only.
+    """Whether a heartbeat arrived from Prometheus and Alertmanager; each replica knows only its own.
 
-    What a replica behind another `fence` got is of another cluster.
+    Heartbeats of a replica with another `fence` are another cluster's.
     """
     name = "heartbeat"
     known = [data for data in (as_map(as_map(status).get("data")) for status in statuses) if "heartbeat" in data]
     if not known:
-        # An older one might even act on a heartbeat: check this answer before sending one.
+        # An older version might even act on a heartbeat, so check this before sending one.
         found = f"{NOT_CHECKED}: this Remediator does not report heartbeats"
         return Check(name=name, passed=None, found=found, remedy="upgrade it")
     if fence and not (ours := [data for data in known if data.get("cluster") == fence]):
@@ -146,19 +146,19 @@ def check_evidence(status: object) -> Check:
 
 
 def _find(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """Its remediation of this name, or nothing."""
+    """Its remediation of this name, or an empty map."""
     found = map(as_map, as_list(as_map(data.get("config")).get("remediations")))
     return next((one for one in found if one.get("name") == name), {})
 
 
 def _find_target(data: Mapping[str, Any], remediation: Remediation) -> Mapping[str, Any]:
-    """What it says of the target of this remediation, or nothing."""
+    """Its data on the target of this remediation, or an empty map."""
     found = map(as_map, as_list(data.get("targets")))
     return next((one for one in found if one.get("name") == remediation.target.name), {})
 
 
 def _problems(data: Mapping[str, Any], remediation: Remediation, fence: str) -> Iterator[str]:
-    """Why it would do something else, the weightiest first."""
+    """The differences that would make it act differently, the most important first."""
     config, name, target = as_map(data.get("config")), remediation.name, remediation.target
     if not data:
         yield "the answer is not the status of a Remediator"

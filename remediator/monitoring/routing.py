@@ -1,7 +1,7 @@
-"""Whether Alertmanager would bring an alert to Remediator: the route, its webhook, its times, and what mutes it.
+"""Whether Alertmanager would deliver an alert to Remediator: the route, its webhook, its timing, and what mutes it.
 
-Pure: from the configuration that Alertmanager says it has loaded, its silences and its firing alerts. The rule of this
-file: a tick only for what was looked at. What cannot be read and could matter is not known, and named.
+Pure: from Alertmanager's loaded configuration, its silences and its firing alerts. The rule of this file: ok only for
+what was checked. What cannot be parsed and could matter makes the result unknown, and is named.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ from remediator.core.routes import (
 )
 from remediator.monitoring.time_intervals import Unreadable, find_muting
 
-TAKE_SHIPPED = "take the route and the receiver of rules/alertmanager.yaml"
+TAKE_SHIPPED = "use the route and the receiver of rules/alertmanager.yaml"
 HIDDEN = "<secret>"
 WEBHOOK = "/webhook"
 SHOWN = 3
@@ -34,19 +34,19 @@ SHOWN = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What the configuration is judged for."""
+    """The alerts and bounds that the configuration is checked for."""
 
     alerts: Sequence[Labels]
-    """The labels of each alert that would take the canary back."""
+    """The labels of each alert that asks for the act."""
     cooldown: timedelta
-    """The shortest one."""
+    """The shortest cooldown."""
     now: datetime
     remediator_url: str = ""
-    """The internal listener of the Remediator that has to get them, or empty."""
+    """The internal listener of the Remediator that should get them, or empty."""
 
     @property
     def shown(self) -> str:
-        """The alerts in a few words: each label with its values."""
+        """A summary of the alerts: each label with its values."""
         values: dict[str, list[str]] = {}
         for labels in self.alerts:
             for name, value in labels.items():
@@ -57,13 +57,13 @@ class Asked:
 
 
 def check_routing(config: str, asked: Asked) -> list[Check]:
-    """Whether the alerts are sent to Remediator's webhook, whole, in time and at any time; `config` is YAML."""
+    """Whether the alerts are sent to Remediator's webhook, completely, in time and at any time; `config` is YAML."""
     try:
         document = as_map(parse_document(config, "the configuration").value)
         ways = [find_destinations(as_map(document.get("route")), labels) for labels in asked.alerts]
     except (InvalidDocument, ValueError) as error:
         found = f"where Alertmanager sends {asked.shown} is not known: {str(error)[:200]}"
-        return [Check(name="route", passed=None, found=found, remedy="see Alertmanager's page /#/status")]
+        return [Check(name="route", passed=None, found=found, remedy="see /#/status in Alertmanager's UI")]
     hooks = _hooks(document)
     candidates = [_candidates(found, hooks, asked) for found in ways]
     route = _route(ways, candidates, hooks, asked)
@@ -82,11 +82,11 @@ def check_routing(config: str, asked: Asked) -> list[Check]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Hook:
-    """A webhook of a receiver."""
+    """A webhook in a receiver."""
 
     receiver: str
     url: str
-    """Without credentials; empty where Alertmanager does not show it."""
+    """Its URL without credentials; empty if Alertmanager hides it."""
     cut: bool
     follows: bool
 
@@ -100,7 +100,7 @@ def _hooks(document: Mapping[str, Any]) -> dict[str, tuple[_Hook, ...]]:
             _Hook(
                 receiver=name,
                 url=_shown_url(hook.get("url")),
-                # 0 is all, and what any other number cuts off counts as sent.
+                # 0 means no limit; alerts beyond any other limit count as sent.
                 cut=bool(hook.get("max_alerts")),
                 follows=as_map(hook.get("http_config")).get("follow_redirects", everywhere) is not False,
             )
@@ -110,7 +110,7 @@ def _hooks(document: Mapping[str, Any]) -> dict[str, tuple[_Hook, ...]]:
 
 
 def _shown_url(url: object) -> str:
-    """The URL without credentials, or empty where it is not known: hidden, in a file, or a template."""
+    """The URL without credentials, or empty if not known: hidden, in a file, or a template."""
     text = "" if url is None else str(url)
     if text in ("", HIDDEN) or "{{" in text:
         return ""
@@ -122,7 +122,7 @@ def _shown_url(url: object) -> str:
 
 
 def _is_ours(hook: _Hook, asked: Asked) -> bool | None:
-    """Whether a webhook is Remediator's; None where its URL does not tell."""
+    """Whether a webhook is Remediator's; None if its URL does not show that."""
     if not hook.url:
         return None
     parts = urlsplit(hook.url)
@@ -144,7 +144,7 @@ def _host(url: str) -> str:
 def _candidates(
     ways: Sequence[Destination], hooks: Mapping[str, Sequence[_Hook]], asked: Asked
 ) -> tuple[Destination, ...]:
-    """The routes of an alert whose webhook is Remediator's or, where no URL tells, can be."""
+    """The routes of an alert whose webhook is Remediator's, or could be if no URL shows that."""
     ours = {way.receiver: {_is_ours(hook, asked) for hook in hooks.get(way.receiver, ())} for way in ways}
     ranks = (
         [way for way in ways if True in ours[way.receiver]],
@@ -161,7 +161,7 @@ def _route(
     hooks: Mapping[str, Sequence[_Hook]],
     asked: Asked,
 ) -> Check:
-    """Whether each alert surely reaches a webhook that can be Remediator's, and whole."""
+    """Whether each alert certainly reaches a webhook that can be Remediator's, without a limit on alerts."""
     for labels, found, ours in zip(asked.alerts, ways, candidates, strict=True):
         if not ours:
             alert = _one(labels)
@@ -180,7 +180,7 @@ def _route(
         if not any(way.certain for way in destinations):
             doubts = list(dict.fromkeys(doubt for way in destinations for doubt in way.doubts))
             text = f"{_one(labels)} may go to {', '.join(receivers)}: that depends on {'; '.join(doubts[:SHOWN])}"
-            remedy = "this cannot be read here: see `amtool config routes test`, or put the route to Remediator first"
+            remedy = "this cannot be decided here: try `amtool config routes test`, or put Remediator's route first"
             return Check(name="route", passed=None, found=f"{text}, which is not known", remedy=remedy)
     text = f"{asked.shown} goes to the webhook of receiver {', '.join(receivers)}"
     return Check(name="route", passed=True, found=text)
@@ -191,21 +191,21 @@ def _one(labels: Labels) -> str:
 
 
 def _webhook(hooks: Sequence[_Hook], asked: Asked) -> Check:
-    """Whether a webhook there is Remediator's own."""
+    """Whether one of these webhooks is Remediator's."""
     for hook in hooks:
         if _is_ours(hook, asked):
             said = f"{hook.url} of receiver {hook.receiver} is Remediator's, by its path and its host's name"
             if hook.follows:
-                said += "; it follows redirects, after which a notification counts as sent that nobody got"
+                said += "; it follows redirects, so a notification can count as sent although nobody got it"
             return Check(name="webhook", passed=True, found=said)
     shown = [hook.url for hook in hooks if hook.url and _is_ours(hook, asked) is None]
     if shown:
-        found = f"{shown[0]} may be Remediator's, and its host is not that of --remediator.url"
-        remedy = f"see that Remediator listens there; {TAKE_SHIPPED}"
+        found = f"{shown[0]} may be Remediator's, but its host is not that of --remediator.url"
+        remedy = f"check that Remediator listens there; {TAKE_SHIPPED}"
         return Check(name="webhook", passed=None, found=found, remedy=remedy)
     names = ", ".join(dict.fromkeys(hook.receiver for hook in hooks if not hook.url))
     found = f"not known: Alertmanager does not show the URL of receiver {names}"
-    remedy = "see in its configuration that it is http://<service of Remediator>:8080/webhook"
+    remedy = "check in its configuration that it is http://<service of Remediator>:8080/webhook"
     return Check(name="webhook", passed=None, found=found, remedy=remedy)
 
 
@@ -216,7 +216,7 @@ def _timing(routes: Sequence[Destination], asked: Asked) -> Check:
         for problem in timing_problems(way, asked.cooldown)
     }
     if problems:
-        remedy = "take the times and the grouping of rules/alertmanager.yaml"
+        remedy = "use the timing and grouping of rules/alertmanager.yaml"
         return Check(name="timing", passed=False, found="; ".join(problems), remedy=remedy)
     settings = routes[0].settings
     text = ", ".join(f"{key} {settings[key].value}" for key in ("group_wait", "group_interval", "repeat_interval"))
@@ -225,12 +225,12 @@ def _timing(routes: Sequence[Destination], asked: Asked) -> Check:
 
 
 def _muting(routes: Sequence[Destination], document: Mapping[str, Any], now: datetime) -> Check:
-    """Whether a time interval keeps the route from sending, now or later."""
+    """Whether a time interval mutes the route, now or later."""
     known: dict[str, Any] = {}
     for key in ("mute_time_intervals", "time_intervals"):
         for one in map(as_map, as_list(document.get(key))):
             known[str(one.get("name"))] = one.get("time_intervals")
-    remedy = "take it off this route: an alert has to reach Remediator at any time"
+    remedy = "remove it from this route: alerts have to reach Remediator at any time"
     doubts: list[str] = []
     for way in routes:
         for key, names in way.intervals.items():
@@ -248,26 +248,26 @@ def _muting(routes: Sequence[Destination], document: Mapping[str, Any], now: dat
                 return Check(name="muting", passed=False, found=f"{place} mutes the route {when}", remedy=remedy)
         if way.intervals_above:
             above = ", ".join(way.intervals_above)
-            doubts.append(f"whether {above} of a route above is meant for it, for Alertmanager does not hand it down")
+            doubts.append(f"whether {above} of a route above is meant here too: Alertmanager does not inherit it")
     if doubts:
         found = f"not known {'; '.join(doubts[:SHOWN])}"
         return Check(name="muting", passed=None, found=found, remedy=remedy)
     named = any(way.intervals[key] for way in routes for key in way.intervals)
-    found = "its time intervals mute the route at no time of a year" if named else "no time interval is on the route"
+    found = "its time intervals never mute the route within a year" if named else "no time interval is on the route"
     return Check(name="muting", passed=True, found=found)
 
 
 def _interval(known: Mapping[str, Any], name: str) -> list[Any]:
     if name not in known:
-        raise Unreadable(f"the interval {name[:60]!r} is not there")
+        raise Unreadable(f"there is no interval {name[:60]!r}")
     found = known[name]
     if not isinstance(found, list):
-        raise Unreadable(f"the interval {name[:60]!r} is no list")
+        raise Unreadable(f"the interval {name[:60]!r} is not a list")
     return found
 
 
 def group_waits(config: str, alerts: Sequence[Labels]) -> list[timedelta]:
-    """How long each route on which these alerts may reach a webhook waits before it sends. Raises ValueError."""
+    """The group_wait of each route by which these alerts may reach a webhook. Raises ValueError."""
     try:
         document = as_map(parse_document(config, "the configuration").value)
     except InvalidDocument as error:
@@ -282,7 +282,7 @@ def group_waits(config: str, alerts: Sequence[Labels]) -> list[timedelta]:
 
 
 def check_people(config: str, alerts: Sequence[Labels]) -> Check:
-    """Whether the alerts for people go to a receiver that notifies someone."""
+    """Whether the alerts for people go to a receiver that notifies anyone."""
     name = "people's route"
     try:
         document = as_map(parse_document(config, "the configuration").value)
@@ -297,20 +297,20 @@ def check_people(config: str, alerts: Sequence[Labels]) -> Check:
         if not notifying & {way.receiver for way in found}:
             names = ", ".join(dict.fromkeys(way.receiver for way in found))
             text = f"{labels.get('alertname')} goes to {names}, which notifies no one"
-            remedy = "give that receiver a way to reach people, or route the alert to one that has"
+            remedy = "add a notification to that receiver, or route the alert to one that has some"
             return Check(name=name, passed=True, warning=True, found=text, remedy=remedy)
     reached = sorted(notifying & {way.receiver for _, found in ways for way in found})
     return Check(name=name, passed=True, found=f"they go to {', '.join(reached)[:200]}")
 
 
 def check_inhibitions(config: str, asked: Asked, firing: Sequence[Labels | None]) -> Check:
-    """Whether another alert can withhold ours; `firing` are the labels of the alerts that fire."""
+    """Whether another alert can inhibit ours; `firing` are the labels of the firing alerts."""
     try:
         document = as_map(parse_document(config, "the configuration").value)
     except InvalidDocument as error:
         return Check(name="inhibitions", passed=None, found=f"not known: {str(error)[:200]}")
     rules = as_list(document.get("inhibit_rules"))
-    remedy = "give our alerts a severity or a label that the rule does not withhold"
+    remedy = "give our alerts a severity or a label that the rule does not inhibit"
     possible = []
     for index, rule in enumerate(map(as_map, rules)):
         place = f"inhibit_rules[{index}]"
@@ -323,22 +323,22 @@ def check_inhibitions(config: str, asked: Asked, firing: Sequence[Labels | None]
                 continue
             alert = labels.get("alertname")
             if source and target:
-                found = f"{place} withholds {alert}, for {source} fires"
+                found = f"{place} inhibits {alert}, because {source} fires"
                 return Check(name="inhibitions", passed=False, found=found, remedy=remedy)
             unsure = f", which depends on {'; '.join(unread)}" if unread else ""
-            possible.append(f"{place} can withhold {alert} while {_sources(rule)} fires{unsure}")
+            possible.append(f"{place} can inhibit {alert} while {_sources(rule)} fires{unsure}")
     if possible:
         more = f" and {len(possible) - 1} more" if len(possible) > 1 else ""
-        found = f"not known for the time to come: {possible[0]}{more}"
+        found = f"not known in advance: {possible[0]}{more}"
         return Check(name="inhibitions", passed=None, found=found[:600], remedy=remedy)
-    text = f"none of {len(rules)} inhibit rules can withhold our alerts" if rules else "there are no inhibit rules"
+    text = f"none of {len(rules)} inhibit rules can inhibit our alerts" if rules else "there are no inhibit rules"
     return Check(name="inhibitions", passed=True, found=text)
 
 
 def _source(rule: Mapping[str, Any], target: Labels, firing: Sequence[Labels | None]) -> str | None:
-    """The firing alert that withholds the target, empty where one can, or None where none can."""
+    """The firing alert that inhibits the target; empty if an alert could, None if none could."""
     equal = [str(name) for name in as_list(rule.get("equal"))]
-    # A source has the target's value in each of these labels; of its others nothing is known.
+    # A source has the target's values of these labels; its other labels are not known.
     fixed = {name: target.get(name, "") for name in equal}
     conditions = list(read_matchers(rule, "source_"))
     decided = (one for one in conditions if one.matcher is not None and one.matcher.name in fixed)
@@ -360,8 +360,8 @@ def _sources(rule: Mapping[str, Any]) -> str:
 
 
 def check_silences(silences: Sequence[object], asked: Asked) -> Check:
-    """Whether someone has silenced our alerts; `silences` are those that Alertmanager has."""
-    remedy = "expire it: amtool silence expire ID, or wait until it is over"
+    """Whether our alerts are silenced; `silences` are Alertmanager's."""
+    remedy = "expire it (amtool silence expire ID), or wait until it ends"
     counted, doubts = 0, []
     for one in silences:
         silence = as_map(one)
@@ -395,7 +395,7 @@ def _silence_conditions(silence: Mapping[str, Any]) -> Iterator[Any]:
         yield read_condition("matchers", "?", matchers)
         return
     for matcher in map(as_map, matchers):
-        # Alertmanager before 0.22 has no isEqual, and only knows what is equal.
+        # Alertmanager before 0.22 has no isEqual, and only equality.
         known = isinstance(matcher.get("name"), str) and matcher.get("isEqual", True) in (True, False, None)
         equal = matcher.get("isEqual") is not False
         operator = {(True, True): "=~", (True, False): "!~", (False, True): "=", (False, False): "!="}

@@ -1,7 +1,7 @@
-"""Whether Prometheus itself says that an alert is active, or that its condition was not met for as long as it needs.
+"""Confirms an alert that is active in Prometheus, or refutes one whose condition was not met for the rule's `for`.
 
-The rule of this file: nothing of an alert is sent. A Prometheus is asked for all its rules, and for what one of them
-compares; the alert's labels only pick among the answers. No error leaves it: what is not known has words.
+The rule of this file: nothing from an alert is sent. Prometheus is asked for all its rules, and for the values that one
+of them compares; the alert's labels only select among the answers. No error leaves it: an unknown has a message.
 """
 
 import math
@@ -31,10 +31,10 @@ from remediator.monitoring.prometheus import ActiveAlert, AlertRule, Prometheus
 from remediator.monitoring.promql import Comparison, split_comparison
 
 QUESTION_SECONDS = 2.5
-"""What one request may take; the caller may wait for less, and for workers for more: of a pair, one may hang."""
+"""Timeout of one request. Callers may wait for less, and for workers longer, because one of a pair may hang."""
 
 GOOD = 0.9
-"""The share of the evaluations in a rule's `for` whose values have to be there and good; none may be bad."""
+"""The share of evaluations in a rule's `for` that must have good values to refute; none may be bad."""
 
 _LONGEST_NAME = 60
 
@@ -44,17 +44,17 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stated:
-    """What one Prometheus says of its rules."""
+    """The rules of one Prometheus, with their states."""
 
     prometheus: Prometheus
     by_name: Mapping[str, list[AlertRule]]
-    """Its rules; a notification can have many alerts."""
+    """Its rules by name, because a notification can have many alerts."""
     answered: float
-    """When, by time.monotonic()."""
+    """When it answered, by time.monotonic()."""
     now: datetime | None
-    """That moment by its own clock, as the `Date` of its answer has it to the second; None where it did not say."""
+    """The same by its own clock, from the `Date` of its response, to the second; None if it has none."""
     problem: str = ""
-    """Why there is no answer, or empty."""
+    """Why it did not answer, or empty."""
 
     @property
     def rules(self) -> Iterator[AlertRule]:
@@ -62,12 +62,12 @@ class _Stated:
         return chain.from_iterable(self.by_name.values())
 
     def at(self) -> datetime | None:
-        """Its clock now."""
+        """The current time by its clock."""
         return self.now and self.now + timedelta(seconds=time.monotonic() - self.answered)
 
 
 class RuleStates:
-    """What each Prometheus says of its rules, at one moment."""
+    """The rule states of each Prometheus, at one moment."""
 
     def __init__(self, stated: Sequence[_Stated], cluster: str) -> None:
         self._stated = stated
@@ -75,7 +75,7 @@ class RuleStates:
 
     @property
     def problem(self) -> str:
-        """Why none of them gave an answer, or empty."""
+        """Why none of them answered, or empty."""
         return next((one.problem for one in self._stated), "") if all(one.problem for one in self._stated) else ""
 
     def lacks(self, remediation: Remediation) -> str:
@@ -85,14 +85,14 @@ class RuleStates:
         return f"Prometheus has no rule that asks for {remediation.name}"
 
     def confirm(self, alerts: Alerts) -> Confirmation | None:
-        """That one of these alerts is active, if any Prometheus says so."""
+        """The confirmation, if any Prometheus has one of these alerts active."""
         found = (_active(one, alerts) for one in self._stated)
         return next((one for one in found if one and one.answer == "confirmed"), None)
 
     def examine(self, alerts: Alerts) -> Confirmation:
-        """What is known of these alerts. Whether their condition was met is asked for where none is active.
+        """Confirm or refute these alerts. If none is active, this queries whether their condition was met.
 
-        One that is confirmed by one Prometheus is; it is refuted if all refute it.
+        One Prometheus is enough to confirm; all have to refute.
         """
         if confirmed := self.confirm(alerts):
             return confirmed
@@ -119,7 +119,7 @@ def _state(prometheus: Prometheus) -> _Stated:
 
 
 def _each(given: Sequence[T], call: Callable[[T], R]) -> list[R]:
-    """The results in their order; all but the first on threads of their own."""
+    """The results in order; all but the first are computed in threads of their own."""
     results: list[Future[R]] = [Future() for _ in given]
 
     def run(value: T, result: Future[R]) -> None:
@@ -150,7 +150,7 @@ def _may_ask(rule: AlertRule, remediation: Remediation) -> bool:
 
 
 def _active(stated: _Stated, alerts: Alerts) -> Confirmation | None:
-    """What follows from the states alone; None where the rules of these alerts are all inactive."""
+    """The answer by the states alone; None if the rules of these alerts are all inactive."""
     if stated.problem:
         return unknown(f"Prometheus: {stated.problem}")
     known = [alert for alert in alerts if isinstance(alert, Alert)]
@@ -164,28 +164,28 @@ def _active(stated: _Stated, alerts: Alerts) -> Confirmation | None:
     if alert := next((alert for alert, rules in asked if not rules), None):
         return unknown(f"Prometheus has no rule {printable(alert.name[:_LONGEST_NAME])}")
     if active:
-        return unknown(f"{_name(active[0][0])} is active for other labels alone", active[0][0].name)
+        return unknown(f"{_name(active[0][0])} is active only for other labels", active[0][0].name)
     if other := _sibling(stated, known):
         return unknown(f"{_name(other)}, which asks for the same, is active", other.name)
-    return None if asked else unknown("no alert of these could be read")
+    return None if asked else unknown("none of these alerts could be parsed")
 
 
 def _rank(pair: tuple[AlertRule, ActiveAlert]) -> tuple[bool, datetime]:
-    """Those that fire first, and of them the one that has been active for longest."""
+    """Firing ones first, then those active for longest."""
     return pair[1].state != "firing", pair[1].since or datetime.max.replace(tzinfo=UTC)
 
 
 def _rules_of(stated: _Stated, alert: Alert) -> list[AlertRule]:
-    """The rules that the alert may be of: those of its name, and of these the ones that set no other labels, if any.
+    """The rules that the alert may come from: those of its name, if possible only those that set no other labels.
 
-    On the way, labels may have been rewritten; and a made-up label leads to no other rule.
+    Relabeling may have changed labels on the way, and a forged label must not lead to another rule.
     """
     named = stated.by_name.get(alert.name, [])
     return (len(named) > 1 and [rule for rule in named if _agree(rule.static_labels, alert.labels)]) or named
 
 
 def _sibling(stated: _Stated, alerts: Sequence[Alert]) -> AlertRule | None:
-    """An active rule with the label `remediation` of one of these alerts, for the same series as far as labels say."""
+    """An active rule with the `remediation` label of one of these alerts, possibly for the same series."""
     active = {
         (asks, tuple(sorted(_without(one.labels, rule).items()))): rule
         for rules in stated.by_name.values()
@@ -200,18 +200,18 @@ def _sibling(stated: _Stated, alerts: Sequence[Alert]) -> AlertRule | None:
 
 
 def _without(labels: Labels, rule: AlertRule) -> Labels:
-    """The labels but for those that the rule sets."""
+    """The labels, except those that the rule sets."""
     its = rule.all_labels
     return {name: value for name, value in labels.items() if name not in its}
 
 
 def _agree(one: Labels, other: Mapping[str, str]) -> bool:
-    """Whether no label has another value. Alertmanager's have more, and relabeling may have taken some away."""
+    """Whether no common label differs. Alertmanager's alerts have more labels, and relabeling may have removed some."""
     return all(name not in other or value is None or other[name] == value for name, value in one.items())
 
 
 def _unfit(stated: _Stated, rule: AlertRule) -> str:
-    """Why the state of a rule proves nothing, or empty."""
+    """Why a rule's state proves nothing, or empty."""
     if rule.health == "err":
         return f"the evaluation of {_name(rule)} fails: {printable(rule.error)[:200]}"
     now = stated.at()
@@ -245,7 +245,7 @@ def _confirmed(stated: _Stated, rule: AlertRule, active: ActiveAlert) -> Confirm
 
 
 def _refuted(stated: _Stated, alerts: Alerts, cluster: str) -> Confirmation:
-    """Whether the condition of all these alerts, whose rules are inactive, was not met for as long as they need."""
+    """Whether the condition of all these alerts was not met for their `for`; their rules are inactive."""
     rules: dict[int, tuple[AlertRule, list[Alert]]] = {}
     for alert in (one for one in alerts if isinstance(one, Alert)):
         for rule in _rules_of(stated, alert):
@@ -259,7 +259,7 @@ def _refuted(stated: _Stated, alerts: Alerts, cluster: str) -> Confirmation:
                 return found
     except NoAnswer as error:
         return unknown(f"Prometheus: {error.problem}")
-    return found or unknown("no alert of these could be read")
+    return found or unknown("none of these alerts could be parsed")
 
 
 def _refutation(
@@ -290,13 +290,13 @@ def _refutation(
     series = [_without(one.labels, rule) for one in values]
     ours = [[one for one in series if _agree(one, alert.labels)] for alert in alerts]
     if not all(ours):
-        return unknown(f"{name} is inactive, and has values for other labels alone", rule.name)
+        return unknown(f"{name} is inactive, and has values only for other labels", rule.name)
     if cluster and (why := _foreign(stated, rule, [one for found in ours for one in found], cluster)):
         return unknown(f"{name} is inactive, and {why}", rule.name)
     good = [value for one in values for _, value in one.values if _is_good(value, comparison)]
     worst = (max if comparison.operator.startswith(">") else min)(good)
     signal, shown, threshold = format_comparison(name, comparison.left, comparison.threshold, worst)
-    found = f"{signal} was {shown} at worst for {format_duration(window)}"
+    found = f"{signal} was at worst {shown} for {format_duration(window)}"
     message = f"{name} is inactive in Prometheus: {found}, and {comparison.operator} {threshold} is bad"
     return Confirmation(
         answer="refuted",

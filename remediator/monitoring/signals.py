@@ -1,7 +1,7 @@
-"""The evidence, gathered: what Prometheus and Alertmanager say about the canary.
+"""Gathers the evidence about the canary from Prometheus and Alertmanager.
 
-The rule of this file: no error leaves it. What could not be asked, and an answer that is none, several or no ratio,
-is Unknown with the words for it.
+The rule of this file: no error leaves it. A failed query, or an answer with no value, several values or no ratio, is
+Unknown with a reason.
 """
 
 import json
@@ -26,7 +26,7 @@ from remediator.monitoring.prometheus import AlertRule, Prometheus, Sample
 FIRING = 'ALERTS{alertstate="firing"}'
 
 THREADS = 8
-"""All questions together take about twice as long as the slowest; a Prometheus works on 20 at a time."""
+"""Parallel queries: all together take about twice as long as the slowest. Prometheus runs 20 at a time."""
 
 _CANARY = re.compile(r'canary="([^"]*)"')
 
@@ -37,39 +37,39 @@ Found = TypeVar("Found")
 Answer = tuple[Sample, ...] | Unknown
 
 LabelSets = tuple[Labels | None, ...] | Unknown
-"""The labels of alerts as they came: None for an alert, or for a value, that cannot be read."""
+"""The received labels of alerts: None for an alert, or a value, that cannot be parsed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """Whose series and alerts count."""
+    """Which series and alerts count."""
 
     policy: Policy
     target: Target
-    """The canary, or whatever else is acted on."""
+    """The canary, or another target."""
     cluster: str = ""
     """The fence, or empty."""
     effect: Effect = Effect.SET_PERCENTAGE
-    """What an alert has to ask for."""
+    """The effect that an alert has to ask for."""
 
     @property
     def judges_latency(self) -> bool:
-        """Whether a phase has a bound for it."""
+        """Whether a phase bounds the latency."""
         return any(phase.max_latency_p99 is not None for phase in self.policy.phases)
 
     @property
     def canary(self) -> str:
-        """The label `canary` of what the shipped rules record about the target."""
+        """The label `canary` that the shipped rules give to records about the target."""
         return f"{self.target.namespace}/{self.target.deployment}"
 
     def select(self, name: str, **labels: str) -> str:
-        """The series of this name, ours as far as their labels say."""
+        """A selector of our series of this name, judging by their labels."""
         return select(name, labels, {"namespace": self.target.namespace, "cluster": self.cluster})
 
     def asks_for_act(self, labels: Mapping[str, str]) -> bool:
-        """Whether the policy answers an alert with these labels by this effect on the target.
+        """Whether an alert with these labels leads to this effect on the target.
 
-        One without the label `cluster` is taken for ours: it gets the label on its way to Alertmanager.
+        An alert without the label `cluster` counts as ours: it gets the label when it is sent to Alertmanager.
         """
         cluster = {"cluster": self.cluster} if self.cluster else {}
         if self.cluster and labels.get("cluster", self.cluster) != self.cluster:
@@ -78,7 +78,7 @@ class Scope:
         return answer is not None and answer.target == self.target and answer.action.effect is self.effect
 
     def may_ask_for_act(self, labels: Labels | None) -> bool:
-        """Whether an alert could ask for the act, going by those of its labels that can be read."""
+        """Whether an alert could ask for the act, judging by its labels that can be parsed."""
         if labels is None:
             return True
         unread = {name for name, value in labels.items() if value is None}
@@ -92,9 +92,9 @@ class Scope:
         )
 
     def act_rules(self, rules: Iterable[AlertRule]) -> tuple[AlertRule, ...]:
-        """The rules of alerts that ask for the act. The label `namespace` is mostly one of their series.
+        """The alerting rules that ask for the act. The label `namespace` usually comes from their series.
 
-        Where some name this canary, those that only name another are those of another release.
+        If some rules name this canary, those that name only another one are another release's.
         """
         here = {"namespace": self.target.namespace}
         found = tuple(rule for rule in rules if self.asks_for_act({**here, **rule.static_labels}))
@@ -106,12 +106,12 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Questions:
-    """The expressions that Prometheus is asked for, by what they are the value of."""
+    """The expressions to query, by the name of their value."""
 
     success_rate: Mapping[str, str]
     error_rate: Mapping[str, str]
     latency: Mapping[str, str]
-    """Empty where no phase asks for it."""
+    """Empty if no phase asks for it."""
     queue_depth: str
     latency_p99: str
     firing: str
@@ -124,14 +124,14 @@ class Questions:
 
     @property
     def numbers(self) -> tuple[str, ...]:
-        """Those whose value is asked for, each once."""
+        """The distinct expressions to query."""
         mine = (self.queue_depth, self.latency_p99)
         rates = (self.success_rate, self.error_rate, self.latency)
         return tuple(dict.fromkeys((*(text for rate in rates for text in rate.values()), *mine)))
 
 
 def questions(scope: Scope, window: timedelta) -> Questions:
-    """What is asked about a time back from now, of at least a second."""
+    """The expressions for a window up to now, of at least a second."""
     window = max(whole(window), SECOND)
     return Questions(
         success_rate=_rate_expressions(scope, SUCCESS_RATE, window),
@@ -149,7 +149,7 @@ def _rate_expressions(scope: Scope, signal: Signal, window: timedelta) -> Mappin
 
 
 def _latency_expressions(scope: Scope, window: timedelta) -> Mapping[str, str]:
-    # The p99 of several pods has no average. 0 is what a pod exports that has measured nothing.
+    # The p99 of several pods cannot be averaged. A pod without measurements exports 0.
     slowest = f"max({scope.select('denis:signal', signal=LATENCY.name)} > 0)"
     return rate_expressions(slowest, window, "max", computed=True)
 
@@ -161,14 +161,12 @@ def _worst(scope: Scope, signal: Signal) -> str:
 def gather(
     scope: Scope, window: timedelta, *, prometheus: Prometheus | None, alertmanager: Alertmanager | None = None
 ) -> Evidence:
-    """What is known about a time back from now. Either may be None: then it is not asked, and what it knows is not
-    known.
-    """
+    """Gather the evidence for a window up to now. A source that is None is not queried, and its part is unknown."""
     asked = questions(scope, window)
     with ThreadPoolExecutor(THREADS) as pool:
         alarm = _Alarm(pool, scope, prometheus, alertmanager)
         if isinstance(alarm.first, Unknown):
-            # The others would only say the same, and a Prometheus that has too much to do gets no more.
+            # The others would fail likewise, and an overloaded Prometheus should get no more queries.
             answers: dict[str, Answer] = dict.fromkeys(asked.numbers, alarm.first)
             fired: LabelSets = alarm.first
         else:
@@ -191,16 +189,16 @@ def gather(
 def firing_alerts(
     scope: Scope, *, prometheus: Prometheus | None, alertmanager: Alertmanager | None = None
 ) -> FoundAlerts:
-    """The alerts that ask for a rollback now, and nothing else is asked. Either may be None: then it is not asked.
+    """Only the alerts that ask for a rollback now. A source that is None is not queried.
 
-    An alert fires if one of those that are asked says so. None does if all say so, and Prometheus has a rule of one.
+    An alert fires if any source says so. None fires if all sources say so and Prometheus has a rule for one.
     """
     with ThreadPoolExecutor(THREADS) as pool:
         return _Alarm(pool, scope, prometheus, alertmanager).firing()
 
 
 class _Alarm:
-    """The questions about alerts. When it is made Prometheus has said which fire; the rest is under way in the pool."""
+    """The queries about alerts. On creation, Prometheus has said which fire; the rest runs in the pool."""
 
     def __init__(
         self,
@@ -217,20 +215,20 @@ class _Alarm:
         self._rules = pool.submit(_rules, asked, scope) if asked else None
 
     def firing(self) -> FoundAlerts:
-        """The alerts that ask for a rollback now."""
+        """The firing alerts that ask for a rollback."""
         sources = [self.rollbacks(self.first)] if self._counts else []
         sources += [_matching(self._muted.result(), self._scope)] if self._muted else []
         return _either(sources)
 
     def rollbacks(self, alerts: LabelSets) -> FoundAlerts:
-        """The alerts in an answer of Prometheus's that ask for a rollback; that there are none, a rule has to prove."""
+        """The alerts in Prometheus's response that ask for a rollback; no result counts only if a rule is loaded."""
         sources = [_matching(alerts, self._scope)]
         sources += [self._rules.result()] if self._rules else []
         return _either(sources)
 
 
 def _answer(ask: Callable[[], Found]) -> Found | Unknown:
-    """What is answered, or why nothing is."""
+    """The answer, or why there is none."""
     try:
         return ask()
     except NoAnswer as error:
@@ -246,7 +244,7 @@ def _ask_labels(prometheus: Prometheus | None, expression: str) -> LabelSets:
 
 
 def _rules(prometheus: Prometheus, scope: Scope) -> FoundAlerts:
-    """No alert, or why none could fire."""
+    """No alerts, or why none could fire."""
     rules = _answer(prometheus.alert_rules)
     if isinstance(rules, Unknown):
         return rules
@@ -257,7 +255,7 @@ def _rules(prometheus: Prometheus, scope: Scope) -> FoundAlerts:
 
 
 def _matching(alerts: LabelSets, scope: Scope) -> FoundAlerts:
-    """The alerts that ask for a rollback. One that cannot be read costs nothing where it could not be one of them."""
+    """The alerts that ask for a rollback. A malformed alert is ignored if it could not be one of them."""
     if isinstance(alerts, Unknown):
         return alerts
     ours, doubt = [], ""
@@ -269,12 +267,12 @@ def _matching(alerts: LabelSets, scope: Scope) -> FoundAlerts:
         elif scope.may_ask_for_act(labels):
             name = (labels or {}).get("alertname") or "without a name"
             unread = ", ".join(name for name, value in (labels or {}).items() if value is None) or "none of its labels"
-            doubt = f"an alert {name[:100]} fires, and what it asks for cannot be read: {unread[:100]}"
+            doubt = f"an alert {name[:100]} fires, but what it asks for cannot be parsed: {unread[:100]}"
     return Unknown(why=doubt) if doubt and not ours else tuple(ours)
 
 
 def _either(sources: list[FoundAlerts]) -> FoundAlerts:
-    """What several say together: an alert that one knows of fires, whatever the others do not know."""
+    """Merge several sources: an alert that one source has fires, even if others are unknown."""
     known = tuple(labels for source in sources if not isinstance(source, Unknown) for labels in source)
     unknown = next((source for source in sources if isinstance(source, Unknown)), None)
     return unknown if unknown and not known else known
@@ -285,7 +283,7 @@ def _rate(asked: Mapping[str, str], answers: Mapping[str, Answer], *, ratio: boo
 
 
 def _number(answer: Answer, expression: str, *, ratio: bool = False) -> Value:
-    """The only value of an answer."""
+    """The single value of an answer."""
     if isinstance(answer, Unknown):
         return answer
     if not answer:
@@ -297,8 +295,8 @@ def _number(answer: Answer, expression: str, *, ratio: bool = False) -> Value:
     if not math.isfinite(number):
         return Unknown(why=f"{number} is the value of {expression}")
     if ratio and not 0 <= number <= SUCCESS_RATE.most:
-        return Unknown(why=f"{number:g} is no ratio, and the value of {expression}")
-    # The average of equal numbers can differ from them in the last digit.
+        return Unknown(why=f"{number:g} is not a ratio, but the value of {expression}")
+    # The average of equal numbers can differ from them by rounding.
     return round(number, 9)
 
 

@@ -1,7 +1,7 @@
 """Alertmanager's time intervals: when a route is muted, or is not active.
 
-Pure; time is an argument. The rule of this file: what cannot be read, and a location that is not known here, is
-Unreadable, and never a time at which nothing is muted.
+Pure; time is an argument. The rule of this file: an interval that cannot be parsed, or has an unknown location, is
+Unreadable; it never counts as "not muted".
 """
 
 from calendar import monthrange
@@ -15,7 +15,7 @@ from remediator.core.parts import as_list, as_map
 
 DAY = 24 * 60
 AHEAD = 366
-"""Days that are looked through for the next time at which something is muted."""
+"""How many days ahead to search for the next muted time."""
 
 _WEEKDAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 _MONTHS = (
@@ -25,23 +25,23 @@ _MONTHS = (
 
 
 class Unreadable(ValueError):
-    """The interval cannot be read; the error says why."""
+    """The interval cannot be parsed; the error says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Muting:
-    """A time at which a route sends nothing."""
+    """A period in which a route sends nothing."""
 
     now: bool
     day: date
-    """The day on which it is, or comes next; where several time zones are in play, in that of the first interval."""
+    """The day on which it is, or comes next, in the time zone of the first interval."""
 
 
 def find_muting(intervals: Sequence[Mapping[str, Any]], *, active: bool, now: datetime) -> Muting | None:
-    """When a route with these intervals sends nothing in the next year, if ever.
+    """When a route with these intervals is next muted within a year, if ever.
 
-    `intervals` are the items under `time_intervals` of all that the route names: it is muted in any of them, or with
-    `active` outside of all of them. Raises Unreadable.
+    `intervals` are the items of all time intervals that the route names: it is muted in any of them, or with `active`
+    outside of all of them. Raises Unreadable.
     """
     zones = {str(one.get("location") or "UTC") for one in intervals}
     if len(zones) > 1:
@@ -58,7 +58,7 @@ def find_muting(intervals: Sequence[Mapping[str, Any]], *, active: bool, now: da
 
 
 def _first(spans: list[tuple[int, int]], start: int, active: bool) -> int | None:
-    """The first minute of the rest of a day that is in one of the spans, or with `active` in none."""
+    """The first minute in the rest of a day that is in one of the spans, or with `active` in none."""
     for minute in range(start, DAY):
         inside = any(begin <= minute < end for begin, end in spans)
         if inside is not active:
@@ -105,12 +105,12 @@ def _minutes(interval: Mapping[str, Any], day: date) -> Iterator[tuple[int, int]
 
 
 def _in(ranges: Any, value: int, read: Any, *, most: int | None = None) -> bool:
-    """Whether a value is in one of the ranges, which include their ends; in any where there are none."""
+    """Whether a value is in one of the ranges, ends included; true if there are no ranges."""
     if ranges is None or ranges == []:
         return True
     if not isinstance(ranges, list):
-        raise Unreadable(f"{str(ranges)[:60]!r} is no list")
-    # All are read, so that one that cannot be is never passed over.
+        raise Unreadable(f"{str(ranges)[:60]!r} is not a list")
+    # All are parsed, so that an invalid one is never skipped.
     found = [_within(str(one), value, read, most) for one in ranges]
     return any(found)
 
@@ -119,7 +119,7 @@ def _within(text: str, value: int, read: Any, most: int | None) -> bool:
     first, _, last = text.strip().lower().partition(":")
     begin, end = read(first), read(last or first)
     if most is not None:
-        # A range that begins after the end of a short month is not in it.
+        # A range that starts after the end of a short month does not apply to it.
         if begin > most:
             return False
         begin, end = max(begin, 1), min(end, most)
@@ -145,7 +145,7 @@ def _day_of_month(text: str, last: int) -> int:
 
 
 def _minute(text: Any) -> int:
-    # YAML 1.1 reads 09:30 without quotes as a number of base 60.
+    # YAML 1.1 parses an unquoted 09:30 as a base-60 number.
     if isinstance(text, int) and not isinstance(text, bool) and 0 <= text <= DAY:
         return text
     hour, colon, minute = str(text).partition(":")

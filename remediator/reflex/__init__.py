@@ -1,1 +1,1 @@
-"""A notification in, one outcome for each of its alerts out. Nobody is asked."""
+"""The reflex: a notification in, one outcome for each of its alerts out, without a human."""

@@ -1,4 +1,4 @@
-"""Whether an alert of a remediation would lead to an act now, as far as this replica knows: `remediator_armed`.
+"""`remediator_armed`: whether an alert of a remediation would lead to an act now, as far as this replica knows.
 
 Pure. The ladder's forecast says whether an act would follow, and the heartbeat whether the alert would arrive.
 """
@@ -13,7 +13,7 @@ from remediator.core.reasons import Reason
 from remediator.reflex.heartbeat import LATE, Heartbeat
 
 SILENCE = timedelta(minutes=15)
-"""Without a heartbeat for this long, alerts do not arrive at a replica that had some. No alert is repeated later."""
+"""Without a heartbeat for this long, alerts no longer arrive at a replica that had some: they repeat more often."""
 
 UNREACHED = "Unreached"
 NO_HEARTBEAT = "NoHeartbeat"
@@ -23,7 +23,7 @@ REFUSED = "Refused"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Armed:
-    """Whether it is, and the word for why: a reason of the ladder, Unreached, NoHeartbeat or Refused."""
+    """Whether it is armed, and why: a reason of the ladder, Unreached, NoHeartbeat or Refused."""
 
     armed: bool
     reason: str
@@ -37,12 +37,12 @@ def armed(
     *,
     dry_run: bool,
 ) -> Armed:
-    """By the forecast and the last heartbeat to this replica; never one proves nothing."""
+    """Combine the forecast with the last heartbeat of this replica; never having had one proves nothing."""
     if told.unreached:
         return Armed(armed=False, reason=UNREACHED)
     if told.reason is not Reason.APPLIED and not told.nothing_to_do:
         return Armed(armed=False, reason=told.reason)
-    # At 0 % the ladder stops before it asks.
+    # At 0 % the ladder stops before it asks Prometheus.
     if remediation.mode == "observe":
         return Armed(armed=False, reason=Reason.OBSERVING)
     if dry_run:
@@ -55,9 +55,9 @@ def armed(
 
 
 def acts_possible(forecasts: Iterable[tuple[Remediation, Forecast]], heartbeat: Heartbeat, *, dry_run: bool) -> bool:
-    """Whether a rollback that is asked for now would come in time, and every other target could be acted on.
+    """Whether a rollback would come in time now, and every other target could be acted on.
 
-    What merely withholds more workers, as a cooldown or the maximum, is no reason to call someone from outside.
+    A reason that only withholds workers, such as a cooldown or the maximum, must not trigger the dead man's switch.
     """
     acting = [(remediation, told) for remediation, told in forecasts if remediation.mode == "act"]
     if dry_run or not acting or heartbeat.delay is None or heartbeat.delay > LATE:

@@ -1,8 +1,7 @@
-"""The audit log: one line of JSON for everything that is recorded, in the order in which it was.
+"""The audit log: one line of JSON for everything that is recorded, in order.
 
-The rule of this file: nobody waits for it. A thread of its own spells and writes the lines, a moment later, so that
-neither the work nor a standard output that nobody reads holds up an answer; what cannot be written is counted and goes
-to the log.
+The rule of this file: nothing waits for it. A thread of its own formats and writes the lines a moment later, so that
+neither that work nor a blocked standard output delays a response; lines that cannot be written are counted and logged.
 """
 
 import json
@@ -21,10 +20,10 @@ from remediator.core.times import format_time
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 10_000
-"""Lines that may wait to be written: some 15 MB."""
+"""The most lines that wait to be written, about 15 MB."""
 
 HEAD_START_SECONDS = 0.01
-"""For the answer to whom a line is about; what else comes in this time is one write with it."""
+"""A delay that lets the response go first; all lines that come in this time are one write."""
 
 _AT_ONCE = 1_000
 
@@ -43,21 +42,21 @@ class AuditLog:
         self._thread.start()
 
     def write(self, facts: Mapping[str, Any], now: datetime) -> None:
-        """Write a line with these facts, which change no more, without those that are empty or None."""
+        """Queue a line with these facts, except empty ones and None; they must not change afterwards."""
         line = facts, now
         if self._waiting.qsize() < MAX_WAITING:
             self._waiting.put(line)
         else:
-            self._drop(_spell(line), "more lines wait than can be kept")
+            self._drop(_spell(line), "too many lines are waiting")
 
     def flush(self, timeout: float | None = None) -> None:
-        """Wait until the lines so far are written, for at most so many seconds."""
+        """Wait until the lines so far are written, for at most this many seconds."""
         written = threading.Event()
         self._waiting.put(written)
         written.wait(timeout)
 
     def is_alive(self) -> bool:
-        """Whether lines are still written."""
+        """Whether the writing thread is alive."""
         return self._thread.is_alive()
 
     def _write_all(self) -> None:
@@ -81,7 +80,7 @@ class AuditLog:
         try:
             self._stream.write("".join(f"{line}\n" for line in lines))
             self._stream.flush()
-        except (OSError, ValueError) as error:  # A closed file is a ValueError.
+        except (OSError, ValueError) as error:  # Writing to a closed file raises ValueError.
             for line in lines:
                 self._drop(line, str(error))
 
@@ -91,12 +90,12 @@ class AuditLog:
 
 
 def _spell(line: _Line) -> str:
-    """JSON in ASCII, for labels may hold what turns a terminal's text around."""
+    """JSON in ASCII, because labels may contain bidirectional control characters."""
     facts, now = line
     at = format_time(now, "milliseconds")
     told = {"time": at, **{name: fact for name, fact in facts.items() if fact or fact == 0}}
     try:
         text = to_json(told)
-    except ValueError:  # Half of a surrogate pair is no UTF-8.
+    except ValueError:  # A lone surrogate cannot be encoded as UTF-8.
         text = b"\xff"
     return text.decode() if text.isascii() else json.dumps(told, separators=(",", ":"))

@@ -1,8 +1,7 @@
-"""Prometheus's word on alerts that the ladder would act on: asked in time, and never for longer than an act may wait.
+"""Asks Prometheus about alerts that the ladder would act on, never for longer than an act may wait.
 
-The rule of this file: whatever Prometheus does, a question ends in time, with an answer or without one. While the
-ladder would act, the states of the rules are also asked for regularly, so that an act in a healthy world waits for
-nothing.
+The rule of this file: whatever Prometheus does, a question ends in time, with or without an answer. While the ladder
+would act, the rule states are also polled, so that normally an act does not have to wait.
 """
 
 import logging
@@ -23,22 +22,22 @@ log = logging.getLogger(__name__)
 INTERVAL_SECONDS = 5.0
 
 MAX_AGE_SECONDS = 10.0
-"""Of states that confirm an alert; what does not confirm it is asked for after the alert came."""
+"""The oldest states that may confirm an alert; anything else is asked after the alert came."""
 
 PROBLEM_SECONDS = 30.0
-"""For how long it counts that there was no answer; it is asked again long before."""
+"""How long a missing answer counts as a problem; the next poll comes long before."""
 
 LATE_SECONDS = 10.0
-"""After which a regular question without an answer is a problem: finding an address takes as long as it takes."""
+"""After this long a poll without an answer is a problem, because a DNS lookup has no timeout."""
 
 NOTIFICATION_SECONDS = 4.0
 """For which all alerts of a notification may wait, also for answers that come: half of the time that it has."""
 
 PLACES = 32
-"""Questions at a time: each has a thread, and may hold a turn of the webhook's, of which there are twice as many."""
+"""The most parallel questions: each has a thread and may hold one of the webhook's turns, which are twice as many."""
 
 PLACE_SECONDS = 0.1
-"""How long one is waited for: a Prometheus that is well has answered many by then."""
+"""How long to wait for a place: a healthy Prometheus has answered many questions by then."""
 
 T = TypeVar("T")
 
@@ -48,20 +47,20 @@ class RuleStates(Protocol):
 
     @property
     def problem(self) -> str:
-        """Why there is no answer, or empty."""
+        """Why Prometheus did not answer, or empty."""
 
     def lacks(self, remediation: Remediation) -> str:
         """That there is no rule whose alerts could ask for this, in words, or empty."""
 
     def confirm(self, alerts: Alerts) -> Confirmation | None:
-        """That one of these alerts is active, going by the states alone."""
+        """The confirmation, if one of these alerts is active by these states."""
 
     def examine(self, alerts: Alerts) -> Confirmation:
-        """What is known of these alerts; for those that are not active more is asked for."""
+        """Confirm or refute these alerts; this queries more about inactive ones."""
 
 
 Ask = Callable[[], RuleStates]
-"""Asks for the states of the rules now."""
+"""Queries the rule states."""
 
 
 class Allowance:
@@ -87,7 +86,7 @@ class Allowance:
 
 
 class Question:
-    """What Prometheus says of the alerts of one decision."""
+    """A question to Prometheus about the alerts of one decision."""
 
     def __init__(
         self, ask: Callable[[], Confirmation], longest: float, allowance: Allowance, places: threading.Semaphore
@@ -125,15 +124,15 @@ class Question:
         try:
             self._answer.set_result(ask())
         except TimeoutError:
-            pass  # It has been waited for in vain by then.
-        except Exception:  # A fault of ours must not keep a rollback.
+            pass  # Nobody waits for the answer by then.
+        except Exception:  # A bug of ours must not block a rollback.
             log.exception("question failed")
-            self._answer.set_result(unknown("a fault of Remediator's; its log has the traceback"))
+            self._answer.set_result(unknown("an internal error; the log has the traceback"))
         finally:
             self._places.release()
 
     def answer(self, left: float) -> Confirmation:
-        """Wait for the answer, for at most `left` seconds and what is left of the question's own time."""
+        """Wait for the answer, for at most `left` seconds and the question's remaining time."""
         try:
             return self._allowance.wait(lambda: self._answer.result(max(min(self._ends - time.monotonic(), left), 0)))
         except TimeoutError:
@@ -141,7 +140,7 @@ class Question:
 
 
 class Confirmations:
-    """Asks for what alerts say. Safe to call from many threads."""
+    """Polls the rule states, and asks about alerts. Thread-safe."""
 
     def __init__(self, ask: Ask, *, wanted: Callable[[], bool], steady: Callable[[], float] = time.monotonic) -> None:
         self._ask = ask
@@ -149,32 +148,32 @@ class Confirmations:
         self._steady = steady
         self._last: tuple[float, RuleStates] | None = None
         self._waiting: float | None = None
-        """Since when the regular question has had no answer, None while there is none."""
+        """Since when the current poll has had no answer; None if there is no current poll."""
         self._places = threading.BoundedSemaphore(PLACES)
         self._shared: dict[tuple[Target, Effect], SharedRead[RuleStates]] = {}
 
     def watch(self, stop: threading.Event) -> None:
-        """Ask regularly, while an alert would lead to an act."""
+        """Poll the rule states while an alert would lead to an act."""
         while True:
             try:
                 if self._wanted():
                     self._waiting = self._steady()
                     self.ask()
-            except Exception:  # A fault of ours here costs a head start, and must not end the service.
+            except Exception:  # A bug of ours here only costs the cached answer, and must not end the service.
                 log.exception("question failed")
             self._waiting = None
             if stop.wait(INTERVAL_SECONDS):
                 return
 
     def ask(self, left: float = 0.0) -> RuleStates:
-        """The states of the rules as they are from now on; `left` is up to who waits."""
+        """Query the current rule states; `left` is ignored here, because callers have their own timeouts."""
         asked = self._steady()
         states = self._ask()
         self._last = asked, states
         return states
 
     def problem(self) -> str:
-        """Why the last answer, of the last half minute, was none, or why there is none for long; or empty."""
+        """Why the last poll (within half a minute) failed, or has been without an answer for too long; or empty."""
         now = self._steady()
         if (waiting := self._waiting) is not None and now - waiting > LATE_SECONDS:
             return f"no answer for {now - waiting:.0f} s"
@@ -199,12 +198,12 @@ class Confirmations:
         return None if (last := self._last) is None or self._steady() - last[0] > PROBLEM_SECONDS else True
 
     def recent(self, alerts: Alerts) -> Confirmation | None:
-        """The confirmation by the states that were asked for last; anything else they do not prove."""
+        """The confirmation by the last polled states; they cannot refute."""
         if (last := self._last) is None or self._steady() - last[0] > MAX_AGE_SECONDS:
             return None
         try:
             return last[1].confirm(alerts)
-        except Exception:  # As above: then it is asked once more.
+        except Exception:  # As above: the question is then asked directly.
             log.exception("question failed")
             return None
 

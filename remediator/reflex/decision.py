@@ -1,8 +1,9 @@
 """One decision, from the read of a target to the patch: read, decide, ask Prometheus, decide again, apply.
 
-The rule of this file: the change and its record are one write that holds only for what was read, so the loser of a
-race reads and decides again. Therefore an act may rest on the last read, whatever it was made for. Only acts, which
-nothing undoes, withhold an alert on it; for every other reason the target is read after the alert came.
+The rule of this file: the change and its record are one write, valid only for the version that was read, so the loser
+of a race reads and decides again. Therefore an act may be based on the last read, whatever that was made for. An alert
+may be withheld on the last read only because of past acts, which nothing undoes; for every other reason the target is
+read after the alert came.
 """
 
 import logging
@@ -40,10 +41,10 @@ from remediator.reflex.shared_read import SharedRead
 log = logging.getLogger(__name__)
 
 TIME_LIMIT = 8.0
-"""Seconds for one notification: Alertmanager's shortest deadline is 10 s, the answer has to be back before."""
+"""Seconds for one notification: Alertmanager's shortest timeout is 10 s, and the response must arrive before that."""
 
 TRIES = 5
-"""How often a lost race is run again. Each loss is someone else's success, so more would only be a storm."""
+"""How often a lost race is retried. Each loss is someone else's success, so more would only add load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +78,9 @@ class Decisions:
         except TimeoutError:
             reason = Reason.UNAVAILABLE
             message = f"no decision within {TIME_LIMIT:.0f} s: the API server is slow or cannot be reached"
-        except Exception:  # The only broad one: a fault of ours must cost this decision alone.
+        except Exception:  # The only broad except: a bug of ours must only affect this decision.
             log.exception("decision failed", extra={"remediation": remediation.name})
-            reason, message = Reason.INTERNAL_ERROR, "a fault of Remediator's; its log has the traceback"
+            reason, message = Reason.INTERNAL_ERROR, "an internal error; the log has the traceback"
         return Outcome(alerts=alerts, remediation=remediation, reason=reason, message=message)
 
     def shared(self, remediation: Remediation) -> _Shared:
@@ -125,7 +126,7 @@ class _Decided:
 
 
 class _Decision:
-    """The alerts that one remediation answers, on the way to their outcome.
+    """The alerts of one remediation, and the state of their decision.
 
     In the order of the steps: `_prepare` reads, decides and asks; `_plan`, in the turn to write, decides for good;
     `_send` applies; `_done` says what has become of it. After a failure `_again` says whether they are tried again.
@@ -144,10 +145,10 @@ class _Decision:
         self._confirmation: Confirmation | None = None
         """What Prometheus says of the alerts; it is asked once, whatever is tried again."""
         self._act: Act | None = None
-        """What the last patch is to do."""
+        """The act of the last patch."""
         self._sent: list[Entry] = []
         self._lost = False
-        """Whether the answer to a patch was lost."""
+        """Whether the response to a patch was lost."""
         self._conflicts = 0
 
     def outcome(self) -> Outcome:
@@ -160,9 +161,10 @@ class _Decision:
         return done if isinstance(done, Outcome) else self._done(done)
 
     def _prepare(self) -> _Basis:
-        """What to plan on. Where the ladder would act on it, Prometheus has answered by then, or had its time.
+        """What to plan on.
 
-        That is waited for here, and not in the turn, so that it holds up no other alert.
+        If the ladder would act on it, this also waits for Prometheus's answer. It waits here and not while holding the
+        lock, so that it delays no other alert.
         """
         basis = self._read()
         confirmations = self._service.confirmations
@@ -261,7 +263,7 @@ class _Decision:
     def _send(self, claim: Claim) -> Workload | None:
         """Send a patch. Raises ClusterError, TimeoutError."""
         service, target = self._service, self._target
-        # What is left has to do for reading back as well.
+        # The remaining time has to be enough for reading back too.
         timeout = min(REQUEST_SECONDS, _left(self._deadline) / 2)
         if not service.dry_run:
             service.reads.writing(target)
@@ -272,7 +274,7 @@ class _Decision:
             raise
 
     def _again(self, error: Exception) -> bool:
-        """Whether to read and decide again. Raises Conflict, TimeoutError where there is no more time for it."""
+        """Whether to read and decide again. Raises Conflict, TimeoutError if there is no time left for it."""
         match error:
             case Unanswered() if not self._lost:
                 self._lost = True
@@ -280,7 +282,7 @@ class _Decision:
                 pause = random.uniform(0, 0.05 * 2**self._conflicts)  # noqa: S311 - jitter, no secret
                 self._conflicts += 1
                 if self._conflicts == TRIES:
-                    raise Conflict(f"the target changed {TRIES} times while it was to be written") from error
+                    raise Conflict(f"the target changed {TRIES} times before it could be written") from error
                 time.sleep(min(pause, _left(self._deadline)))
             case Conflict():
                 pass
@@ -304,7 +306,7 @@ class _Decision:
             service.show(target)
         message = f"set {entry.change}{because}"
         if claimed.read_back:
-            message += "; the API server's answer was lost, and the record is there"
+            message += "; the API server's response was lost, but the record is there"
         elif self._act:
             message += _unreached(self._act)
         return self._outcome(Reason.APPLIED, message, uid=uid, entry=entry, changed_at=entry.time)
@@ -340,16 +342,16 @@ def _stands(
 
 
 def _unreached(act: Act) -> str:
-    """That what was written reaches no pod, or empty."""
+    """A warning that the written change reaches no pod, or empty."""
     if not act.unreached:
         return ""
     if act.workload.rollout.paused:
-        return ": written; the Deployment is paused, no pod follows"
-    return f": written; the pods may not follow: {act.unreached}"
+        return ": written, but the Deployment is paused, so no pod follows"
+    return f": written, but the pods may not follow: {act.unreached}"
 
 
 def _left(deadline: float) -> float:
-    """Seconds until the deadline. Raises TimeoutError where none are left."""
+    """Seconds until the deadline. Raises TimeoutError if none are left."""
     if (left := deadline - time.monotonic()) <= 0:
         raise TimeoutError
     return left

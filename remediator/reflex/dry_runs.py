@@ -1,6 +1,6 @@
-"""The act of each remediation, tried as a dry run every 5 minutes: rights and admission, before they are needed.
+"""Tries the act of each remediation as a dry run every 5 minutes: tests rights and admission before they are needed.
 
-The rule of this file: only what the service may do is tried. An answer that says nothing about the act is not known.
+The rule of this file: only allowed writes are tried. A response that says nothing about the act counts as unknown.
 """
 
 import logging
@@ -27,14 +27,14 @@ INTERVAL_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DryRun:
-    """What the API server said of an act."""
+    """The API server's response to the dry run of an act."""
 
     accepted: bool | None
-    """None where that is not known."""
+    """None if not known."""
     problem: str
     at: datetime
     autoscaler: str = ""
-    """Who owns the replicas that the act would set, or empty; a look at the target alone does not always show it."""
+    """The owner of the replicas that the act would set, or empty; the target alone does not always show it."""
 
 
 class DryRuns:
@@ -51,7 +51,7 @@ class DryRuns:
         self.results: Mapping[str, DryRun] = {}
 
     def watch(self, stop: threading.Event) -> None:
-        """Try all acts, again and again; the first time after one interval, and until then it is not known."""
+        """Try all acts once per interval; the first time after one interval, so until then the result is unknown."""
         self._show(dict.fromkeys((remediation.name for remediation in self._acting()), math.nan))
         while not stop.wait(INTERVAL_SECONDS):
             self.run()
@@ -67,7 +67,7 @@ class DryRuns:
                 log.error("the API server would refuse the act", extra={"remediation": name, "error": result.problem})
 
     def _show(self, accepted: Mapping[str, float]) -> None:
-        """Show these remediations, by name, and no longer any other."""
+        """Set the remediations to show, by name; others are dropped."""
         for gone in self._shown - accepted.keys():
             self._metrics.act_accepted.remove(gone)
         for name, value in accepted.items():
@@ -92,14 +92,14 @@ class DryRuns:
 
 
 def is_refusal(error: ClusterError) -> bool:
-    """Whether the act itself would be refused too; a webhook that refuses dry runs says nothing about it."""
+    """Whether the act itself would be refused too; not if a webhook only refuses dry runs."""
     return isinstance(error, Forbidden | Rejected) and "dry run" not in str(error)
 
 
 def act_spec(remediation: Remediation, workload: Workload) -> Mapping[str, Any]:
-    """The part of the spec that an act would write at this moment, whether or not it is withheld."""
+    """The part of the spec that an act would write now, even if it is withheld."""
     spec = remediation.action.plan(workload, remediation.target).patch
-    # Nothing grows from a kill switch, nor shrinks to the maximum.
+    # An act never scales up from a kill switch, nor down to the maximum.
     idle = "replicas" in spec and (workload.switched_off or spec["replicas"] < workload.replicas)
     return {"replicas": workload.replicas} if idle else spec
 
@@ -107,7 +107,7 @@ def act_spec(remediation: Remediation, workload: Workload) -> Mapping[str, Any]:
 def trial_patch(
     remediation: Remediation, workload: Workload, spec: Mapping[str, Any], now: datetime, *, recorded: bool = True
 ) -> dict[str, Any]:
-    """A write with its record, or without; it holds for any version, so it is for dry runs alone."""
+    """A write with or without its record, valid for any resourceVersion, so only for dry runs."""
     entry = Entry(
         id=uuid.uuid4().hex[:16],
         time=now,
@@ -117,6 +117,6 @@ def trial_patch(
         remediation=remediation.name,
     )
     patch = write_patch(workload, spec, workload.ledger.with_entries((entry,)) if recorded else None)
-    # A controller may write the status meanwhile, and that is no reason to ask again.
+    # A controller may update the status meanwhile; that must not fail the dry run.
     del patch["metadata"]["resourceVersion"]
     return patch

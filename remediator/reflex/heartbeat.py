@@ -1,4 +1,4 @@
-"""When heartbeats arrived, and how long they took from the last recorded sample to here.
+"""When heartbeats arrived, and how long they took from the last recorded sample.
 
 The rule of this file: a heartbeat proves that alerts arrive and does nothing else. One from the future proves nothing.
 """
@@ -17,13 +17,13 @@ from remediator.reflex.rate_limit import RateLimit
 log = logging.getLogger(__name__)
 
 OVERDUE = timedelta(minutes=10)
-"""They come every minute or two; this is also the bound of the alert RemediatorHeartbeatMissing."""
+"""Heartbeats come every minute or two; this is also the bound of the alert RemediatorHeartbeatMissing."""
 
 LATE = timedelta(seconds=150)
-"""A healthy one takes 90 s and a group_interval at most; also the bound of the alert RemediatorHeartbeatLate."""
+"""A healthy one takes at most 90 s and a group_interval; also the bound of the alert RemediatorHeartbeatLate."""
 
 MAX_PROBE = 64
-"""Characters of the label that are kept."""
+"""The most characters of the label that are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +32,13 @@ class Heartbeat:
 
     at: datetime
     delay: timedelta | None
-    """From the last sample that the rules recorded to the arrival; None where the heartbeat did not say."""
+    """From the last sample that the rules recorded to the arrival; None if the heartbeat does not have that time."""
     probe: str = ""
     """The label `probe` of the last one that had it: sent by `remediator doctor --probe`."""
 
 
 class Heartbeats:
-    """The last heartbeat, for the metrics, the status and `remediator_armed`."""
+    """Keeps the last heartbeat, for the metrics, the status and `remediator_armed`."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Heartbeats:
         self.last: Heartbeat | None = None
 
     def receive(self, alerts: Alerts) -> None:
-        """Take the heartbeats of one notification: the freshest counts, where several Prometheus servers send them."""
+        """Record the heartbeats of one notification; if several Prometheus servers send them, the freshest counts."""
         now, beats = self._now(), [alert for alert in alerts if isinstance(alert, Alert)]
         recorded = [alert.recorded for alert in beats]
         known = [time for time in recorded if time is not None]

@@ -1,7 +1,7 @@
-"""What each target was when it was read last: by the observer, for an alert, or in the answer to a write.
+"""The last read of each target: by the observer, for an alert, or in the response to a write.
 
-The rule of this file: nothing that may be older than the last write takes its place. What is kept may be overtaken by
-others at any time, so a write on it needs its resourceVersion as a precondition.
+The rule of this file: a read that may be older than the last write never replaces it. Others may change the target at
+any time, so a write based on a kept read needs its resourceVersion as a precondition.
 """
 
 import itertools
@@ -13,14 +13,14 @@ from remediator.core.policy import Target
 from remediator.core.workload import TargetInvalid, TargetMissing, Workload
 
 MAX_AGE_SECONDS = 10.0
-"""Two intervals of the observer. After a restore of etcd, resourceVersions return with other content."""
+"""Two intervals of the observer. Bounded, because after a restore of etcd old resourceVersions have other content."""
 
 Snapshot = Workload | TargetInvalid | TargetMissing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """A moment in the order of this process, and in seconds of a clock that nobody sets."""
+    """A moment, as a sequence number within this process, and in seconds of a monotonic clock."""
 
     order: int
     seconds: float
@@ -28,14 +28,14 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
-    """A target as it was read; what happened before `began` is in it."""
+    """A read of a target, which includes everything that happened before `began`."""
 
     snapshot: Snapshot
     began: Moment
 
     @property
     def uid(self) -> str:
-        """The target's, empty where it was not found."""
+        """The target's uid, or empty if it was not found."""
         return self.snapshot.uid if isinstance(self.snapshot, Workload) else ""
 
     def holds(self, action_id: str) -> bool:
@@ -44,35 +44,35 @@ class Read:
 
 
 class LastReads:
-    """The last read of each target. Safe to share between threads."""
+    """The last read of each target. Thread-safe."""
 
     def __init__(self, steady: Callable[[], float]) -> None:
         self._steady = steady
         self._order = itertools.count(1)
         self._reads: dict[Target, Read] = {}
         self._written: dict[Target, int] = {}
-        """When the last write was sent, in the order of this process."""
+        """When the last write was sent, as a sequence number."""
         self._lock = threading.Lock()
 
     def read(self, target: Target, call: Callable[[], Snapshot]) -> Read:
-        """What the call reads. Raises what it raises."""
+        """Read with this call, and keep the result. Raises what it raises."""
         began = self._now()
         read = Read(snapshot=call(), began=began)
         self._keep(target, read)
         return read
 
     def writing(self, target: Target) -> None:
-        """A write is sent now, or was refused: what was read before holds no longer."""
+        """Note that a write is being sent, or was refused: earlier reads are outdated."""
         with self._lock:
             self._written[target] = next(self._order)
             self._reads.pop(target, None)
 
     def written(self, target: Target, workload: Workload) -> None:
-        """The target as the answer to a write shows it."""
+        """Keep the target in the response to a write."""
         self._keep(target, Read(snapshot=workload, began=self._now()))
 
     def last(self, target: Target) -> Read | None:
-        """The last read that no write has followed, unless it is older than MAX_AGE_SECONDS."""
+        """The last read, unless a write followed it or it is older than MAX_AGE_SECONDS."""
         with self._lock:
             read = self._reads.get(target)
         return read if read and self._steady() - read.began.seconds <= MAX_AGE_SECONDS else None

@@ -17,7 +17,7 @@ from remediator.core.verification import Verdict
 NOTIFICATION_CODES = ("200", "400", "401", "404", "405", "411", "413", "414", "415", "417", "431", "500", "503")
 
 CUTS = ("deadline", "connections", "handshake")
-"""Why a webhook client got no answer. See web/connections.py."""
+"""Why a webhook client got no response. See web/connections.py."""
 
 RELAYS = ("sent", "failed", "withheld")
 
@@ -31,15 +31,15 @@ _UNMATCHED = (
     Reason.HEARTBEAT,
     Reason.INTERNAL_ERROR,
 )
-"""Reasons that can be given before a remediation is known; their label is the empty string."""
+"""Reasons that can occur before a remediation is known; their label is empty then."""
 
 
-# A second series for each counter, which nobody asks for.
+# Avoids the unneeded _created series of each counter.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics:
-    """What the service counts and shows."""
+    """The service's metrics."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
@@ -47,20 +47,16 @@ class Metrics:
         self._timed: set[str] = set()
         self._reviewed: set[tuple[str, str]] = set()
         counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
-        self.outcomes = counter(
-            "remediator_outcomes", "Alerts received, by what became of them.", ["remediation", "reason"]
-        )
+        self.outcomes = counter("remediator_outcomes", "Alerts received, by outcome.", ["remediation", "reason"])
         self.evidence = counter(
             "remediator_evidence",
-            "What Prometheus said of alerts that the ladder would have acted on: confirmed, refuted or unknown.",
+            "Prometheus's answers about alerts that the ladder would have acted on: confirmed, refuted or unknown.",
             ["remediation", "answer"],
         )
-        self.notifications = counter(
-            "remediator_notifications", "Webhook requests, by the status that answered them.", ["code"]
-        )
+        self.notifications = counter("remediator_notifications", "Webhook requests, by HTTP status.", ["code"])
         self.connections_cut = counter(
             "remediator_connections_cut",
-            "Webhook connections closed without an answer: at the deadline, for want of room, or in the handshake.",
+            "Webhook connections closed without a response: at the deadline, for lack of room, or in the handshake.",
             ["reason"],
         )
         self.truncated_alerts = counter(
@@ -68,19 +64,19 @@ class Metrics:
         )
         self.action_duration = Histogram(
             "remediator_action_duration_seconds",
-            "Time from the arrival of the notification to the answer of the API server to the write.",
+            "Time from the arrival of the notification to the API server's response to the write.",
             ["effect"],
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
             registry=registry,
         )
         self.last_action = gauge(
             "remediator_last_action_timestamp_seconds",
-            "When this service last changed the target, as its ledger says; 0 for never.",
+            "When this service last changed the target, by its ledger; 0 for never.",
             ["target", "effect"],
         )
         self.verifications = counter(
             "remediator_verifications",
-            "What became of acts, by verdict; every replica counts what it sees.",
+            "Verdicts on acts; every replica counts what it sees.",
             ["target", "effect", "verdict"],
         )
         self.reviewed_acts = gauge(
@@ -93,17 +89,17 @@ class Metrics:
         )
         self.canary_percentage = gauge(
             "remediator_canary_percentage",
-            "Share of traffic that the target's flags give the canary, in percent; NaN where it is not known.",
+            "Percentage of traffic that the target's flags give the canary; NaN if not known.",
             ["target"],
         )
-        self.replicas = gauge("remediator_replicas", "Replicas that the target asks for.", ["target"])
+        self.replicas = gauge("remediator_replicas", "Replicas in the target's spec.", ["target"])
         self.kill_switch = gauge("remediator_kill_switch", "1 while the target is latched at 0, else 0.", ["target"])
         self.paused = gauge(
             "remediator_paused", "1 while an operator's pause withholds acts on the target, else 0.", ["target"]
         )
         self.rollback_blocked = gauge(
             "remediator_rollback_blocked",
-            "1 while pods of the target may serve more than 0 % and a rollback does not reach them, else 0.",
+            "1 while pods of the target may serve more than 0 % because a rollback does not reach them, else 0.",
             ["target"],
         )
         self.target_up = gauge(
@@ -111,14 +107,14 @@ class Metrics:
         )
         self.act_accepted = gauge(
             "remediator_act_accepted",
-            "1 if the API server accepted the act in the last dry run, 0 if it refused it; NaN where not known.",
+            "1 if the API server accepted the act in the last dry run, 0 if it refused it; NaN if not known.",
             ["remediation"],
         )
         self.config_reload_successful = gauge(
             "remediator_config_last_reload_successful", "1 if the last read of the configuration succeeded, else 0."
         )
         self.config_reload_success_time = gauge(
-            "remediator_config_last_reload_success_timestamp_seconds", "When the configuration in use was read."
+            "remediator_config_last_reload_success_timestamp_seconds", "When the configuration in use was loaded."
         )
         self.credentials_reload_successful = gauge(
             "remediator_credentials_last_reload_successful",
@@ -131,7 +127,7 @@ class Metrics:
         )
         self.clock_skew = gauge(
             "remediator_clock_skew_seconds",
-            "How far the API server's clock is ahead of this machine's; NaN before its first answer.",
+            "How far the API server's clock is ahead of this machine's; NaN before its first response.",
         )
         self.clock_skew.set(math.nan)
         self.armed = gauge(
@@ -144,12 +140,12 @@ class Metrics:
         )
         self.time_to_safe = gauge(
             "remediator_time_to_safe_seconds",
-            "How long a bad canary would stay until the remediation has taken it back, as the sum of what is known.",
+            "How long a bad canary would stay until the remediation has rolled it back, as the sum of the known parts.",
             ["remediation"],
         )
         self.time_to_safe_unknown = gauge(
             "remediator_time_to_safe_unknown_parts",
-            "Parts that remediator_time_to_safe_seconds lacks; above 0 it is a lower bound.",
+            "Parts missing from remediator_time_to_safe_seconds; above 0 that is a lower bound.",
             ["remediation"],
         )
         self.heartbeat_time = gauge(
@@ -157,19 +153,19 @@ class Metrics:
         )
         self.heartbeat_delay = gauge(
             "remediator_heartbeat_delay_seconds",
-            "How long the last heartbeat took, from the last sample that the rules recorded; NaN where it did not say.",
+            "How long the last heartbeat took, from the last sample that the rules recorded; NaN if not known.",
         )
         self.heartbeat_delay.set(math.nan)
         self.heartbeat_relays = counter(
             "remediator_heartbeat_relays",
-            "Heartbeats for the dead man's switch outside: sent, failed, or withheld because no act would be possible.",
+            "Heartbeats to the external dead man's switch: sent, failed, or withheld because no act would be possible.",
             ["result"],
         )
         for result in RELAYS:
             self.heartbeat_relays.labels(result=result)
         self.kubernetes_requests = counter(
             "remediator_kubernetes_requests",
-            "Requests to the API server, by verb and HTTP status, or error where there was none.",
+            "Requests to the API server, by verb and HTTP status; `error` without a response.",
             ["verb", "code"],
         )
         self.records_dropped = counter(
@@ -187,7 +183,7 @@ class Metrics:
             self.outcomes.labels(remediation="", reason=reason)
 
     def preregister(self, policy: Policy) -> None:
-        """Let every series that this policy can produce start at 0, so that a first act shows in a rate."""
+        """Start every series that this policy can produce at 0, so that a first act shows in a rate."""
         for remediation in policy.remediations:
             effect = remediation.action.effect
             for reason in Reason:
@@ -215,13 +211,13 @@ class Metrics:
             self.armed_info.remove(remediation, before)
 
     def keep_armed(self, remediations: Collection[str]) -> None:
-        """Drop what is shown of remediations that the policy no longer has."""
+        """Drop the series of remediations that the policy no longer has."""
         for gone in self._armed_reasons.keys() - set(remediations):
             self.armed.remove(gone)
             self.armed_info.remove(gone, self._armed_reasons.pop(gone))
 
     def show_times_to_safe(self, times: Mapping[str, TimeToSafe]) -> None:
-        """Show these, by remediation, and no longer any other."""
+        """Set these values by remediation, and drop all others."""
         for gone in self._timed - times.keys():
             self.time_to_safe.remove(gone)
             self.time_to_safe_unknown.remove(gone)

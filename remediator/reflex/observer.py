@@ -1,4 +1,4 @@
-"""A regular look at every target, for the gauges, the status, what became of acts, and the next decision."""
+"""The observer: reads every target regularly, for gauges, status, the verification of acts, and the next decision."""
 
 import logging
 import math
@@ -29,15 +29,15 @@ from remediator.reflex.recorder import Recorder
 log = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 5.0
-"""One GET per target in each; it also keeps the connection to the API server warm for the act."""
+"""One GET per target and interval; it also keeps a connection to the API server open for an act."""
 
 FOLLOWING_SECONDS = 1.0
-"""The interval while pods are still to follow an act."""
+"""The interval while pods still have to follow an act."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What a target looked like at a moment, or why it could not be looked at."""
+    """A target as observed at a moment, or why it could not be read."""
 
     at: datetime
     seen: Workload | TargetInvalid | TargetMissing | ClusterError
@@ -45,12 +45,12 @@ class Observation:
 
     @property
     def workload(self) -> Workload | None:
-        """The Deployment, or None where there was none to be seen."""
+        """The Deployment, or None if it could not be read."""
         return self.seen if isinstance(self.seen, Workload) else None
 
 
 def _as_tried(told: Forecast, tried: DryRun | None) -> Forecast:
-    """The forecast with what the last trial of the act found, which a look at the target does not show."""
+    """The forecast, adjusted by the last dry run of the act, which shows more than a read of the target."""
     if tried and tried.accepted is False:
         told = replace(told, refused=tried.problem)
     if tried and tried.autoscaler and told.reason is Reason.APPLIED:
@@ -69,7 +69,7 @@ def _as_asked(remediation: Remediation, told: Forecast, unconfirmed: Callable[[R
 def times_to_safe(
     policy: Policy, observations: Mapping[str, Observation], times: Mapping[str, AlertTimes]
 ) -> Mapping[str, TimeToSafe]:
-    """By remediation that takes a canary back: how long that takes, by the files and the last looks at the targets."""
+    """The time to safe by rollback remediation, from the files and the last reads of the targets."""
     found = {}
     for one in policy.remediations:
         if one.action.takes_back:
@@ -81,15 +81,15 @@ def times_to_safe(
                 hold=way.hold,
                 wait=way.wait,
                 end=rollout_part(look.workload) if look and look.workload else end,
-                # The sum is a lower bound anyway.
+                # The sum is a lower bound in any case.
                 asks=False,
-                unseen="not in the files beside remediations.yaml; remediator doctor asks for it",
+                unseen="not in the files next to remediations.yaml; remediator doctor asks Prometheus and Alertmanager",
             )
     return found
 
 
 class Observer:
-    """Looks at the policy's targets until asked to stop."""
+    """Reads the policy's targets until asked to stop."""
 
     def __init__(
         self,
@@ -123,22 +123,22 @@ class Observer:
         self._following = False
         self._now = now
         self._firing: dict[str, tuple[datetime, datetime]] = {}
-        """Of each remediation's alerts that came last: when the oldest began, and when they came."""
+        """By remediation, about the alerts that came last: when the oldest began, and when they came."""
         self.observations: dict[str, Observation] = {}
         self.times_to_safe: Mapping[str, TimeToSafe] = {}
-        """By remediation that takes a canary back."""
+        """By rollback remediation."""
         self.answered = False
         """Whether the API server has accepted the credentials once; before that no act could succeed."""
 
     def watch(self, stop: threading.Event) -> None:
-        """Look at all targets, again and again."""
+        """Read all targets once per interval."""
         while True:
             self.look()
             if stop.wait(FOLLOWING_SECONDS if self._following else INTERVAL_SECONDS):
                 return
 
     def look(self) -> None:
-        """Look at all targets once."""
+        """Read all targets once."""
         self._following = False
         targets = self._policy().targets
         names = {target.name for target in targets}
@@ -154,17 +154,17 @@ class Observer:
         self._metrics.show_times_to_safe(self.times_to_safe)
 
     def show(self, target: Target) -> None:
-        """Show a target as it was read last, as after a write; there is no other read."""
+        """Show the last read of a target, for example after a write, without another read."""
         if read := self._reads.last(target):
             self._show(target, read, self._memory.recall(target))
 
     def hear(self, remediation: Remediation, alerts: Alerts) -> None:
-        """Alerts of this remediation fire."""
+        """Note that alerts of this remediation fire."""
         if since := oldest(alerts):
             self._firing[remediation.name] = since, self._now()
 
     def forecasts(self, policy: Policy, now: datetime) -> list[tuple[Remediation, Forecast]]:
-        """What an alert of each remediation would lead to, by the last looks at the targets and trials of the acts."""
+        """What an alert of each remediation would lead to, by the last reads and dry runs."""
         observations, tried = self.observations, self.dry_runs.results
 
         def told(one: Remediation) -> Forecast:
@@ -186,7 +186,7 @@ class Observer:
         self._metrics.keep_armed([remediation.name for remediation, _ in found])
 
     def _observe(self, target: Target) -> None:
-        # Before the read: an act while it is under way is not in what it brings, and would look taken back.
+        # Taken before the read: an act done meanwhile is not in the read, and would look reverted.
         recalled = self._memory.recall(target)
         try:
             read = self._reads.read(target, lambda: self._cluster.read(target))
@@ -202,7 +202,7 @@ class Observer:
             self._verify(target, workload)
 
     def _show(self, target: Target, read: Read, recalled: tuple[Entry, ...]) -> Workload | None:
-        """Show what was read, or a write that was answered meanwhile. Returns the workload, if there is one."""
+        """Show what was read, or a later write's response. Returns the workload, if there is one."""
         with self._lock:
             read = self._reads.last(target) or read
             match read.snapshot:
@@ -243,12 +243,12 @@ class Observer:
                 metrics.last_action.labels(target=name, effect=effect).set(acts[-1].time.timestamp())
 
     def _problem(self, target: Target, workload: Workload) -> str:
-        """Why a remediation of this target would end as TargetInvalid now, or empty."""
+        """Why an alert for this target would end as TargetInvalid now, or empty."""
         actions = [remediation.action for remediation in self._policy().remediations if remediation.target == target]
         return next(filter(None, (action.unusable(workload, target, self._now()) for action in actions)), "")
 
     def _verify(self, target: Target, workload: Workload) -> None:
-        """Say once what became of the last act with each effect, and look again soon while that is open."""
+        """Record the verdict on the last act of each effect once, and read again soon while it is open."""
         for remediation in self._policy().remediations:
             if remediation.target != target or not (act := last_act(workload, remediation, self._now())):
                 continue
@@ -260,7 +260,7 @@ class Observer:
                 self._recorder.record_verification(verification, remediation, workload.uid, self._now())
 
     def _said_of(self, target: Target, act: Entry) -> set[Verdict]:
-        """The verdicts that were given on an act; those on the one before it are forgotten."""
+        """The verdicts already recorded for an act; those of the previous act are dropped."""
         key = target.name, act.effect
         if self._said.get(key, ("",))[0] != act.id:
             self._said[key] = act.id, set()

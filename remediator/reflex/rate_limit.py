@@ -1,6 +1,6 @@
-"""How often the same thing may be logged: a few times at once, then at a steady rate, and never without a count.
+"""Limits how often the same thing is logged: a burst, then a steady rate, with a count of what was suppressed.
 
-Pure: time is an argument, in seconds of any clock. A clock that steps back opens the limit instead of closing it.
+Pure: time is an argument, in seconds of any clock. If the clock steps back, messages are admitted, not suppressed.
 """
 
 import threading
@@ -20,7 +20,7 @@ class _Bucket:
 
 
 class RateLimit(Generic[Key]):
-    """Admits `burst` occurrences of each key at once, and one per `interval` seconds from then on."""
+    """Admits a burst of `burst` occurrences of each key, and then one per `interval` seconds."""
 
     def __init__(self, *, interval: float, burst: int = 1, max_keys: int = 1_000) -> None:
         self._interval = interval
@@ -30,9 +30,9 @@ class RateLimit(Generic[Key]):
         self._lock = threading.Lock()
 
     def admit(self, key: Key, now: float, *, otherwise: Key | None = None) -> tuple[Key, int] | None:
-        """The key to log under and how many occurrences the line stands for, or None where it is held back.
+        """The key to log and how many occurrences the line represents, or None to suppress it.
 
-        Where too many keys are known already, a new one is counted under the key `otherwise`, if there is one.
+        If too many keys are known already, a new one counts under the key `otherwise`, if given.
         """
         with self._lock:
             if key not in self._buckets and len(self._buckets) >= self._max_keys:
@@ -47,7 +47,7 @@ class RateLimit(Generic[Key]):
             return key, self._take(bucket, 1)
 
     def due(self, now: float) -> list[tuple[Key, int]]:
-        """The keys of which occurrences were held back and may be logged now, each with their number."""
+        """The keys with suppressed occurrences that may be logged now, each with its count."""
         with self._lock:
             found = []
             for key, bucket in self._buckets.items():
@@ -67,7 +67,7 @@ class RateLimit(Generic[Key]):
         return count
 
     def _forget(self, now: float) -> None:
-        """Drop the keys of which nothing is held back and that have all their burst again."""
+        """Drop keys without suppressed occurrences whose burst is available again."""
         for key, bucket in list(self._buckets.items()):
             self._fill(bucket, now)
             if not bucket.held_back and bucket.tokens >= self._burst:

@@ -1,8 +1,8 @@
-"""The acts that this process has done, or has seen on a target, until it ends.
+"""The recent acts that this process has done, or has seen on a target.
 
-`kubectl rollout undo` rewinds a Deployment's annotations, and the ledger with them. What it rewound is still an act:
-its cooldown runs on, and taking it back was a revert. How long ago an act was is remembered by a clock that
-nobody sets, so that an API server whose clock is set, or two whose clocks differ, end no cooldown early.
+`kubectl rollout undo` rewinds a Deployment's annotations, and the ledger with them. A rewound act still counts: its
+cooldown keeps running, and undoing it was a revert. The age of an act is kept by a monotonic clock, so that neither a
+change of the API server's clock, nor two API servers with different clocks, end a cooldown early.
 """
 
 import threading
@@ -15,19 +15,19 @@ from remediator.core.policy import Target
 from remediator.core.workload import Workload
 
 _TOLERANCE = timedelta(seconds=2)
-"""As far as the times of records are taken as they are: the API server's clock is known about as well."""
+"""Differences in the times of records below this are ignored: the API server's clock is not known more precisely."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steady:
-    """A clock that nobody sets, and how far records may be from the other one, which was set."""
+    """A monotonic clock, and how far the times of records may be off because the API server's clock was set."""
 
     seconds: Callable[[], float]
     unsure: Callable[[], timedelta]
 
 
 class Memory:
-    """The last acts on each target. Safe to share between threads."""
+    """The last acts on each target. Thread-safe."""
 
     def __init__(self, steady: Steady | None = None) -> None:
         self._steady = steady
@@ -39,7 +39,7 @@ class Memory:
         self._lock = threading.Lock()
 
     def remember(self, target: Target, *entries: Entry) -> None:
-        """Keep acts on a target that were just done, as many as its ledger would."""
+        """Remember acts on a target that were just done, as many as its ledger keeps."""
         self._keep(target, entries, {entry.id: self._steady.seconds() for entry in entries} if self._steady else {})
 
     def _keep(self, target: Target, entries: tuple[Entry, ...], done_at: dict[str, float]) -> None:
@@ -49,14 +49,14 @@ class Memory:
             self._done_at[target] = {entry.id: known[entry.id] for entry in kept.entries if entry.id in known}
 
     def recall(self, target: Target) -> tuple[Entry, ...]:
-        """The acts on a target that are remembered at this moment."""
+        """The remembered acts on a target."""
         with self._lock:
             return self._ledgers.get(target, Ledger()).entries
 
     def complete(
         self, target: Target, workload: Workload, recalled: tuple[Entry, ...], now: datetime, read_at: float
     ) -> Workload:
-        """The workload with the recalled acts in its ledger; those that it tells of are remembered from now on.
+        """The workload with the remembered acts added to its ledger; acts already in it are remembered from now on.
 
         `read_at` is when its read began, by the steady clock.
         """
@@ -68,7 +68,7 @@ class Memory:
         done_at = self._when_done(target, workload.ledger.entries, now, steady, unsure, read_at)
 
         def at(entry: Entry) -> Entry:
-            """The act with the time that it has by the clock as it goes now, where that was set meanwhile."""
+            """The act with its time corrected, if the API server's clock was set meanwhile."""
             if entry.id not in done_at:
                 return entry
             time = now - timedelta(seconds=steady - done_at[entry.id])
@@ -88,7 +88,7 @@ class Memory:
         unsure: timedelta,
         read_at: float,
     ) -> dict[str, float]:
-        """When these and the remembered acts were done, by the steady clock, as far as that is known."""
+        """When these and the remembered acts were done, by the steady clock, as far as known."""
         with self._lock:
             known, seen = dict(self._done_at.get(target, {})), self._seen_at.get(target)
             self._seen_at[target] = read_at if seen is None else max(seen, read_at)
@@ -98,7 +98,7 @@ class Memory:
                 continue
             done = steady - max(age, timedelta(0)).total_seconds()
             if unsure and seen is not None:
-                # It was not there when the target was last seen, so it is no older, whatever the clocks say.
+                # It was missing when the target was last seen, so it is newer than that, whatever the clocks say.
                 done = max(done, min(seen, steady - max(age - unsure, timedelta(0)).total_seconds()))
             known[entry.id] = done
         return known

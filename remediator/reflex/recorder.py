@@ -1,7 +1,7 @@
-"""One metric, one audit line, and where it matters one Event, for each outcome.
+"""Records each outcome: one metric, one audit line, and one Event if people should know.
 
-The rule of this file: recording never undoes, repeats or delays an act. Audit lines and Events go to threads of their
-own, so that neither a standard output that nobody reads nor a slow API server holds up the next alert; what cannot be
+The rule of this file: recording never undoes, repeats or delays an act. Audit lines and Events are written by threads
+of their own, so that neither a blocked standard output nor a slow API server delays the next alert; what cannot be
 written is counted and logged.
 """
 
@@ -28,25 +28,25 @@ from remediator.reflex.metrics import Metrics
 log = logging.getLogger(__name__)
 
 ALERTS_IN_AUDIT = 20
-"""How many alerts an audit line names; the rest is a number."""
+"""The most alerts that an audit line names; the others are counted."""
 
 NAME_IN_AUDIT = 100
 """Characters of an alert's name, of its fingerprint, and of the receiver."""
 
 VALUE_IN_AUDIT = 40
-"""Characters of the annotation `value`."""
+"""The most characters of the annotation `value`."""
 
 ALERTS_IN_NOTE = 200
-"""Characters of an Event's note, which has room for 1,024 bytes."""
+"""The most characters of an Event's note, which is limited to 1,024 bytes."""
 
 HEAD_START_SECONDS = 0.02
-"""For the answer to whom an Event is about: both want the interpreter, and only the answer is waited for."""
+"""A delay that lets the response go first: both need the interpreter, and only the response is urgent."""
 
 MAX_EVENTS = 1_000
-"""Events that may wait to be written, and names of those that were."""
+"""The most Events that wait to be written, and the most names of written ones that are remembered."""
 
 _WITHOUT_EVENT = frozenset({Reason.COOLING_DOWN})
-"""A repeat within the cooldown is the normal case, and the act's own Event has said what there is to say."""
+"""Reasons without an Event: a repetition within the cooldown is normal, and the act has an Event already."""
 
 
 class EmitEvent(Protocol):
@@ -56,7 +56,7 @@ class EmitEvent(Protocol):
 
 
 class Recorder:
-    """Says what became of alerts, everywhere that someone may look."""
+    """Records outcomes as metrics, audit lines and Events."""
 
     def __init__(self, *, metrics: Metrics, audit: TextIO, emit_event: EmitEvent, cluster: str) -> None:
         self._metrics = metrics
@@ -78,9 +78,9 @@ class Recorder:
         if outcome.reason is Reason.APPLIED:
             metrics.action_duration.labels(effect=effect).observe(took.total_seconds())
         if outcome.changed_at:
-            # The ledger's time, which every replica shows from its next look on: one act has one time.
+            # The ledger's time, so that every replica shows the same time for an act.
             metrics.last_action.labels(target=target, effect=effect).set(outcome.changed_at.timestamp())
-        # Regular ones come every minute. Any other alert with their label is most likely a mistake.
+        # Regular heartbeats come every minute. Any other alert with their label is most likely a mistake.
         regular = outcome.reason is Reason.HEARTBEAT and all(alert.name == HEARTBEAT_ALERT for alert in outcome.alerts)
         if not regular or log.isEnabledFor(logging.DEBUG):
             self._write_audit_line(outcome, notification, took, now)
@@ -90,7 +90,7 @@ class Recorder:
     def record_verification(
         self, verification: Verification, remediation: Remediation, uid: str, now: datetime
     ) -> None:
-        """Record what became of an act. Every replica does; the Event has one name for all of them."""
+        """Record the verdict on an act. Every replica does; the Event has the same name for all of them."""
         entry, target = verification.entry, remediation.target
         counter = self._metrics.verifications
         counter.labels(target=target.name, effect=entry.effect, verdict=verification.verdict).inc()
@@ -122,7 +122,7 @@ class Recorder:
         )
 
     def close(self, timeout: float) -> None:
-        """Write the audit lines and Events that wait, for at most `timeout` seconds."""
+        """Write the waiting audit lines and Events, for at most `timeout` seconds."""
         ends = time.monotonic() + timeout
         self._closing.set()
         with contextlib.suppress(queue.Full):
@@ -135,7 +135,7 @@ class Recorder:
         self._audit.flush()
 
     def is_alive(self) -> bool:
-        """Whether what is recorded is still written."""
+        """Whether the writing threads are alive."""
         return self._thread.is_alive() and self._audit.is_alive()
 
     def _write_audit_line(self, outcome: Outcome, notification: Notification, took: timedelta, now: datetime) -> None:
@@ -170,7 +170,7 @@ class Recorder:
         try:
             self._events.put_nowait(event)
         except queue.Full:
-            self._drop(event, "more Events wait than can be kept")
+            self._drop(event, "too many Events are waiting")
 
     def _emit_all(self) -> None:
         while (event := self._events.get()) is not None:
@@ -187,7 +187,7 @@ class Recorder:
 
 
 def _audited(alert: Alert | MalformedAlert) -> dict[str, str]:
-    """What an audit line says of an alert. From its beginning to the line's time is how long the reflex took."""
+    """An alert's fields in an audit line. From its `startsAt` to the line's time is how long the reflex took."""
     facts = {"alertname": alert.name[:NAME_IN_AUDIT], "fingerprint": alert.fingerprint[:NAME_IN_AUDIT]}
     if isinstance(alert, Alert):
         facts |= {"value": alert.value[:VALUE_IN_AUDIT]} if alert.value else {}
@@ -196,7 +196,7 @@ def _audited(alert: Alert | MalformedAlert) -> dict[str, str]:
 
 
 def _event(outcome: Outcome, remediation: Remediation, now: datetime) -> Event:
-    """An act has an Event of its own; a repeated refusal has one in each span of the cooldown."""
+    """An act has its own Event; a repeated refusal has one in each slot of the cooldown."""
     span = act_or_span(outcome.action_id, remediation.cooldown, now)
     began = newest(outcome.alerts)
     since = f" since {format_time(began, 'seconds')}" if began else ""

@@ -1,4 +1,4 @@
-"""The relay of heartbeats to a dead man's switch outside, which notices that Prometheus and Alertmanager are both dead.
+"""Relays heartbeats to an external dead man's switch, which notices if both Prometheus and Alertmanager are dead.
 
 The rule of this file: it never delays a notification, and the URL, which is a secret, is in no log and no message.
 """
@@ -23,16 +23,16 @@ MAX_URL = 2_000
 
 
 class InvalidRelay(ValueError):
-    """The file does not hold one URL; the text says why, without what it holds."""
+    """The file does not contain exactly one URL; the text says why, without showing the content."""
 
 
 class _NoRedirects(HTTPRedirectHandler):
     def redirect_request(self, *_: object) -> None:
-        """Follow none: what is elsewhere was not meant, and 3xx is a failure."""
+        """Follows no redirects: a 3xx is a failure."""
 
 
 class Relay:
-    """Asks for a URL after a heartbeat, in a thread of its own, one request at a time. Raises InvalidRelay."""
+    """Requests a URL after each heartbeat, in a thread of its own, one request at a time. Raises InvalidRelay."""
 
     def __init__(self, url_file: Path, *, possible: Callable[[Heartbeat], bool], metrics: Metrics) -> None:
         self._url_file = url_file
@@ -41,17 +41,17 @@ class Relay:
         self._due = threading.Event()
         self._heartbeat: Heartbeat | None = None
         self._result = ""
-        # Proxies are those of the environment.
+        # Uses the proxies of the environment.
         self._opener = build_opener(_NoRedirects)
         read_url(url_file)
 
     def received(self, heartbeat: Heartbeat) -> None:
-        """Relay this heartbeat soon; one that comes while another is under way takes the place of those that wait."""
+        """Relay this heartbeat soon; while another is in progress, it replaces any that is waiting."""
         self._heartbeat = heartbeat
         self._due.set()
 
     def watch(self, stop: threading.Event) -> None:
-        """Relay what is received until asked to stop."""
+        """Relay heartbeats until asked to stop."""
         while not stop.is_set():
             if self._due.wait(1.0):
                 self._due.clear()
@@ -63,7 +63,7 @@ class Relay:
             problem = self._ask()
             result = "failed" if problem else "sent"
         else:
-            problem, result = "an alert would not lead to an act now; the status says why", "withheld"
+            problem, result = "an alert would not lead to an act now; the status shows why", "withheld"
         self._metrics.heartbeat_relays.labels(result=result).inc()
         if result != self._result and (problem or self._result):
             level = logging.WARNING if problem else logging.INFO
@@ -88,7 +88,7 @@ class Relay:
 
 
 def read_url(path: Path) -> str:
-    """The URL in a file. Raises InvalidRelay."""
+    """Read the URL from a file. Raises InvalidRelay."""
     try:
         text = path.read_text(encoding="utf-8").strip()
         parts = urlsplit(text)
@@ -103,6 +103,6 @@ def read_url(path: Path) -> str:
 
 
 def _kind(error: object) -> str:
-    """What kind of failure it was; the text of some holds the URL or the host."""
+    """The type of the failure only, because the text of some errors contains the URL or the host."""
     words = error.strerror if isinstance(error, OSError) and error.strerror else ""
     return f"{type(error).__name__} {words}".strip()

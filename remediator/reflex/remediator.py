@@ -19,11 +19,11 @@ from remediator.reflex.heartbeat import Heartbeats
 from remediator.reflex.recorder import Recorder
 
 MOST_MESSAGES = 20
-"""Different messages about alerts of one notification that no target was read for; each is an audit line of its own."""
+"""The most different messages about alerts of one notification before a target is read; each is an audit line."""
 
 
 class Remediator:
-    """Turns notifications into acts. Safe to call from many threads."""
+    """Turns notifications into acts. Thread-safe."""
 
     def __init__(
         self,
@@ -45,9 +45,9 @@ class Remediator:
         self._now = now
 
     def handle(self, notification: Notification) -> list[Outcome]:
-        """Do what the alerts ask for. Returns the outcome of each alert, in their order; never raises.
+        """Do what the alerts ask for. Returns the outcome of each alert, in order; never raises.
 
-        Alerts that the same remediation answers are decided together and share one outcome.
+        Alerts of the same remediation are decided together and share one outcome.
         """
         began = time.monotonic()
         deadline, allowance = began + TIME_LIMIT, Allowance()
@@ -58,7 +58,7 @@ class Remediator:
             outcomes.update(dict.fromkeys(indexes, outcome))
             self._recorder.record(outcome, notification, took=_since(began), now=self._now())
             self._hear(remediation, outcome.alerts)
-        # After the acts: nothing that is only to be written down may come before them.
+        # Recorded after the acts, so that recording delays none of them.
         withheld: dict[Skip, list[int]] = {}
         for index, skip in skipped.items():
             withheld.setdefault(_told_apart(skip, withheld), []).append(index)
@@ -72,7 +72,7 @@ class Remediator:
 
 
 def _told_apart(skip: Skip, others: Collection[Skip]) -> Skip:
-    """The skip, or one for all of its reason once there are many: a sender must not make many audit lines of one."""
+    """The skip, or a common one for its reason once there are many: a sender must not cause many audit lines."""
     if skip in others or len(others) < MOST_MESSAGES:
         return skip
     return Skip(reason=skip.reason, message="as others of this notification, which are listed one by one")

@@ -1,4 +1,4 @@
-"""One read at a time, shared by all who asked before it began: nobody decides on what was read before its own alert."""
+"""One read at a time, shared by all callers that asked before it began: no alert is decided on an older read."""
 
 import threading
 import time
@@ -7,24 +7,24 @@ from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 SHORTEST_SECONDS = 0.05
-"""What a call is given that begins at the last moment: a timeout of 0 would mean none to some."""
+"""The shortest timeout for a call at the last moment, because 0 can mean no timeout."""
 
 T = TypeVar("T")
 
 
 class SharedRead(Generic[T]):
-    """Shares the calls of one function, which takes the seconds that it has. Safe to call from many threads."""
+    """Shares the calls of one function, which gets its timeout in seconds. Thread-safe."""
 
     def __init__(self, call: Callable[[float], T]) -> None:
         self._call = call
         self._turn = threading.Lock()
         self._last: Future[T] | None = None
-        """The call that began last. It has ended whenever nobody has the turn."""
+        """The call that began last. It has ended whenever the lock is free."""
 
     def __call__(self, timeout: float) -> T:
-        """The result, or the exception, of a call that begins from now on.
+        """The result, or the exception, of a call that begins now or later.
 
-        Raises TimeoutError where its turn does not come within `timeout` seconds.
+        Raises TimeoutError if its turn does not come within `timeout` seconds.
         """
         deadline, before = time.monotonic() + timeout, self._last
         if not self._turn.acquire(timeout=timeout):

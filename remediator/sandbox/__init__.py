@@ -1,4 +1,4 @@
-"""An embedded Kubernetes-API lookalike on loopback, for trying Remediator out and for tests.
+"""The sandbox: a small Kubernetes API on loopback, for trials and for tests.
 
 One rule: a leaf. It imports nothing else of Remediator, and it is never what a service runs against by default.
 """

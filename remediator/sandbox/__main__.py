@@ -17,7 +17,7 @@ from remediator.sandbox.cluster import EmbeddedCluster
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m remediator.sandbox",
-        description="A small Kubernetes-API lookalike that holds DENIS. It is for trying out only.",
+        description="A small Kubernetes-like API with DENIS in it. For trials only.",
         allow_abbrev=False,
     )
     parser.add_argument("--port", type=int, default=0, help="on loopback; 0: any free one")
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
             cluster.write_kubeconfig(given.kubeconfig)
             sys.stderr.write(
                 f"embedded cluster at {cluster.url}, kubeconfig {given.kubeconfig}: "
-                "a lookalike for trying out, nothing else\n"
+                "a sandbox for trials, nothing else\n"
             )
             sys.stderr.flush()
             if given.until_stdin_closes:
@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _await_end_of_input(done: threading.Event) -> None:
-    # Not sys.stdin: a thread that waits in its buffer's lock would keep the interpreter from ending.
+    # Not sys.stdin: a thread waiting for its buffer's lock would keep the interpreter from exiting.
     while os.read(0, 4096):
         pass
     done.set()

@@ -1,6 +1,6 @@
-"""From a request to a response: who may ask, what is asked for, and what is answered.
+"""Handles requests: authenticates, finds the resource, and builds the response.
 
-One rule: nothing here knows sockets, and nothing here changes an object except through the registry.
+One rule: no sockets here, and objects are only changed through the registry.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ BODY_LIMIT = 3 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """What is sent back: a JSON body, plain text, or a stream of JSON lines."""
+    """A response: a JSON body, plain text, or a stream of JSON lines."""
 
     code: int = 200
     body: Object | str = ""
@@ -32,13 +32,13 @@ class Response:
 
 
 class Api:
-    """The API over one registry. Without credentials a client is the administrator; it knows none."""
+    """The API over one registry. There are no users: a client without credentials is the administrator."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
 
     def handle(self, request: Request) -> tuple[str, Response]:
-        """The request's verb and what is answered."""
+        """The request's verb, and the response."""
         done = request.method.lower()
         try:
             if request.headers.get("authorization"):
@@ -122,7 +122,7 @@ class Api:
         return Response(body=_shown(written, where), warnings=warnings)
 
     def _delete(self, request: Request, where: Address) -> Response:
-        # kubectl says in the body that it only wants to see what would happen.
+        # For deletes kubectl sends dryRun in the body.
         body = parse(request.body, "DeleteOptions") if request.body else {}
         removed = self._registry.delete(
             where.resource,

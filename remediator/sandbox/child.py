@@ -1,4 +1,4 @@
-"""The embedded cluster as a child process, which outlives a worker's restart and ends with its parent."""
+"""The embedded cluster as a child process, which survives a worker's restart and ends with its parent."""
 
 import os
 import subprocess
@@ -18,9 +18,9 @@ class EmbeddedClusterFailed(Exception):
 
 @contextmanager
 def embedded_cluster(kubeconfig: Path | None) -> Iterator[Path]:
-    """Run the embedded cluster; yields its kubeconfig, at the given place or in a temporary one.
+    """Run the embedded cluster; yields its kubeconfig, at the given path or a temporary one.
 
-    Raises EmbeddedClusterFailed where it does not start, or where another kubeconfig stands in the place.
+    Raises EmbeddedClusterFailed if it does not start, or if the path has another cluster's kubeconfig.
     """
     owner = os.getpid()
     directory = None if kubeconfig else tempfile.mkdtemp(prefix="remediator-")
@@ -33,13 +33,13 @@ def embedded_cluster(kubeconfig: Path | None) -> Iterator[Path]:
         child = subprocess.Popen(
             [sys.executable, "-m", "remediator.sandbox", f"--kubeconfig={path}", "--until-stdin-closes"],
             stdin=subprocess.PIPE,
-            # Ctrl-C is for the parent, which still needs the cluster for what is in flight.
+            # Ignore Ctrl-C: the parent still needs the cluster for requests in flight.
             start_new_session=True,
         )
         _await(path, child)
         yield path
     finally:
-        # A forked worker leaves through here as well, and the cluster is not its own.
+        # A forked worker also exits through here, but must not stop the cluster.
         if os.getpid() == owner:
             if child is not None:
                 child.terminate()

@@ -26,10 +26,10 @@ HOST = "127.0.0.1"
 
 
 class EmbeddedCluster:
-    """A small Kubernetes-API lookalike for trying out and for tests.
+    """A small Kubernetes-like API for trials and tests.
 
-    It starts with Deployment `denis` (canary at 10 %) and `denis-workers` (4 replicas) in namespace `denis`,
-    rolled out, and with the `extra` manifests. Every client is the administrator, and every token is unknown.
+    It starts with Deployment `denis` (canary at 10 %) and `denis-workers` (4 replicas) in namespace `denis`, rolled
+    out, and with the `extra` manifests. Every client without a token is the administrator; every token is unknown.
     `step` is the pace of rollouts in seconds.
 
     `requests` records every answered request as (verb, path, code); clear it to count from there.
@@ -59,7 +59,7 @@ class EmbeddedCluster:
         self.close()
 
     def start(self) -> None:
-        """Listen. After `stop` it is the same cluster at the same address again."""
+        """Start listening. After `stop` it is the same cluster at the same address again."""
         self._server = Server((HOST, self._port), Api(self._registry), self.requests)
         self._port = self._server.server_address[1]
         self._store.reopen()
@@ -67,7 +67,7 @@ class EmbeddedCluster:
         self._controllers.start()
 
     def stop(self) -> None:
-        """Hang up and stop listening; the objects stay."""
+        """Close all connections and stop listening; the objects stay."""
         self._store.close()
         self._controllers.stop()
         if self._server is not None:
@@ -83,7 +83,7 @@ class EmbeddedCluster:
 
     @property
     def url(self) -> str:
-        """Where the API is served."""
+        """The URL of the API."""
         return f"http://{HOST}:{self._port}"
 
     @property
@@ -110,11 +110,11 @@ class EmbeddedCluster:
             self._registry.create(resource, namespace, decoded, SEEDER)
 
     def deployment(self, name: str = "denis", namespace: str = NAMESPACE) -> Object:
-        """A Deployment as it is now; this is not a request, and the object is not to be changed."""
+        """The current Deployment, without a request; it must not be modified."""
         return self._registry.get(DEPLOYMENTS, namespace, name)
 
     def await_settled(self, timeout: float = 60.0) -> None:
-        """Wait until no rollout is under way, so that versions stay as they are until the next write."""
+        """Wait until no rollout is in progress, so that resourceVersions stay the same until the next write."""
         deadline = time.monotonic() + timeout
         while not all(map(_is_settled, self._store.all(DEPLOYMENTS.stored_as))):
             if (left := deadline - time.monotonic()) <= 0:

@@ -1,7 +1,7 @@
 """The controllers: rounds over all objects until nothing is left to do.
 
-One rule: every round starts from what is stored; nothing is remembered between rounds. So an object that goes
-or changes in mid-round (an ApiFailure) is no error: the next round sees it as it is.
+One rule: every round starts from the stored objects; nothing is remembered between rounds. So an object that is deleted
+or changed during a round (an ApiFailure) is no error: the next round sees it.
 """
 
 import threading
@@ -35,13 +35,13 @@ class Controllers:
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the round and stop."""
+        """Finish the current round and stop."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join()
 
     def settle(self) -> None:
-        """Run rounds, at once, until nothing changes any more."""
+        """Run rounds without a pause until nothing changes any more."""
         for _ in range(ROUNDS_TO_SETTLE):
             before = self._registry.store.version
             self._round()
@@ -78,7 +78,7 @@ class Controllers:
         return self._registry.store.all(resource.stored_as)
 
     def _owned(self, resource: Resource, owners: list[Object]) -> dict[str, list[Object]]:
-        """The objects of a resource by their owner's uid; those whose owner is gone are deleted."""
+        """The objects of a resource by their owner's uid; orphaned ones are deleted."""
         living = {item["metadata"]["uid"] for item in owners}
         found: dict[str, list[Object]] = {}
         for item in self._all(resource):

@@ -1,4 +1,4 @@
-"""What clients ask before anything else: the versions, groups and resources that are served.
+"""API discovery: the versions, groups and resources that are served.
 
 One rule: everything here is derived from `RESOURCES`.
 """
@@ -29,7 +29,7 @@ def discovery(path: str) -> Object | None:
 
 
 def is_served(path: str) -> bool:
-    """Whether a path belongs to a group of resources, so that what is not found there is no resource."""
+    """Whether a path belongs to an API group, where a 404 means a missing resource."""
     match path.strip("/").split("/"):
         case ["api", _, *_]:
             return True

@@ -1,4 +1,4 @@
-"""Turning bodies into objects: JSON, its type, strictness about fields that nobody knows, and patches.
+"""Turns bodies into objects: JSON decoding, types, strictness about unknown fields, and patches.
 
 One rule: what cannot be decoded is answered as the API server does, 400 for a whole object and 422 for a patch.
 """
@@ -19,7 +19,7 @@ SHOWN = 2000
 
 
 def parse(body: bytes, kind: str) -> Object:
-    """Read a JSON object; 400 where it is none."""
+    """Parse a JSON object; 400 if it is not one."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -66,7 +66,7 @@ def patched(request: Request, shape: Struct, live: Object, strictness: str) -> t
 
 
 def check_patch_type(request: Request) -> None:
-    """Refuse every patch but the two types that are served."""
+    """Refuse all but the two supported patch types."""
     if request.content_type not in (STRATEGIC, MERGE):
         raise unsupported_media_type(f"only {STRATEGIC} and {MERGE} are served here")
 

@@ -1,6 +1,6 @@
-"""What the API answers when it does not do what was asked: a `Status` with reason, details and code.
+"""Error responses: a `Status` with reason, details and code.
 
-One rule: nothing else in this package knows a status code of an error.
+One rule: no other file in this package contains a status code of an error.
 """
 
 import json
@@ -12,7 +12,7 @@ Object = dict[str, Any]
 
 
 class ApiFailure(Exception):
-    """A request that fails, carrying the Status that says why."""
+    """A failed request, with its Status."""
 
     def __init__(self, code: int, reason: str, message: str, details: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -41,14 +41,14 @@ class Subject:
         return f"{self.resource}.{self.group}" if self.group else self.resource
 
     def details(self, kind: str = "", **more: Any) -> Object:
-        """The `details` of a Status, without what is empty."""
+        """The `details` of a Status, without empty fields."""
         known = {"name": self.name, "group": self.group, "kind": kind or self.resource, **more}
         return {key: value for key, value in known.items() if value}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """One field that is wrong, and how."""
+    """One invalid field, and what is wrong with it."""
 
     reason: str
     message: str
@@ -62,13 +62,13 @@ def required(field: str, detail: str = "") -> Cause:
 
 
 def invalid_value(field: str, value: Any, detail: str) -> Cause:
-    """A field whose value cannot be accepted."""
+    """A field with an invalid value."""
     shown = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return Cause(reason="FieldValueInvalid", message=f"Invalid value: {shown}: {detail}", field=field)
 
 
 def unsupported(field: str, value: Any, *supported: str) -> Cause:
-    """A field whose value is none of the supported ones."""
+    """A field with an unsupported value."""
     message = f"Unsupported value: {json.dumps(value)}: supported values: {', '.join(map(json.dumps, supported))}"
     return Cause(reason="FieldValueNotSupported", message=message, field=field)
 
@@ -90,12 +90,12 @@ def invalid(subject: Subject, causes: Sequence[Cause]) -> ApiFailure:
 
 
 def invalid_patch(patch: str, why: str) -> ApiFailure:
-    """422: the patched document does not decode."""
+    """422: the patched document cannot be decoded."""
     return invalid(Subject(group="", resource="", kind=""), [invalid_value("patch", patch, why)])
 
 
 def conflict(subject: Subject) -> ApiFailure:
-    """409: the object is no longer the version that the write names."""
+    """409: the write's resourceVersion is outdated."""
     why = "the object has been modified; please apply your changes to the latest version and try again"
     message = f'Operation cannot be fulfilled on {subject.qualified} "{subject.name}": {why}'
     return ApiFailure(409, "Conflict", message, subject.details())
@@ -128,12 +128,12 @@ def bad_request(message: str) -> ApiFailure:
 
 
 def unsupported_media_type(message: str) -> ApiFailure:
-    """415: the body is of a type that this path does not read."""
+    """415: the path does not accept the body's media type."""
     return ApiFailure(415, "UnsupportedMediaType", message)
 
 
 def too_large(limit: int) -> ApiFailure:
-    """413: the body is larger than what is read."""
+    """413: the body is too large."""
     return ApiFailure(413, "RequestEntityTooLarge", f"Request entity too large: limit is {limit}")
 
 

@@ -1,6 +1,6 @@
 """The kubeconfig of the embedded cluster.
 
-One rule: the file is complete or not there, and only its owner can read it.
+One rule: the file is complete or absent, and only its owner can read it.
 """
 
 import os
@@ -30,7 +30,7 @@ contexts:
 
 
 def write_kubeconfig(path: Path, text: str) -> None:
-    """Put `text` at `path`, with mode 0600, in one step."""
+    """Write `text` to `path` atomically, with mode 0600."""
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

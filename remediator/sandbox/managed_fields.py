@@ -13,7 +13,7 @@ from remediator.sandbox.schema import List, Map, Struct, Type
 
 Path = tuple[str, ...]
 
-# What the server itself keeps up to date belongs to nobody.
+# Fields that the server itself maintains have no owner.
 UNOWNED = frozenset({"apiVersion", "kind"})
 UNOWNED_METADATA = frozenset(
     ["name", "generateName", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "managedFields"]

@@ -1,6 +1,6 @@
-"""What an object becomes under a JSON merge patch (RFC 7386) or a strategic merge patch.
+"""Applies JSON merge patches (RFC 7386) and strategic merge patches.
 
-One rule: pure functions of (type, live value, patch); nothing that is passed in is changed.
+One rule: pure functions of (type, live value, patch); arguments are never modified.
 """
 
 from collections.abc import Callable
@@ -80,7 +80,7 @@ def _merge_list(kind: List, live: list[Any], patch: list[Any], order: list[Any] 
         if at is None:
             merged.append(strategic_merge(kind.items, {}, item))
         else:
-            # Only the first of several with this key: what the API server does, and what misleads people.
+            # Like the API server, only the first of several items with this key, which surprises people.
             merged[at] = strategic_merge(kind.items, merged[at], item)
         added.append(item)
     return _ordered(merged, added if order is None else order, live, identity)

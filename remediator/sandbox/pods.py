@@ -1,8 +1,8 @@
 """ReplicaSets and pods: the part of the ReplicaSet controller, the scheduler and the kubelet.
 
-One rule: each round looks at what is there and makes one move, so that a rollout can be watched.
+One rule: each round makes one step from the stored objects, so that a rollout can be watched.
 
-An image from a registry below `.invalid` can never be pulled: that is how to see a rollout that hangs.
+An image from a registry below `.invalid` can never be pulled, which simulates a stuck rollout.
 """
 
 import re
@@ -44,7 +44,7 @@ def _is_available(pod: Object, seconds: int) -> bool:
 
 
 class Pods:
-    """Makes pods what their ReplicaSets want."""
+    """Creates and deletes the pods of ReplicaSets."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry

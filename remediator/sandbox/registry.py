@@ -1,6 +1,6 @@
-"""Reading and writing objects as the API server does: versions, generation, ownership of fields, dry run.
+"""Reads and writes objects as the API server does: resourceVersion, generation, managed fields, dry run.
 
-One rule: a write is decided and stored under the store's lock, so two writes with one version cannot both win.
+One rule: a write is checked and stored under the store's lock, so two writes with one version cannot both succeed.
 """
 
 import secrets
@@ -25,7 +25,7 @@ from remediator.sandbox.store import Key, Store, timestamp
 from remediator.sandbox.validation import check_metadata
 
 SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
-# What a client sends of these is replaced by what is stored.
+# Metadata that clients cannot change: replaced by the stored values.
 SERVER_SIDE = ("uid", "creationTimestamp", "generation", "managedFields")
 
 
@@ -35,7 +35,7 @@ def random_suffix() -> str:
 
 
 class Registry:
-    """The objects of a store under the rules of their resources; raises ApiFailure where one is broken."""
+    """The objects of a store, with the rules of their resources; raises ApiFailure if one is broken."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -85,7 +85,7 @@ class Registry:
         *,
         dry_run: bool = False,
     ) -> Object:
-        """Replace an object by what `change` makes of it, if the version that this carries is still true."""
+        """Replace an object by the result of `change`, if the resourceVersion in it is current."""
         with self.store.lock:
             old = self.get(resource, namespace, name)
             new = change(old)
@@ -117,7 +117,7 @@ class Registry:
         preconditions: Mapping[str, str] | None = None,
         dry_run: bool = False,
     ) -> Object:
-        """Delete an object (a namespace: with all that is in it), if uid and resourceVersion are as given."""
+        """Delete an object (a namespace with everything in it), if uid and resourceVersion match the preconditions."""
         with self.store.lock:
             old = self.get(resource, namespace, name)
             if any(old["metadata"].get(key) != value for key, value in (preconditions or {}).items()):
@@ -146,7 +146,7 @@ def _check_namespace(found: str, wanted: str) -> None:
 
 
 def _check_version(version: str, old: Object, conflict: ApiFailure) -> None:
-    """The version that the client has seen, if it says one, has to be the present one."""
+    """Check that the client's resourceVersion, if given, is the current one."""
     if version in ("", "0"):
         return
     if not version.isdecimal():
@@ -156,7 +156,7 @@ def _check_version(version: str, old: Object, conflict: ApiFailure) -> None:
 
 
 def _prepared(resource: Resource, old: Object, new: Object, subresource: str) -> Object:
-    """`new` with everything that this way of writing cannot change taken from `old`."""
+    """`new`, with everything that this kind of write cannot change taken from `old`."""
     metadata = {**new.get("metadata", {})}
     for name in ("name", "namespace", "resourceVersion", *SERVER_SIDE):
         metadata.pop(name, None)

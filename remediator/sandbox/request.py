@@ -1,4 +1,4 @@
-"""A request as the API sees it: the resource that its path names, its verb and its options.
+"""Parses a request: the resource in its path, its verb and its options.
 
 One rule: everything that a client can get wrong in a URL or a header is refused here.
 """
@@ -23,7 +23,7 @@ MANAGER_LIMIT = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What came over HTTP; the names of headers are in lower case."""
+    """An HTTP request; header names are in lower case."""
 
     method: str
     target: str
@@ -41,7 +41,7 @@ class Request:
         return parse_qs(urlsplit(self.target).query, keep_blank_values=True)
 
     def parameter(self, name: str) -> str:
-        """The first value of a parameter, or nothing."""
+        """The first value of a parameter, or an empty string."""
         return self.query.get(name, [""])[0]
 
     @property
@@ -61,7 +61,7 @@ class Address:
 
 
 def address(path: str) -> Address:
-    """Read `/apis/apps/v1/namespaces/denis/deployments/denis/scale`."""
+    """Parse a path such as `/apis/apps/v1/namespaces/denis/deployments/denis/scale`."""
     match [unquote(part) for part in path.strip("/").split("/")]:
         case ["api", version, *rest]:
             group = ""
@@ -107,7 +107,7 @@ def verb(request: Request, where: Address) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How to write: for good or dry, as whom, and how strictly."""
+    """Write options: dry run, field manager, and field validation."""
 
     dry_run: bool
     field_manager: str
@@ -115,7 +115,7 @@ class Options:
 
 
 def options(request: Request, kind: str) -> Options:
-    """Read `PatchOptions` and the like from the query."""
+    """Parse `PatchOptions` and the like from the query."""
     dry_run = request.query.get("dryRun", [])
     manager = request.parameter("fieldManager")
     strictness = request.parameter("fieldValidation")

@@ -1,6 +1,6 @@
-"""The resources that are served, and what is special about each: defaults, checks, forms.
+"""The served resources, and what is specific to each: defaults, validation, conversions.
 
-One rule: whatever differs between two kinds is a field of `Resource`, so that no other code asks for a kind.
+One rule: every difference between kinds is a field of `Resource`, so no other code checks the kind.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ def _as_it_is(item: Object) -> Object:
 class Resource:
     """A resource at one version of one group.
 
-    `default` fills in what a fresh object leaves out; `read` and `write` convert from and to the stored form.
+    `default` fills in missing fields of a new object; `read` and `write` convert from and to the stored form.
     """
 
     group: str = ""
@@ -49,11 +49,11 @@ class Resource:
 
     @property
     def stored_as(self) -> str:
-        """The name of the stored objects; both kinds of events are the same ones."""
+        """The name under which objects are stored; both event APIs share one."""
         return "events" if self.plural == "events" else self.subject().qualified
 
     def subject(self, name: str = "") -> Subject:
-        """What failures are about."""
+        """The subject of an error."""
         return Subject(group=self.group, resource=self.plural, kind=self.kind, name=name)
 
 

@@ -1,6 +1,6 @@
-"""The ReplicaSets of a Deployment: which one is current, its revision, and what it copies of the Deployment.
+"""The ReplicaSets of a Deployment: the current one, its revision, and what is copied from the Deployment.
 
-One rule: pure functions; what `kubectl rollout history` and `undo` read is made here.
+One rule: pure functions; they produce what `kubectl rollout history` and `undo` read.
 """
 
 import hashlib
@@ -45,7 +45,7 @@ def revision(item: Object) -> int:
 
 
 def new_replica_set(deployment: Object, replicas: int) -> Object:
-    """A ReplicaSet for the Deployment's present template, not annotated yet."""
+    """A ReplicaSet for the Deployment's current template, without annotations."""
     spec = deployment["spec"]
     template = spec["template"]
     code = _template_hash(template)
@@ -72,7 +72,7 @@ def new_replica_set(deployment: Object, replicas: int) -> Object:
 def annotations(deployment: Object, current: Object, others: Iterable[Object]) -> dict[str, str]:
     """The annotations of the current ReplicaSet: a copy of the Deployment's, and its revision.
 
-    How many replicas are wanted is noted when it is made, and from then on when it is scaled.
+    The desired number of replicas is recorded when it is created and whenever it is scaled.
     """
     result = dict(current["metadata"].get("annotations", {}))
     for key, value in deployment["metadata"].get("annotations", {}).items():
@@ -88,7 +88,7 @@ def annotations(deployment: Object, current: Object, others: Iterable[Object]) -
 
 
 def replica_annotations(deployment: Object) -> dict[str, str]:
-    """How many replicas the Deployment wants, and how many there may be meanwhile."""
+    """The desired number of replicas, and the maximum during a rollout."""
     spec = deployment["spec"]
     surge, _ = bounds(deployment)
     return {DESIRED: str(spec["replicas"]), MAXIMUM: str(spec["replicas"] + surge)}

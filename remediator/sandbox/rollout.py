@@ -1,6 +1,6 @@
 """Deployments: the part of the deployment controller, and the status that `kubectl rollout status` reads.
 
-One rule: each round looks at what is there and makes one move, scaling the new ReplicaSet up before old ones down.
+One rule: each round makes one step from the stored objects, scaling the new ReplicaSet up before the old ones down.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ COMPONENT = "deployment-controller"
 
 
 class Rollout:
-    """Makes ReplicaSets what their Deployments want."""
+    """Creates and scales the ReplicaSets of Deployments."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -87,7 +87,7 @@ class Rollout:
                 self._scale(deployment, item, sizes[at] - drop)
 
     def _scale_paused(self, deployment: Object, owned: list[Object]) -> None:
-        """A paused Deployment still scales: its newest ReplicaSet that has pods takes the difference."""
+        """A paused Deployment still scales: its newest ReplicaSet with pods gets the difference."""
         active = [item for item in owned if item["spec"]["replicas"]] or owned
         if (newest := max(active, key=revision, default=None)) is not None:
             rest = sum(item["spec"]["replicas"] for item in active if item is not newest)
@@ -182,7 +182,7 @@ def _status_of(deployment: Object, current: Object | None, replica_sets: Sequenc
         _renewed(known.get("Available"), _availability(deployment, available), now),
         _renewed(known.get("Progressing"), _progress(deployment, current, status, now), now),
     ]
-    # The one that changed goes last, as conditions that are set are appended.
+    # The changed one goes last, because setting a condition appends it.
     conditions.sort(key=lambda item: item["lastUpdateTime"])
     return {**status, "conditions": conditions}
 

@@ -1,6 +1,6 @@
 """The scale subresource of Deployments.
 
-One rule: only `spec.replicas` and the preconditions go from a Scale to its object; annotations are dropped in silence.
+One rule: only `spec.replicas` and the preconditions go from a Scale to its object; annotations are silently dropped.
 """
 
 from remediator.sandbox.failure import Object, Subject, invalid
@@ -26,7 +26,7 @@ def scale_of(item: Object) -> Object:
 
 
 def scaled(item: Object, scale: Object) -> Object:
-    """`item` with the replicas, the version and the uid of a decoded Scale."""
+    """`item`, with the replicas, the version and the uid of a Scale."""
     if causes := list(check_replicas(scale)):
         name = item["metadata"]["name"]
         raise invalid(Subject(group="autoscaling", resource="scales", kind=KIND, name=name), causes)

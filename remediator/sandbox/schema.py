@@ -1,6 +1,6 @@
-"""The shape of an object: types with named fields, and decoding a JSON document into such a type.
+"""Schemas of objects: types with named fields, and decoding of JSON documents into them.
 
-One rule: the shape of a kind is written once (in `fields`); decoding, merging and ownership of fields all read it.
+One rule: the schema of a kind is defined once (in `fields`); decoding, merging and field ownership all use it.
 """
 
 import re
@@ -22,7 +22,7 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Struct:
-    """Named fields. An `optional` one can be absent and is owned as a whole too; an `atomic` one has one owner."""
+    """Named fields. An `optional` struct can be absent, and is also owned as a whole; an `atomic` one has one owner."""
 
     fields: Mapping[str, "Type"]
     optional: bool = False
@@ -47,7 +47,7 @@ class List:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anything:
-    """Any JSON, kept as it comes."""
+    """Any JSON, kept unchanged."""
 
 
 Type = Scalar | Struct | Map | List | Anything
@@ -63,7 +63,7 @@ MICRO_TIME = Scalar(accepts=(str,), name="micro-time")
 INT_OR_STRING = Scalar(accepts=(int, str), name="int-or-string")
 ANYTHING = Anything()
 
-# The API server takes neither fewer nor more than six digits for the time of an event.
+# The API server requires exactly six fractional digits in an event's time.
 MICRO_TIME_LAYOUT = r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d))?"
 
 
@@ -77,7 +77,7 @@ class Mismatch(ValueError):
 
 @dataclass(slots=True, kw_only=True)
 class Decoded:
-    """An object in its type's shape, and the paths of fields that the type does not know."""
+    """A decoded object, and the paths of unknown fields."""
 
     value: dict[str, Any] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)

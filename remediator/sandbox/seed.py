@@ -1,4 +1,4 @@
-"""What a fresh embedded cluster holds: DENIS with its canary at 10 %, and its workers.
+"""The initial objects of an embedded cluster: DENIS with its canary at 10 %, and its workers.
 
 One rule: plain manifests, as an operator would write them.
 """

@@ -24,7 +24,7 @@ def label_selector(text: str) -> Predicate:
 
 
 def _requirement(text: str) -> tuple[str, set[str | None], bool]:
-    """A label's key, the values that are compared (None: no such label), and whether it has to be one of them."""
+    """A label's key, the values to compare with (None: no such label), and whether it must be one of them."""
     if found := re.fullmatch(r"([^\s!=()]+)\s+(in|notin)\s+\(([^()]*)\)", text):
         return found[1], {value.strip() for value in found[3].split(",")}, found[2] == "in"
     if found := re.fullmatch(r"([^\s!=()]+)\s*(==|=|!=)\s*([^\s!=()]*)", text):

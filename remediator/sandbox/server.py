@@ -1,6 +1,6 @@
-"""HTTP on loopback: reads requests, hands them to the API, writes what it answers.
+"""HTTP on loopback: reads requests, passes them to the API, and writes the responses.
 
-One rule: one thread for each connection, kept alive until the client or the server is done.
+One rule: one thread per connection, kept alive until the client or the server closes it.
 """
 
 import json
@@ -29,7 +29,7 @@ class Served(NamedTuple):
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """Listens on `address`; every request is added to `requests` before it is answered."""
+    """Listens on `address`; every request is added to `requests` before the response is sent."""
 
     allow_reuse_address = True
     daemon_threads = True
@@ -46,16 +46,16 @@ class Server(socketserver.ThreadingTCPServer):
         )
 
     def start(self) -> None:
-        """Answer requests from now on, in a thread."""
+        """Start to serve, in a thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop listening and hang up on every client."""
+        """Stop listening and close every connection."""
         self.shutdown()
         self._thread.join()
         self.server_close()
         for connection in list(self._connections):
-            with suppress(OSError):  # The client was faster.
+            with suppress(OSError):  # The client has closed it already.
                 connection.shutdown(socket.SHUT_RDWR)
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -69,7 +69,7 @@ class Server(socketserver.ThreadingTCPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Show what went wrong, unless the client just went away."""
+        """Print the error, unless the client just disconnected."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
@@ -83,7 +83,7 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: `requests` is the record."""
+        """Log nothing: `requests` is the record."""
 
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -99,7 +99,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._send_body(response.body)
 
-    # Names that http.server looks for.
+    # Method names that http.server expects.
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
 
     def _send_body(self, body: Object | str) -> None:

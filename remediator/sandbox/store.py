@@ -1,6 +1,6 @@
-"""The objects, their resource versions and the history that watches read.
+"""The store: objects, their resource versions, and the history for watches.
 
-One rule: an object that was stored is never changed, only replaced; so readers need no copies.
+One rule: a stored object is never modified, only replaced, so readers need no copies.
 """
 
 import threading
@@ -16,7 +16,7 @@ HISTORY = 5000
 
 
 def timestamp() -> str:
-    """The time now, as object metadata writes it."""
+    """The current time in the format of object metadata."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -41,7 +41,7 @@ class Change:
 
 
 class Store:
-    """Objects by key. `lock` makes several steps one; every write gets the next resource version."""
+    """Objects by key. Hold `lock` for atomic steps; every write gets the next resource version."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
@@ -52,11 +52,11 @@ class Store:
         self.closed = False
 
     def get(self, key: Key) -> Object | None:
-        """The object as it is now."""
+        """The current object."""
         return self._objects.get(key)
 
     def all(self, resource: str, namespace: str = "") -> list[Object]:
-        """The objects of a resource, of one namespace or of all, in order of their names."""
+        """The objects of a resource in one or all namespaces, sorted by name."""
         with self.lock:
             found = [
                 (key.namespace, key.name, value)
@@ -91,7 +91,7 @@ class Store:
             self._changed.notify_all()
 
     def reopen(self) -> None:
-        """Let watches begin again after `close`."""
+        """Allow watches again after `close`."""
         self.closed = False
 
     def oldest(self) -> int:
@@ -99,7 +99,7 @@ class Store:
         return self._history[0].version - 1 if self._history else self.version
 
     def changes(self, after: int, resource: str, seconds: float) -> Iterator[list[Change]]:
-        """Changes of a resource after a version, as they come, in batches; ends after `seconds`."""
+        """Changes of a resource after a version, as they happen, in batches; ends after `seconds`."""
         deadline = time.monotonic() + seconds
         while True:
             with self.lock:

@@ -1,6 +1,6 @@
-"""What the API server refuses in a Deployment, ReplicaSet, Scale or Event.
+"""Validation of Deployments, ReplicaSets, Scales and Events.
 
-One rule: every check names the field and says why, in the words and the order of the API server.
+One rule: every error names the field and the reason, in the API server's words and order.
 """
 
 import re
@@ -14,7 +14,7 @@ MESSAGE_LIMIT = 1024
 
 
 def check_metadata(metadata: Mapping[str, Any]) -> Iterator[Cause]:
-    """What is wrong with an object's name and annotations."""
+    """Validate an object's name and annotations."""
     name = metadata.get("name", "")
     if not name:
         yield required("metadata.name", "name or generateName is required")
@@ -28,7 +28,7 @@ def _size(text: str) -> int:
 
 
 def check_workload(item: Object) -> Iterator[Cause]:
-    """What is wrong with the spec of a Deployment or ReplicaSet."""
+    """Validate the spec of a Deployment or ReplicaSet."""
     spec = item.get("spec", {})
     yield from check_replicas(item)
     selected = (spec.get("selector") or {}).get("matchLabels")
@@ -61,7 +61,7 @@ def _check_container(container: Mapping[str, Any], field: str) -> Iterator[Cause
 
 
 def check_same_selector(new: Object, old: Object) -> Iterator[Cause]:
-    """A selector stays what it was when the object was made."""
+    """Validate that a selector has not changed."""
     selector = new.get("spec", {}).get("selector")
     if selector != old.get("spec", {}).get("selector"):
         yield invalid_value("spec.selector", selector, "field is immutable")
@@ -75,7 +75,7 @@ def check_replicas(item: Object) -> Iterator[Cause]:
 
 
 def check_core_event(item: Object) -> Iterator[Cause]:
-    """What is wrong with a core/v1 event: the old form is lenient, `eventTime` makes it a new one."""
+    """Validate a core/v1 event: the old form is lenient; with `eventTime` the rules of the new one apply."""
     if (about := item["involvedObject"].get("namespace", "")) != item["metadata"]["namespace"]:
         yield invalid_value("involvedObject.namespace", about, "does not match event.namespace")
     if item.get("eventTime"):
@@ -83,7 +83,7 @@ def check_core_event(item: Object) -> Iterator[Cause]:
 
 
 def check_event(item: Object) -> Iterator[Cause]:
-    """What is wrong with an events.k8s.io/v1 event, given in its stored form."""
+    """Validate an events.k8s.io/v1 event, given in its stored form."""
     if not item.get("eventTime"):
         yield required("eventTime")
     yield from _check_new_event(item, "reportingController")

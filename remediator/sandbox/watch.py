@@ -1,4 +1,4 @@
-"""Watches: what changed since a version, as a stream of events.
+"""Watches: the changes since a version, as a stream of events.
 
 One rule: an object that starts or stops to match the selectors is reported as ADDED or DELETED.
 """
@@ -17,7 +17,7 @@ INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """What is watched, after which version, and how long; `initial`: the present objects first, then a bookmark."""
+    """A watch's resource, start version and duration; with `initial`, current objects come first, then a bookmark."""
 
     resource: Resource
     namespace: str

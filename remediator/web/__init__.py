@@ -1,1 +1,1 @@
-"""Bytes to values and back. Decides nothing."""
+"""The HTTP listeners: bytes to values and back. Decides nothing."""

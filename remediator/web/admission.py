@@ -1,8 +1,8 @@
-"""Which notifications are answered now, and which have to be delivered again. Plain WSGI around the webhook.
+"""Admission control of the webhook, as WSGI middleware: what to answer now, and what Alertmanager has to deliver again.
 
-The rule of this file: a body is read before its request takes a turn, so that a client that stalls holds up no other.
-What cannot be answered soon is refused at once: Alertmanager delivers again within seconds, and an answer that comes
-later than it waits reaches nobody.
+The rule of this file: a body is read before its request takes a turn, so that a stalled client delays no other. A
+request that cannot be answered soon is refused at once: Alertmanager delivers again within seconds, but a response
+after its timeout is lost.
 """
 
 import io
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import InputStream, StartResponse, WSGIApplication, WSGIEnvironment
 
 TURNS = 64
-"""Notifications that are answered at the same time. They share their reads of the API server."""
+"""How many notifications are handled in parallel. They share their reads of the API server."""
 
 MAX_WAITING = 128
-"""Notifications that wait for a turn; a burst of as many is through in a tenth of a second."""
+"""How many notifications may wait for a turn; a burst of this size is done in a tenth of a second."""
 
 WAITING_SECONDS = 1.0
 """How long they wait. With the 8 s that a decision may take, a notification is answered in time."""
@@ -30,20 +30,23 @@ SMALL_BYTES = 64 * 1024
 """Bodies up to this size never wait for the memory of others, and are never refused for it."""
 
 PIECE_BYTES = 256 * 1024
-"""Of a larger body, what is read and counted at a time."""
+"""The chunk in which a larger body is read and counted."""
 
 MAX_READ_BYTES = 32 * 1024 * 1024
-"""What has arrived of all larger bodies: three of the largest. The one that would go beyond it is refused."""
+"""The memory for unfinished larger bodies, three of the largest. A body that would exceed it is refused."""
 
 MAX_ANSWERED_BYTES = 12 * 1024 * 1024
-"""Size of those that are being answered. Read, the alerts of a body take several times its size: one of the largest is
-answered after the other, and small ones beside it."""
+"""The memory for bodies being handled.
+
+Parsed alerts take several times the size of their body, so the largest bodies are handled one at a time, with small
+ones in parallel.
+"""
 
 BUSY = "more notifications at once than can be answered in time; deliver again"
 
 
 def body_size(environ: "WSGIEnvironment") -> int | None:
-    """The size of a request's body, 0 without one; None where it is not said, or is more than is accepted."""
+    """The size of a request's body, 0 without one; None if it is not given or over the limit."""
     length = environ.get("CONTENT_LENGTH") or "0"
     if "HTTP_TRANSFER_ENCODING" in environ or not length.isdecimal() or int(length) > MAX_BODY_BYTES:
         return None
@@ -55,7 +58,7 @@ class Busy(Exception):
 
 
 class Budget:
-    """A number of bytes that requests share; more than all of it is given to one alone."""
+    """A budget of bytes shared by requests; a request for more than all of it gets it alone."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -64,7 +67,7 @@ class Budget:
 
     @contextmanager
     def hold(self, size: int, seconds: float = 0) -> Iterator[None]:
-        """Hold so many during a `with`, and wait so long for others to give them back. Raises Busy."""
+        """Reserve bytes in a `with` block, waiting at most this long for others to release some. Raises Busy."""
         with self._changed:
             if not self._changed.wait_for(lambda: not self._taken or self._taken + size <= self._most, seconds):
                 raise Busy
@@ -78,7 +81,7 @@ class Budget:
 
     @contextmanager
     def share(self) -> Iterator[Callable[[int], None]]:
-        """A part that grows during a `with`, by calls of what it yields. They raise Busy where there is no room."""
+        """Yields a function that reserves more bytes until the end of the `with` block, or raises Busy."""
         taken = 0
 
         def take(size: int) -> None:
@@ -98,7 +101,7 @@ class Budget:
 
 
 class Admission:
-    """The webhook's application, with bounds. What it refuses itself is answered 503.
+    """The webhook's application, with limits. What this refuses gets 503.
 
     `refused` is called with status, reason and client.
     """
@@ -107,17 +110,17 @@ class Admission:
         self._app = app
         self._refused = refused
         self.arrived: Callable[[], None] = lambda: None
-        """Called when nothing more is read from the client of this thread."""
+        """Called when this thread has read the whole request."""
         self._read, self._answered = Budget(MAX_READ_BYTES), Budget(MAX_ANSWERED_BYTES)
         self._places, self._turns = threading.Semaphore(TURNS + MAX_WAITING), threading.Semaphore(TURNS)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """Read a request and let the application answer it, or answer 503."""
+        """Read a request and pass it to the application, or answer 503."""
         size = body_size(environ) or 0
         large = size if size > SMALL_BYTES else 0
         try:
             with self._read.share() as take:
-                # Where some of it is missing, that is for the application to say.
+                # If part of it is missing, the application reports that.
                 environ["wsgi.input"] = io.BytesIO(b"".join(_pieces(environ["wsgi.input"], size, take)))
                 self.arrived()
                 with (
@@ -135,7 +138,7 @@ class Admission:
 
 
 def _pieces(body: "InputStream", size: int, take: Callable[[int], None]) -> Iterator[bytes]:
-    """A body as it arrives: what a client has only announced holds up no other. Its first piece is not counted."""
+    """A body as it arrives: only received bytes count, not announced ones. Its first piece is free."""
     piece = body.read(min(size, SMALL_BYTES))
     while piece:
         yield piece

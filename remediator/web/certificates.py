@@ -17,7 +17,7 @@ from remediator.web.listeners import CannotServe
 log = logging.getLogger(__name__)
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-"""Of TLS 1.2; those of TLS 1.3 are all fine."""
+"""Ciphers of TLS 1.2; all of TLS 1.3 are fine."""
 
 _NO_CHECK_TIME = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME of OpenSSL: an expired certificate is read, too."""

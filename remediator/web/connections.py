@@ -1,7 +1,7 @@
-"""What becomes of a client's connection that stalls, that is refused, or for which there is no file descriptor.
+"""Limits of client connections: those that stall, are refused, or for which there is no file descriptor.
 
-The rule of this file: nothing waits for a client without a bound, and neither clients that stall nor a want of
-descriptors is a busy loop or a flood of log lines.
+The rule of this file: nothing waits for a client without a limit, and neither stalled clients nor a lack of descriptors
+cause a busy loop or a flood of log lines.
 """
 
 import contextlib
@@ -21,60 +21,60 @@ from remediator.reflex.rate_limit import RateLimit
 log = logging.getLogger(__name__)
 
 REQUEST_SECONDS = 9.5
-"""From a request's first byte to the answer: Alertmanager gives up after its group_interval, 10 s at the least."""
+"""From a request's first byte to the response: Alertmanager gives up after its group_interval, at least 10 s."""
 
 LINGER_SECONDS, MAX_DISCARDED_BYTES = 5.0, 128 * 1024 * 1024
-"""How long, and how much, an answered client may go on sending before its connection is closed."""
+"""How long, and how much, a client may keep sending after the response before its connection is closed."""
 
 STALLED_SECONDS = 1.0
-"""A request that has waited for its client for so long loses its thread to others that need one."""
+"""A request that has waited this long for its client loses its thread if others need it."""
 
 PAUSE_SECONDS = 0.1
-"""How long a listener is left alone after a connection could not even be turned away."""
+"""How long a listener pauses after a connection could not even be refused."""
 
-UNFINISHED, LATE, ANSWERED = "request not whole within 10 s", "no answer within 10 s", ""
-NO_ROOM, NO_DESCRIPTORS = "no room for a request that is not whole", "no file descriptor for a connection"
+UNFINISHED, LATE, ANSWERED = "request incomplete after 10 s", "no answer within 10 s", ""
+NO_ROOM, NO_DESCRIPTORS = "no room for an incomplete request", "no file descriptor for a connection"
 
 _TRANSIENT = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED, errno.EINTR, errno.EPROTO})
-"""What accept() says of a client that has gone again."""
+"""Errors of accept() for a client that has disconnected."""
 
 _discarded = bytearray(256 * 1024)
-"""Where what nobody wants is written; its content is never read."""
+"""A buffer for discarded input."""
 
 
 class Progress:
-    """How far the request of a connection is. Its thread and the main loop both know it."""
+    """The progress of a connection's request, shared by its thread and the main loop."""
 
     deadline = math.inf
     since = 0.0
-    """When it began to wait for its client."""
+    """When it started to wait for its client."""
     lost = LATE
-    """What its client would lose, were the connection cut now."""
+    """What the client would lose if the connection were cut now."""
     is_cut = False
 
     def wait(self) -> None:
-        """It waits for its client from now on."""
+        """It starts to wait for its client."""
         self.since, self.lost = time.monotonic(), UNFINISHED
 
     def queue(self) -> None:
-        """It waits for a thread: the time of a request begins."""
+        """It starts to wait for a thread: the request's time begins."""
         self.deadline, self.lost = time.monotonic() + REQUEST_SECONDS, LATE
 
     def arrive(self) -> None:
-        """It is whole, and makes room for no other from now on. Raises ConnectionResetError where it just has."""
+        """The request is complete, so it is no longer cut to make room. Raises ConnectionResetError if it just was."""
         self.lost = LATE
         if self.is_cut:
             raise ConnectionResetError(errno.ECONNRESET, "cut")
 
     def stalls(self, now: float) -> bool:
-        """Whether it has waited for its client for so long that others may have its place."""
+        """Whether it has waited for its client so long that it may be cut to make room."""
         return self.lost != LATE and now > self.since + STALLED_SECONDS
 
     def linger(self, connection: socket.socket) -> None:
-        """It is answered. Read what its client still sends, which would reach it as a reset, maybe before the answer.
+        """The response is sent. Discard remaining input, which could cause a reset before the response arrives.
 
-        Here and below by the plain socket's methods: those of a TLS socket would decrypt what nobody wants, and take
-        the session from under its reader.
+        Uses the plain socket's methods, here and below: those of a TLS socket would decrypt the input, and interfere
+        with the thread that reads the session.
         """
         self.deadline, self.lost, left = time.monotonic() + LINGER_SECONDS, ANSWERED, MAX_DISCARDED_BYTES
         with contextlib.suppress(OSError):
@@ -83,7 +83,7 @@ class Progress:
                 left -= size
 
     def cut(self, connection: socket.socket) -> None:
-        """End the connection; its thread, if it has one, sees it closed."""
+        """Shut the connection down; its thread, if any, sees it closed."""
         self.is_cut = True
         with contextlib.suppress(OSError):
             socket.socket.shutdown(connection, socket.SHUT_RDWR)
@@ -95,11 +95,11 @@ Client = TypeVar("Client", bound=Progress)
 def cuts(
     served: Collection[Client], idle: Sequence[Client], now: float, threads: int, connections: int
 ) -> list[tuple[Client, str, str]]:
-    """Which connections end without an answer, each with its kind in the metric, if it counts, and what it loses.
+    """The connections to end without a response, each with its label in the metric (or empty), and what it loses.
 
-    Those over their deadline; and where others need their threads or descriptors, the oldest: of those that stall in a
-    request, or of the idle ones. Never one that has come just now, for it is about to say something: where nothing has
-    stalled yet, those that are still to be accepted wait for a second at most.
+    These are connections over their deadline, and if threads or descriptors are needed, the oldest ones that stall in a
+    request or are idle. A new connection is never cut, because it is about to send: if nothing has stalled yet,
+    connections wait at most a second to be accepted.
     """
     ended = [(one, "deadline" if one.lost and not one.is_cut else "", one.lost) for one in served if now > one.deadline]
     if len(served) <= threads and len(served) + len(idle) < connections:
@@ -116,18 +116,18 @@ def cuts(
 
 
 class UnexpectedTLS(Exception):
-    """A client speaks TLS on a port without it."""
+    """A client uses TLS on a port without it."""
 
 
 def refusal(code: int, text: str) -> bytes:
-    """A whole answer, after which the connection ends."""
+    """A complete response, after which the connection ends."""
     body = json.dumps({"error": text}) + "\n"
     head = f"HTTP/1.1 {code} {HTTPStatus(code).phrase}\r\nServer: gunicorn\r\nConnection: close\r\n"
     return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
 class Turnstile:
-    """What a listener does about a connection for which there is no descriptor: answer, and end it.
+    """Refuses connections when a listener has no descriptor left: answers, and closes them.
 
     One descriptor is held in reserve for that. `refused` is called with the address of each client.
     """
@@ -142,7 +142,7 @@ class Turnstile:
     def turn_away(self, listener: socket.socket, error: OSError) -> None:
         """Called when accept() failed: log it, at most once a second, and answer the client.
 
-        Where not even that is possible, it waits for a moment.
+        If even that is impossible, it waits for a moment.
         """
         if error.errno in _TRANSIENT:
             return
@@ -164,7 +164,7 @@ class Turnstile:
             self._refused(address)
             with client, contextlib.suppress(OSError):
                 client.setblocking(False)
-                # What is left unread would turn the answer into a reset.
+                # Unread input would turn the response into a reset.
                 with contextlib.suppress(BlockingIOError):
                     client.recv(65_536)
                 client.send(self._answer)

@@ -1,6 +1,6 @@
 """gunicorn, configured so that slow clients never block the webhook.
 
-Each setting differs from gunicorn's default for a reason that docs/architecture.md gives.
+docs/architecture.md has the reason for each setting that differs from gunicorn's default.
 """
 
 import logging
@@ -27,10 +27,10 @@ from remediator.web.notifications import Notifications
 log = logging.getLogger(__name__)
 
 THREADS = 256
-"""Started as they are needed: for the requests that are answered, those that wait for it, and those that arrive."""
+"""Threads, started when needed: for requests being handled, waiting, and arriving."""
 
 HEADER_FIELDS, FIELD_BYTES = 32, 4096
-"""Of a request: 128 KiB in all; Alertmanager sends six fields."""
+"""Limits of a request's head, 128 KiB in all; Alertmanager sends six fields."""
 
 _UNREADABLE = (
     ((errors.InvalidResponseHeader, errors.InvalidResponseHeaderName), 500, "internal error"),
@@ -43,15 +43,17 @@ _UNREADABLE = (
 )
 
 KEEPALIVE_SECONDS = 330
-"""Longer than Alertmanager keeps an idle connection, which is 5 minutes (prometheus/common, http_config.go): the
-sender must close first, or a notification meets the end of its connection and has no answer."""
+"""Longer than the 5 minutes for which Alertmanager keeps an idle connection (prometheus/common, http_config.go).
+
+The sender must close first, or a notification can hit a closing connection and get no response.
+"""
 
 GRACE_SECONDS = 20
-"""After SIGTERM, for requests in flight; longer than the longest request."""
+"""The grace period after SIGTERM for requests in flight; longer than the longest request."""
 
 
 class Arbiter(BaseApplication):  # type: ignore[misc]
-    """gunicorn's master process, and in the worker what it calls the application.
+    """gunicorn's application, in the master process and in the worker.
 
     `start` is called in the worker after the fork and returns the webhook's application; `stop` at the worker's end.
     """
@@ -82,7 +84,7 @@ class Arbiter(BaseApplication):  # type: ignore[misc]
         settings: dict[str, Any] = {
             "bind": self._bind,
             "workers": 1,
-            # Fewer than connections, so that there is room for some without a request.
+            # Fewer than connections, so that there is room for idle ones.
             "threads": min(THREADS, self._connections * 3 // 4),
             "worker_connections": self._connections,
             "worker_class": DeadlineWorker,
@@ -107,24 +109,24 @@ class Arbiter(BaseApplication):  # type: ignore[misc]
         return Admission(self._start(), refused=self.refused)
 
     def refused(self, code: int, reason: str, client: object) -> None:
-        """The worker has answered a request that the webhook's application never saw."""
+        """Called when the worker has answered a request that the webhook's application never saw."""
         self._metrics.notifications.labels(str(int(code))).inc()
         self._notifications.refused(int(code), reason, format_client(client))
 
     def cut(self, kind: str, reason: str = "", client: object = None, error: str = "") -> None:
-        """The worker has closed a connection without an answer; with a `reason`, it cost its client a request."""
+        """Called when the worker has closed a connection without a response; with a `reason` if a request was lost."""
         self._metrics.connections_cut.labels(reason=kind).inc()
         if reason:
             self._notifications.refused(None, reason, format_client(client), error)
 
     def turnstile(self) -> Turnstile:
-        """What becomes of a connection for which there is no descriptor; over TLS it cannot be answered."""
+        """Handles connections for which there is no descriptor; over TLS they cannot be answered."""
         return Turnstile(b"" if self._certificates else refusal(503, BUSY), partial(self.refused, 503, NO_DESCRIPTORS))
 
     def failed(self, error: BaseException, client: object) -> bytes:
-        """The answer to a request that gunicorn could not read, or not answer.
+        """The response to a request that gunicorn could not parse or handle.
 
-        The text of the error stays out of answer and log: it may quote a header with a credential.
+        The error's text is in neither response nor log, because it may quote a header with a credential.
         """
         code, reason = next((code, reason) for kind, code, reason in _UNREADABLE if isinstance(error, kind))
         if code == 500:
@@ -133,9 +135,9 @@ class Arbiter(BaseApplication):  # type: ignore[misc]
         return refusal(code, reason)
 
     def _leave(self, worker: DeadlineWorker) -> None:
-        """The end of the worker. What runs at the interpreter's exit is the master's business, which goes on."""
+        """Called at the end of the worker, without the interpreter's exit handlers, which belong to the master."""
         if os.getpid() != worker.pid:
-            return  # gunicorn also calls this in the master, for a worker that is gone.
+            return  # gunicorn also calls this in the master, for a dead worker.
         self._stop()
         if worker.booted:
             logging.shutdown()
@@ -143,10 +145,10 @@ class Arbiter(BaseApplication):  # type: ignore[misc]
 
 
 class _Logger(Logger):  # type: ignore[misc]
-    """gunicorn's messages in our format; its start and stop are none of the reader's business."""
+    """gunicorn's messages in our format, without those about its start and stop."""
 
     def setup(self, cfg: Any) -> None:
-        """Leave everything to the root logger."""
+        """Set nothing up: the root logger handles everything."""
         self.error_log.propagate = True
         self.error_log.setLevel(logging.WARNING)
         self.access_log.setLevel(logging.CRITICAL)

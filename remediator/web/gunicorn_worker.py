@@ -1,7 +1,7 @@
-"""gunicorn's threaded worker, in which no client keeps a thread from others and no request takes longer than 10 s.
+"""gunicorn's threaded worker, in which no client blocks a thread for others and no request takes longer than 10 s.
 
-The rule of this file: a connection gets a thread once its client has sent something, and loses it to others if it then
-waits for its client. It is the one file that uses names which gunicorn does not document; its test lists them.
+The rule of this file: a connection gets a thread once its client has sent something, and may lose it to others while it
+waits for its client. It is the only file that uses undocumented names of gunicorn; its test lists them.
 """
 
 import logging
@@ -31,16 +31,16 @@ class Connection(Progress, TConn):  # type: ignore[misc]
 
 
 class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
-    """A ThreadWorker with bounds. All but `_serve` and what it calls runs in the main loop."""
+    """A ThreadWorker with limits. Everything except `_serve` and what it calls runs in the main loop."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._served: dict[Connection, None] = {}  # In the order of age.
+        self._served: dict[Connection, None] = {}  # Oldest first.
         self._thread = threading.local()
         self._turnstile = self.app.turnstile()
 
     def load_wsgi(self) -> None:
-        """Let the application's bounds say when a request is whole."""
+        """Have the application report when a request is complete."""
         super().load_wsgi()
         self.wsgi.arrived = lambda: self._thread.conn.arrive()
 
@@ -60,14 +60,14 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
         self.poller.register(client, selectors.EVENT_READ, partial(self.on_client_socket_readable, conn))
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        """Do what came up, and come back in time for the next deadline."""
+        """Handle events, and return in time for the next deadline."""
         super().wait_for_and_dispatch_events(min(timeout, 0.1) if self._served else timeout)
 
     def enqueue_req(self, conn: Connection) -> None:
         """Queue a connection that has sent something for a thread."""
         conn.queue()
         self._served[conn] = None
-        with suppress(RuntimeError):  # There is no room for another thread; one of those that are there takes it.
+        with suppress(RuntimeError):  # The thread limit is reached; one of the existing threads takes it.
             self.tpool.submit(self._serve, conn)
 
     def _serve(self, conn: Connection) -> None:
@@ -81,7 +81,7 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
         self.method_queue.defer(self.finish_request, conn, done)
 
     def handle(self, conn: Connection) -> bool:
-        """Shake hands by TLS, or answer a request; whether the connection is kept for another one."""
+        """Do the TLS handshake, or answer a request. Returns whether to keep the connection."""
         try:
             conn.sock.setblocking(True)
             if not conn.initialized and self.cfg.is_ssl:
@@ -98,13 +98,13 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
         return bool(super().handle(conn))
 
     def handle_request(self, req: Any, conn: Connection) -> bool:
-        """Answer; with a body of no known or allowed size, which is not read, the connection ends."""
+        """Answer a request. If its body has no known or allowed size, it is not read and the connection ends."""
         if getattr(req.body.reader, "length", MAX_BODY_BYTES + 1) > MAX_BODY_BYTES:
             req.force_close()
         return bool(super().handle_request(req, conn))
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Called with what could not be read as HTTP, or not be answered."""
+        """Called for a request that could not be parsed as HTTP, or handled."""
         if not self._thread.conn.is_cut:
             with suppress(OSError):
                 client.send(self.app.failed(exc, addr))
@@ -116,7 +116,7 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
         super().finish_request(conn, fs)
 
     def murder_pending(self) -> None:
-        """Called by gunicorn in each turn: stop listening when it stops, end what takes too long, and make room."""
+        """Called by gunicorn in each loop: stop listening at shutdown, end what takes too long, and make room."""
         if not self.alive and self.sockets:
             self.set_accept_enabled(False)
             while self.sockets:

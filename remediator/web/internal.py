@@ -1,8 +1,8 @@
-"""The internal listener: metrics, health, readiness, and what the service knows, for people and for programs.
+"""The internal listener: metrics, health, readiness, and the status, for people and for programs.
 
-It has threads and descriptors of its own, so that webhook clients that stall cannot keep a probe or a scrape waiting.
-Nobody logs in here, so its own clients are bounded too: how many there are, how much they may send, and one deadline
-for all of a request. When there are too many, the one that has gone without a whole request for longest makes room.
+It has threads and descriptors of its own, so that stalled webhook clients cannot delay a probe or a scrape. It has no
+login, so its own clients are limited too: their number, what they may send, and one deadline for a whole request. If
+there are too many, the one that has been longest without a complete request is cut.
 """
 
 import io
@@ -31,7 +31,7 @@ from remediator.web.status import Knowledge, status
 log = logging.getLogger(__name__)
 
 MAX_REQUEST_BYTES = 65_536
-"""Of a request, which is all head here: nothing is posted."""
+"""The limit of a request, which has only a head here: nothing is posted."""
 
 CONTENT_SECURITY_POLICY = "; ".join(
     [
@@ -40,9 +40,9 @@ CONTENT_SECURITY_POLICY = "; ".join(
         *(f"{kind} 'none'" for kind in ("base-uri", "form-action", "frame-ancestors")),
     ]
 )
-"""Nothing inline and nothing from elsewhere: text that found a way around the escaping could still not run."""
+"""Nothing inline and nothing external: text that got past the escaping still could not run."""
 
-_BUSY = "Remediator has more connections than it can have.\n"
+_BUSY = "Remediator has too many connections.\n"
 _TURNED_AWAY = (
     "HTTP/1.0 503 Service Unavailable\r\nServer: remediator\r\nConnection: close\r\nContent-Type: text/plain\r\n"
     f"Content-Length: {len(_BUSY)}\r\n\r\n{_BUSY}"
@@ -67,8 +67,8 @@ def create_internal_app(knowledge: Knowledge) -> Callable[..., Iterable[bytes]]:
     @app.errorhandler(HTTPException)
     def refuse(error: HTTPException) -> Response:
         text = {
-            404: "There is nothing here but /, /api/v1/status, /metrics, /-/healthy and /-/ready.",
-            405: "Everything here can only be read, with GET.",
+            404: "Only /, /api/v1/status, /metrics, /-/healthy and /-/ready exist here.",
+            405: "Everything here is read-only: use GET.",
         }.get(error.code or 500, error.description or "")
         response = Response(f"{text}\n", status=error.code, mimetype="text/plain")
         if allow := dict(error.get_headers()).get("Allow"):
@@ -78,7 +78,7 @@ def create_internal_app(knowledge: Knowledge) -> Callable[..., Iterable[bytes]]:
     @app.get("/-/healthy")
     def healthy() -> Response:
         if not knowledge.alive():
-            return Response("Remediator has lost a thread; its log says why.\n", status=503, mimetype="text/plain")
+            return Response("A thread of Remediator has died; its log says why.\n", status=503, mimetype="text/plain")
         return Response("Remediator is healthy.\n", mimetype="text/plain")
 
     @app.get("/-/ready")
@@ -86,7 +86,7 @@ def create_internal_app(knowledge: Knowledge) -> Callable[..., Iterable[bytes]]:
         if knowledge.observer.answered:
             return Response("Remediator is ready.\n", mimetype="text/plain")
         problems = {observation.problem for observation in knowledge.observer.observations.values()}
-        text = "; ".join(sorted(filter(None, problems))) or "the API server has not been asked yet"
+        text = "; ".join(sorted(filter(None, problems))) or "the API server has not been read yet"
         return Response(f"Remediator is not ready: {text}\n", status=503, mimetype="text/plain")
 
     @app.get("/metrics")
@@ -106,12 +106,12 @@ def create_internal_app(knowledge: Knowledge) -> Callable[..., Iterable[bytes]]:
 
 
 class InternalServer(socketserver.ThreadingMixIn, WSGIServer):
-    """Serves the internal listener's application, with a thread for each of a bounded number of connections."""
+    """Serves the internal listener's application, with one thread per connection and a limit on both."""
 
     daemon_threads = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # In the order of age, which a dict keeps.
+        # Oldest first: a dict keeps the order of insertion.
         self._clients: dict[socket.socket, Progress] = {}
         self._lock = threading.Lock()
         self._room = threading.Semaphore(INTERNAL_CONNECTIONS)
@@ -119,7 +119,7 @@ class InternalServer(socketserver.ThreadingMixIn, WSGIServer):
         super().__init__(*args, **kwargs)
 
     def get_request(self) -> tuple[socket.socket, Any]:
-        """Accept a connection; without a descriptor for it, the client gets 503."""
+        """Accept a connection; if there is no descriptor, the client gets 503."""
         try:
             return super().get_request()
         except OSError as error:
@@ -127,10 +127,10 @@ class InternalServer(socketserver.ThreadingMixIn, WSGIServer):
             raise
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Give a connection a thread; where all are taken, another connection makes room."""
+        """Give a connection a thread; if all are taken, another connection is cut."""
         if not self._room.acquire(blocking=False):
             self._make_room()
-            # The thread of the one that was cut ends at once; one that does not is stuck, and nobody waits for it.
+            # The thread of the cut connection ends at once; if it does not, it is stuck and not waited for.
             if not self._room.acquire(timeout=1):
                 super().shutdown_request(request)
                 return
@@ -158,15 +158,15 @@ class InternalServer(socketserver.ThreadingMixIn, WSGIServer):
                     client.cut(connection)
 
     def begin_answer(self, connection: socket.socket) -> None:
-        """Called with each request. Raises ConnectionResetError where it merely ended because it was cut."""
+        """Called with each request. Raises ConnectionResetError if it only ended because it was cut."""
         self._clients[connection].arrive()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that stalled or hung up is no news."""
+        """Log nothing about a client that stalled or hung up."""
         log.debug("request not finished", extra={"error": repr(sys.exception())})
 
     def _make_room(self) -> None:
-        """End the oldest connection without a whole request, or else the oldest of all."""
+        """End the oldest connection without a complete request, or else the oldest of all."""
         with self._lock:
             clients = [(connection, client) for connection, client in self._clients.items() if not client.is_cut]
             unfinished = [(connection, client) for connection, client in clients if client.lost == UNFINISHED]
@@ -175,16 +175,16 @@ class InternalServer(socketserver.ThreadingMixIn, WSGIServer):
 
 
 class InternalRequestHandler(WSGIRequestHandler):
-    """Reads no more than a request may have, names no version, and logs no request."""
+    """Handles a request with limits, without a Server version and without access logs."""
 
     server: InternalServer
     server_version, sys_version = "remediator", ""
     error_content_type, error_message_format = "text/plain", "%(code)d %(message)s\n"
 
     def setup(self) -> None:
-        """Called first: whatever is read is counted, since headers alone could come to megabytes."""
+        """Called first: everything read is counted, because headers alone could add up to megabytes."""
         super().setup()
-        # Without a buffer, for that would wait until it is full.
+        # Unbuffered, because a buffer would wait until it is full.
         self._stream = self.connection.makefile("rb", 0)
         self.rfile = io.BufferedReader(cast(io.RawIOBase, LimitedStream(self._stream, MAX_REQUEST_BYTES)))
 
@@ -194,7 +194,7 @@ class InternalRequestHandler(WSGIRequestHandler):
         self._stream.close()
 
     def parse_request(self) -> bool:
-        """Called when the head of a request has come in; an end that was made by cutting the connection is none."""
+        """Called when the head of a request is complete; not if it only ended because the connection was cut."""
         if is_read := super().parse_request():
             self.server.begin_answer(self.connection)
         return is_read

@@ -8,32 +8,32 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 BACKLOG = 2048
-"""Connections that the kernel keeps until they are accepted."""
+"""The backlog: connections that the kernel keeps until they are accepted."""
 
 INTERNAL_CONNECTIONS = 128
-"""Connections to the internal listener: probes, scrapes and readers of the page are a handful."""
+"""The most connections to the internal listener: probes, scrapes and readers of the page are a handful."""
 
 WEBHOOK_CONNECTIONS = 1_000
-"""Connections to the webhook, where the limit of open files allows that many."""
+"""The most connections to the webhook, if the limit of open files allows that many."""
 
 RESERVED = 192
-"""For all else: a connection to the API server for each thread, listeners, pipes, and files that are read again."""
+"""Descriptors for everything else: a connection to the API server per thread, listeners, pipes, and reloaded files."""
 
 LEAST_WEBHOOK_CONNECTIONS = 128
-"""Twice as many as are answered at the same time; with fewer, clients that stall could keep notifications out."""
+"""Twice as many as are handled in parallel; with fewer, stalled clients could keep notifications out."""
 
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<host>[^\[\]:]*)):(?P<port>[0-9]{1,5})")
 
 
 class CannotServe(Exception):
-    """A setting with which the service cannot start; the text says which and what to do."""
+    """The service cannot start with this setting; the text says which and what to do."""
 
 
 @contextmanager
 def listening(address: str) -> Iterator[socket.socket]:
     """A socket that listens on HOST:PORT, :PORT or [IPv6]:PORT. Raises CannotServe.
 
-    `:PORT` and `[::]:PORT` take IPv6 and IPv4, as in Go; on a kernel without IPv6 `:PORT` takes IPv4 alone.
+    `:PORT` and `[::]:PORT` listen on IPv6 and IPv4, as in Go; on a kernel without IPv6, `:PORT` listens on IPv4 only.
     """
     parts = _ADDRESS.fullmatch(address)
     if not parts or int(parts["port"]) > 65535:
@@ -56,7 +56,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _listen_anywhere(port: int) -> socket.socket:
-    """On every address of the machine, whatever its kernel has."""
+    """Listen on every address of the machine, with or without IPv6."""
     if socket.has_dualstack_ipv6():
         try:
             return socket.create_server(("::", port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True)
@@ -67,9 +67,9 @@ def _listen_anywhere(port: int) -> socket.socket:
 
 
 def webhook_connections() -> int:
-    """How many connections the webhook may have, with the soft limit of open files raised to the hard one.
+    """Raise the soft limit of open files to the hard one; returns how many connections the webhook may have.
 
-    Raises CannotServe where the limit is too low.
+    Raises CannotServe if the limit is too low.
     """
     limit, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):
@@ -85,12 +85,12 @@ def webhook_connections() -> int:
 
 
 def format_address(listener: socket.socket) -> str:
-    """Where a socket really listens, port 0 being any free one."""
+    """The actual address of a listening socket, in case port 0 was requested."""
     host, port = listener.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def format_client(address: object) -> str:
-    """The address of a client without its port; one by IPv4 on a socket for both is written as IPv4."""
+    """The address of a client without its port; an IPv4-mapped address is shown as IPv4."""
     host = str(address[0]) if isinstance(address, tuple) and address else str(address or "")
     return host.removeprefix("::ffff:") if "." in host else host

@@ -1,6 +1,6 @@
-"""What comes in at the webhook: when the last notification was taken, and which requests were refused and why.
+"""Keeps track of the webhook's requests: the last accepted notification, and recent refusals with their reasons.
 
-The rule of this file: no refusal is silent, none shows a credential, and no number of them is a flood of log lines.
+The rule of this file: every refusal is logged, none shows a credential, and no number of them floods the log.
 """
 
 import logging
@@ -17,13 +17,13 @@ RECENT = timedelta(minutes=15)
 """How long a refusal counts as recent; the window of the alert RemediatorNotificationsRejected."""
 
 LOG_INTERVAL_SECONDS = 60.0
-"""Each status, reason and client has one log line in it."""
+"""Each combination of status, reason and client is logged once in this time."""
 
 MAX_LOG_KEYS = 100
-"""Of those at the same time. From then on clients that are new share a line for each status and reason."""
+"""The most combinations in this time. After that, new clients share a line per status and reason."""
 
 MAX_CLIENTS = 5
-"""Clients that are named for a reason: the ones that were refused last."""
+"""The most clients named per reason: those refused last."""
 
 OTHER_CLIENTS = "others"
 
@@ -32,7 +32,7 @@ _LogKey = tuple[int | None, str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """What was refused for one reason within the last RECENT; `code` is None where there was no answer."""
+    """The refusals for one reason within the last RECENT; `code` is None if there was no response."""
 
     code: int | None
     reason: str
@@ -42,7 +42,7 @@ class Refusal:
 
 
 class _Tally:
-    """Refusals of one reason: how many in each minute, and the clients that were refused last."""
+    """Refusals for one reason: how many in each minute, and the clients refused last."""
 
     def __init__(self) -> None:
         self.minutes: dict[int, int] = {}
@@ -65,7 +65,7 @@ class _Tally:
 
 
 class Notifications:
-    """The record of what came in. Several threads write to it, and others read it."""
+    """The record of requests. Thread-safe."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
@@ -73,14 +73,14 @@ class Notifications:
         self._tallies: dict[tuple[int | None, str], _Tally] = {}
         self._limit: RateLimit[_LogKey] = RateLimit(interval=LOG_INTERVAL_SECONDS, max_keys=MAX_LOG_KEYS)
         self.last: datetime | None = None
-        """When the last notification came that could be read."""
+        """When the last valid notification came."""
 
     def took(self) -> None:
-        """A notification was read."""
+        """Record a valid notification."""
         self.last = self._now()
 
     def refused(self, code: int | None, reason: str, client: str, error: str = "") -> None:
-        """A request was refused. `reason` is one of a few words, `error` what can be said beyond it."""
+        """Record a refused request. `reason` is one of a few words, `error` the details."""
         now = self._now()
         with self._lock:
             self._tallies.setdefault((code, reason), _Tally()).add(client, now)
@@ -89,7 +89,7 @@ class Notifications:
             _log(*admitted, error)
 
     def refusals(self) -> tuple[Refusal, ...]:
-        """What was refused within the last RECENT, the latest first."""
+        """The refusals within the last RECENT, the latest first."""
         now = self._now()
         with self._lock:
             for key, tally in list(self._tallies.items()):
@@ -109,12 +109,12 @@ class Notifications:
         return tuple(sorted(found, key=lambda refusal: refusal.last, reverse=True))
 
     def log_held_back(self) -> None:
-        """Log what was held back, where a minute is over; called every second or so."""
+        """Log suppressed refusals whose minute is over; called about once a second."""
         for key, count in self._limit.due(self._now().timestamp()):
             _log(key, count)
 
     def watch(self, stop: threading.Event) -> None:
-        """Log what is held back until `stop` is set."""
+        """Log suppressed refusals until `stop` is set."""
         while not stop.wait(1.0):
             self.log_held_back()
 

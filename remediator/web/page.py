@@ -1,7 +1,7 @@
-"""The status page: what /api/v1/status says, to read. Pure: the same status is the same page.
+"""The status page: /api/v1/status as HTML. Pure: the same status gives the same page.
 
-Text from annotations, files and the API server is written by others. The template escapes it, and what would turn the
-reading direction around or is no character at all is shown by its number, as in Python.
+Text from annotations, files and the API server is untrusted. The template escapes it, and control characters (such as
+those that reverse the reading direction) are shown by their numbers, as in Python.
 """
 
 import re
@@ -16,7 +16,7 @@ from remediator.core.durations import format_duration
 from remediator.core.effects import Effect
 
 MAX_CHARACTERS = 400
-"""Of a text by others. The status as JSON has the whole of it."""
+"""The most characters of foreign text; /api/v1/status has all of it."""
 
 _UNREADABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb]"
@@ -24,7 +24,7 @@ _UNREADABLE = re.compile(
 
 
 def render(status: Mapping[str, Any]) -> str:
-    """The page for the `data` of /api/v1/status."""
+    """Render the page for the `data` of /api/v1/status."""
     return _environment.get_template("status.html").render(status=status)
 
 
@@ -35,7 +35,7 @@ def _readable(text: object) -> str:
 
 
 def _utc(time: str, now: str = "") -> str:
-    """A moment as people write it, without the date where that is today's; or the text itself where it is none."""
+    """Format a time, without the date if that is today's; returns other text unchanged."""
     try:
         date, clock = f"{datetime.fromisoformat(time).astimezone(UTC):%Y-%m-%d %H:%M:%S}".split()
     except (ValueError, OverflowError):

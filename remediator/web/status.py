@@ -1,4 +1,4 @@
-"""What the service knows, as data: for programs at /api/v1/status, and for the page that people read."""
+"""The service's status as data: for /api/v1/status, and for the page."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -31,7 +31,7 @@ from remediator.web.summary import about_alerts, about_canary, about_reflex, abo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Knowledge:
-    """What the internal listener may look at."""
+    """The parts of the service that the internal listener reads."""
 
     policy_file: PolicyFile
     observer: Observer
@@ -51,12 +51,12 @@ class Knowledge:
     started: datetime
     now: Callable[[], datetime]
     skew: Callable[[], timedelta | None] = lambda: None
-    """How far the API server's clock is ahead of this machine's, None where that is not known."""
+    """How far the API server's clock is ahead of this machine's, or None if not known."""
 
 
 def status(knowledge: Knowledge) -> dict[str, Any]:
     """The `data` of /api/v1/status; docs/metrics.md says what each key means."""
-    # Each is replaced as a whole by another thread, so it is taken once.
+    # Another thread replaces each as a whole, so read it once.
     policy, observations, now = knowledge.policy_file.current(), knowledge.observer.observations, knowledge.now()
     problem, credentials_problem = knowledge.policy_file.problem, knowledge.credentials_problem()
     refusals, heartbeat = knowledge.notifications.refusals(), knowledge.heartbeats.last
@@ -204,7 +204,7 @@ def _target(
         "namespace": target.namespace,
         "deployment": target.deployment,
         "observedAt": observation.at.isoformat() if observation else None,
-        "problem": observation.problem if observation else "not looked at yet",
+        "problem": observation.problem if observation else "not read yet",
         "percentage": workload.percentage() if workload and target.container else None,
         "differing": [],
         "phase": None,

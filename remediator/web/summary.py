@@ -1,7 +1,7 @@
-"""What a person who was just woken has to know first: is the canary safe, does the reflex work, is an act withheld.
+"""What a person on call needs first: is the canary safe, does the reflex work, do alerts arrive, is an act withheld.
 
-Pure. Each answer is one word or two, and one sentence that says no more than is known here. Nothing in them changes
-with each second, for a screen reader reads every change aloud.
+Pure. Each answer is a word or two and a sentence, and claims no more than this replica knows. No text changes every
+second, because a screen reader reads every change aloud.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,12 +23,12 @@ from remediator.web.notifications import Refusal
 Standing = Literal["good", "attention", "bad"]
 
 STALE = timedelta(seconds=30)
-"""The observer looks every 5 s, and a look takes 3 s per target at most."""
+"""The observer reads every 5 s, and a read takes at most 3 s per target."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The answer to one of the questions; `target` where it is about one target alone."""
+    """The answer to one question; `target` is set if it is about one target only."""
 
     about: Literal["canary", "reflex", "alerts", "withheld"]
     standing: Standing
@@ -43,14 +43,14 @@ Forecasts = Sequence[tuple[Remediation, Forecast]]
 def about_canary(
     target: Target, observation: Observation | None, forecasts: Forecasts, off: Mapping[str, str]
 ) -> Answer:
-    """Whether the canary of this target is off, would be taken back, or is on its own; `off` is the profile of 0 %."""
+    """Whether this target's canary is off, guarded by a rollback, or not guarded; `off` is the profile of 0 %."""
     workload = observation.workload if observation else None
     if observation is None or workload is None:
-        problem = observation.problem if observation else "It has not been looked at yet"
+        problem = observation.problem if observation else "It has not been read yet"
         return _canary(target, "bad", "Unknown", problem)
     percentage = workload.percentage()
     if percentage is None:
-        return _canary(target, "bad", "Unknown", "The flags do not tell the canary's share of traffic")
+        return _canary(target, "bad", "Unknown", "The flags do not show the canary's percentage")
     answers = [
         (remediation, told)
         for remediation, told in forecasts
@@ -86,20 +86,20 @@ def about_reflex(
     tls: Loaded | None = None,
     refusals: Sequence[Refusal],
 ) -> Answer:
-    """Whether an alert that came now would be let in, and would find everything that an act needs.
+    """Whether an alert would be accepted now, and has everything that an act needs.
 
     The word is that of the worst problem; the message has them all.
     """
     looks = {target.name: observations.get(target.name) for target in policy.targets}
     problems: list[tuple[Standing, str, str]] = []
     if not alive:
-        problems.append(("bad", "Broken", "A thread of the service is lost; its log says why"))
+        problems.append(("bad", "Broken", "A thread of the service has died; its log says why"))
     if not all(looks.values()):
-        problems.append(("bad", "Starting", "Not every target has been looked at yet"))
+        problems.append(("bad", "Starting", "Not every target has been read yet"))
     if impaired := [f"{name}: {look.problem}" for name, look in looks.items() if look and look.problem]:
         problems.append(("bad", "Impaired", "; ".join(impaired)))
     if any(look and now - look.at > STALE for look in looks.values()):
-        problems.append(("bad", "Blind", "The targets have not been looked at for more than 30 s"))
+        problems.append(("bad", "Blind", "The targets have not been read for more than 30 s"))
     if tls and (expired := [name for name, end in tls.ends().items() if end <= now]):
         problems.append(("bad", "Certificate expired", f"Alertmanager cannot connect; expired: {', '.join(expired)}"))
     if refusals:
@@ -108,44 +108,45 @@ def about_reflex(
     if dry_run:
         problems.append(("attention", "Dry run", "It decides, and writes nothing"))
     if credentials_problem:
-        message = f"The credentials could not be read again, the last good ones are in force: {credentials_problem}"
+        message = f"The credentials could not be reloaded, the previous ones are in force: {credentials_problem}"
         problems.append(("attention", "Working", message))
     if tls and tls.problem:
         problems.append(
             ("attention", "Working", f"The new certificate cannot be used, the previous one stays: {tls.problem}")
         )
     if config_problem:
-        message = "The file of remediations is bad; the last good one is in force"
+        message = "The new remediations.yaml is invalid; the previous one is in force"
         problems.append(("attention", "Working", message))
     if not problems:
-        return _reflex("good", "Working", "Every target can be read, and the file of remediations is in force")
+        return _reflex("good", "Working", "Every target can be read, and remediations.yaml is in force")
     standing, word, _ = problems[0]
     return _reflex(standing, word, ". ".join(message for _, _, message in problems))
 
 
 def about_alerts(heartbeat: Heartbeat | None, now: datetime) -> Answer:
-    """Whether heartbeats come to this replica, and in time.
+    """Whether heartbeats reach this replica, and in time.
 
-    None is not green: it is not known whether alerts arrive. It is not red either, for they may go to another replica.
+    No heartbeat is not green: it is not known whether alerts arrive. It is not red either: they may go to another
+    replica.
     """
     answer = partial(Answer, about="alerts")
     if heartbeat is None:
-        message = "No heartbeat has come to this replica: none is set up, or alerts do not arrive, or another gets them"
+        message = "No heartbeat has reached this replica: none is set up, alerts do not arrive, or others get them"
         return answer(standing="attention", answer="Not known", message=message)
     if now - heartbeat.at > OVERDUE:
         message = "No heartbeat for more than 10 min: alerts may not reach this replica"
         return answer(standing="attention", answer="No longer", message=message)
     if heartbeat.delay is None:
-        message = "Heartbeats come, and do not say when their samples were recorded"
+        message = "Heartbeats arrive, but without the time of their samples"
         return answer(standing="good", answer="They arrive", message=message)
     if heartbeat.delay > LATE:
         message = "The last heartbeat took more than 150 s: rules are not evaluated, or a clock is wrong"
         return answer(standing="attention", answer="Late", message=message)
-    return answer(standing="good", answer="They arrive", message="Heartbeats come regularly, and in time")
+    return answer(standing="good", answer="They arrive", message="Heartbeats arrive regularly and in time")
 
 
 def about_withheld(forecasts: Forecasts) -> Answer:
-    """Which remediations would leave something undone that their alert asks for."""
+    """Which remediations would not do what their alert asks for."""
     held = [
         (remediation, told)
         for remediation, told in forecasts
@@ -163,20 +164,20 @@ def about_withheld(forecasts: Forecasts) -> Answer:
 
 
 def _on_at_0(target: Target, flags: Sequence[str]) -> Answer:
-    """At 0 %, and not as a rollback leaves it."""
-    message = f"The share is 0 %, but not as in its profile: {', '.join(flags)}. canary set 0 puts that right"
+    """At 0 %, but with other flags than after a rollback."""
+    message = f"0 % is set, but other flags differ from its profile: {', '.join(flags)}. canary set 0 fixes that"
     return _canary(target, "attention", "Not all off at 0 %", message)
 
 
 def _unreached(workload: Workload) -> str:
-    """Why a rollback would be written and change nothing."""
+    """Why a rollback would be written but change nothing."""
     if workload.rollout.paused:
-        return "The Deployment is paused, a rollback would reach no pod"
-    return f"The last change is stuck, and a rollback may reach no pod either: {workload.rollout.stuck}"
+        return "The Deployment is paused, so a rollback would reach no pod"
+    return f"The last change is stuck, so a rollback may reach no pod either: {workload.rollout.stuck}"
 
 
 def _off(target: Target, workload: Workload, now: datetime) -> Answer:
-    """At 0 %: safe once no pod serves anything else, whatever is asked for."""
+    """At 0 %: safe only once no pod serves more, whatever the flags say."""
     rollout, replicas = workload.rollout, workload.replicas
     if rollout.reached(replicas):
         if ending := rollout.ending(now):
@@ -191,7 +192,7 @@ def _off(target: Target, workload: Workload, now: datetime) -> Answer:
         message = f"0 % is set, and the Deployment is paused, so no pod follows: {_left(rollout)}"
         return _canary(target, "bad", "Not yet at 0 %", message)
     if not rollout.seen:
-        return _canary(target, "attention", "Going to 0 %", "0 % is set, and the pods are still to follow")
+        return _canary(target, "attention", "Going to 0 %", "0 % is set, but no pod follows yet")
     message = f"0 % is set, and {rollout.updated} of {replicas} pods follow"
     stuck = rollout.failure or ("they are not available in time" if rollout.deadline_exceeded else "")
     if stuck:
@@ -200,11 +201,11 @@ def _off(target: Target, workload: Workload, now: datetime) -> Answer:
 
 
 def _left(rollout: Rollout) -> str:
-    return f"{rollout.old} old ones still serve" if rollout.old else "none of the old ones is left"
+    return f"{rollout.old} old pods still serve" if rollout.old else "no old pod is left"
 
 
 def _until(told: Forecast) -> str:
-    """The reason, and the moment at which it ends: no duration, for that would change all the time."""
+    """The reason, and the time at which it ends: not a duration, because that would change all the time."""
     return f"{told.reason} until {told.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if told.until else str(told.reason)
 
 

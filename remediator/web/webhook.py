@@ -1,8 +1,8 @@
-"""The webhook listener: POST /webhook, and nothing else that could look like success.
+"""The webhook listener: POST /webhook; everything else is an error, so that no mistake looks like success.
 
-The rule of this file: 2xx tells Alertmanager that the alerts are dealt with, so nothing but a finished decision may
-answer it. 503 makes it deliver again within a minute, any 4xx at its next group_interval. 429 and 3xx are never
-sent: Alertmanager does not come back after the one, and follows the other with an empty GET.
+The rule of this file: 2xx means to Alertmanager that the alerts are done, so it is only sent for finished decisions.
+503 makes it deliver again within a minute, any 4xx at its next group_interval. 429 and 3xx are never sent: Alertmanager
+does not retry after a 429, and follows a 3xx with an empty GET.
 """
 
 import json
@@ -46,18 +46,18 @@ REFUSED: Mapping[int, str] = {
     415: "not plain JSON",
     500: "internal error",
 }
-"""Why a request is refused, in the words of the log and the status page."""
+"""Why a request is refused, for the log and the status page."""
 
-ALL_THERE_IS = "POST /webhook is all there is here"
+ALL_THERE_IS = "only POST /webhook exists here"
 
 MAX_ERROR_CHARACTERS = 300
-"""Of an answer's text in the log."""
+"""The most characters of an error message in the log."""
 
 
 def create_app(
     handle: Handle, credentials: Credentials | None, metrics: Metrics, notifications: Notifications
 ) -> Flask:
-    """The WSGI application of the webhook listener. Without credentials, everybody may post."""
+    """The WSGI application of the webhook listener. Without credentials, anyone may post."""
     app = Flask("remediator", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.url_map.merge_slashes = False
@@ -105,7 +105,7 @@ def create_app(
         if isinstance(error, MethodNotAllowed):
             response.allow.update(error.valid_methods or ())
         reason, client = REFUSED.get(code, HTTPStatus(code).phrase), format_client((request.remote_addr,))
-        # The text of a 400 says what in the body is wrong; the others say no more than the reason.
+        # The text of a 400 says what is wrong in the body; the others add nothing to the reason.
         notifications.refused(code, reason, client, text[:MAX_ERROR_CHARACTERS] if code == 400 else "")
         return response
 
@@ -118,10 +118,10 @@ def create_app(
 
 
 def _body(environ: "WSGIEnvironment") -> bytes:
-    """The whole body, as long as it says that it is. Werkzeug's ways to it would cost as much as all the rest."""
+    """Read the body, of the length that it announces. Werkzeug's own methods would cost as much as all the rest."""
     length = environ.get("CONTENT_LENGTH", "")
     if not length.isdecimal() or "HTTP_TRANSFER_ENCODING" in environ:
-        # A chunked body over the limit would be cut off in silence.
+        # A chunked body over the limit would be silently cut off.
         raise LengthRequired("a Content-Length is required")
     if int(length) > MAX_BODY_BYTES:
         raise RequestEntityTooLarge(f"the body is over {MAX_BODY_BYTES} bytes")

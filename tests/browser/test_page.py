@@ -69,7 +69,7 @@ def test_it_says_what_came_and_what_was_refused(browser: Chromium, watched: Watc
     browser.open(watched.url)
     assert browser.texts("main .tiles .answer")[1] == "! Refusing requests"
     message = browser.texts("main .tiles .message")[1]
-    assert "TLS handshake failed, 401 no valid credentials. The credentials could not be read again" in message
+    assert "TLS handshake failed, 401 no valid credentials. The credentials could not be reloaded" in message
     taken, heartbeat, refused = browser.texts(f"{notifications} dd")
     assert "22.4 s on the way" in heartbeat
     assert "s ago" in taken

@@ -95,7 +95,7 @@ def test_a_paused_rollout_is_no_guard(place: Place, watch: MakeWatch) -> None:
 
     answer = watching.says("10 %, not guarded", blocked=True)
     assert answer.standing == "bad"
-    assert answer.message == "The Deployment is paused, a rollback would reach no pod"
+    assert answer.message == "The Deployment is paused, so a rollback would reach no pod"
     status = place.run("canary", "status").output
     assert "would set 10 % -> 0 %, and no pod would follow: the Deployment is paused" in status
     assert "✗ reflex" in status
@@ -115,7 +115,7 @@ def test_a_paused_rollout_is_not_raised(place: Place) -> None:
     assert place.percentage() == "10"
     overridden = place.run("canary", "set", "50", "--yes", "--override", "--reason=x")
     assert overridden.code == 3
-    assert "50 % is written, but the pods do not all follow: the Deployment is paused" in overridden.output
+    assert "50 % is written, but not all pods follow: the Deployment is paused" in overridden.output
     assert place.acts()[-1]["overrode"] == ["RolloutPaused"]
 
 
@@ -125,9 +125,9 @@ def test_an_act_on_a_paused_rollout_says_that_no_pod_follows(place: Place, watch
     pause(place)
     (outcome,) = watching.service.handle(notification(alert()))
     assert outcome.reason == "Applied"
-    assert outcome.message == "set 10 % -> 0 %: written; the Deployment is paused, no pod follows"
+    assert outcome.message == "set 10 % -> 0 %: written, but the Deployment is paused, so no pod follows"
     assert place.deployment()["spec"]["paused"] is True
-    assert watching.says("Not yet at 0 %", "no pod follows: 3 old ones still serve", blocked=True).standing == "bad"
+    assert watching.says("Not yet at 0 %", "no pod follows: 3 old pods still serve", blocked=True).standing == "bad"
 
     place.patch("denis", {"spec": {"paused": None}})
     assert watching.says("Safe at 0 %", "all 3 pods run with them", blocked=False).standing == "good"
@@ -204,7 +204,7 @@ def test_pods_that_have_to_be_ready_for_a_while(real: Place, watch: MakeWatch) -
     real.api.await_object(real.path(), lambda body: body["status"].get("observedGeneration") == 2)
     watching = watch(real)
     real.run("canary", "rollback", "--no-wait")
-    watching.says("Going to 0 %", "old ones still serve", blocked=True)
+    watching.says("Going to 0 %", "old pods still serve", blocked=True)
     watching.says("Safe at 0 %", blocked=False)
 
 
@@ -279,7 +279,7 @@ def test_without_a_controller_nothing_is_safe(real: Place, control_plane: Contro
     control_plane.stop_controllers()
     try:
         real.run("canary", "rollback", "--no-wait")
-        watching.says("Going to 0 %", "the pods are still to follow", blocked=True)
+        watching.says("Going to 0 %", "no pod follows yet", blocked=True)
         again = real.run("canary", "rollback", "--timeout=1s")
         assert again.code == 3
         assert "the Deployment controller has not seen it yet" in again.output

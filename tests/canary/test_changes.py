@@ -83,9 +83,9 @@ def test_release_does_not_guess() -> None:
 def test_release_does_not_believe_more_than_is_ever_set() -> None:
     """A remembered number above the maximum was written by hand; a person has to say that they mean it."""
     switch = replace(LATCHED, replicas=5000)
-    with pytest.raises(TooManyReplicas, match="5000 replicas are remembered, and 20 is the most"):
+    with pytest.raises(TooManyReplicas, match="5000 replicas are remembered, and 20 is the maximum"):
         release(workload(replicas=0, kill_switch=switch), None, 20)
-    with pytest.raises(TooManyReplicas, match="40 replicas are asked for, and 20 is the most"):
+    with pytest.raises(TooManyReplicas, match="40 replicas are asked for, and 20 is the maximum"):
         release(workload(replicas=0, kill_switch=switch), 40, 20)
     change = release(workload(replicas=0, kill_switch=switch), 40, 20, override=True)
     assert change is not None

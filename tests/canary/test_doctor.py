@@ -308,7 +308,7 @@ def test_what_withholds_an_act_now(
     ledger = encode_ledger(Ledger().with_entries(tuple(act(one, effect, before, after) for one in ago)))
     patch_deployment(embedded, {"metadata": {"annotations": {LEDGER: ledger}}}, target)
     _, bad = doctor()
-    assert_turned(bad, {(chain, "now")}, "x", found, "remediator explain says when it would act again")
+    assert_turned(bad, {(chain, "now")}, "x", found, "remediator explain shows when it would act again")
 
 
 def test_a_renamed_container(doctor: Doctor, embedded: EmbeddedCluster, remediator: StandIn) -> None:
@@ -331,18 +331,18 @@ def test_a_renamed_container(doctor: Doctor, embedded: EmbeddedCluster, remediat
             Answer(status=400, message='admission webhook "stamp.example" does not support dry run'),
             "?",
             'an admission webhook refuses dry runs: the API server answered 400: admission webhook "stamp.example"',
-            "sideEffects: None in that webhook's configuration",
+            "set sideEffects: None in its configuration",
         ),
         (
             Answer(status=403, message='admission webhook "stamp.example" denied the request: no dry run, please'),
             "?",
             "an admission webhook refuses dry runs: the API server answered 403",
-            "sideEffects: None in that webhook's configuration",
+            "set sideEffects: None in its configuration",
         ),
         (
             Answer(status=403, message='User "ada" cannot impersonate resource "serviceaccounts"'),
             "?",
-            "not looked at: you may not impersonate system:serviceaccount:denis:remediator",
+            "not checked: you may not impersonate system:serviceaccount:denis:remediator",
             "operator.impersonate=true",
         ),
         (Answer(status=503), "?", "the API server answered 503", "check again"),
@@ -428,7 +428,7 @@ def test_an_older_prometheus(doctor: Doctor, prometheus: WatchingPrometheus) -> 
         del one["state"]
     _, bad = doctor()
     alerts = {("rollback", name) for name in ALERTS} | {("scale-workers", "DenisQueueDepthHigh")}
-    assert_turned(bad, alerts, "?", "Prometheus does not say whether it fires", "its page /alerts")
+    assert_turned(bad, alerts, "?", "Prometheus does not report whether it fires", "/alerts in its UI")
 
 
 @pytest.mark.parametrize(
@@ -465,7 +465,7 @@ def test_who_takes_requests_and_says_nothing(doctor: Doctor) -> None:
     with Wire([JSON], pause=60) as first, Wire([JSON], pause=60) as second, Wire([JSON], pause=60) as third:
         _, bad = doctor(prometheus_url=first.url, alertmanager_url=second.url, remediator_url=third.url)
     assert time.monotonic() - began < 20  # Most of it is a busy machine's; it would be 25 without a bound.
-    assert any("others took all the time" in link["found"] for link in bad.values())
+    assert any("other requests took all the time" in link["found"] for link in bad.values())
     links = {*of_both("prometheus", "route", "service"), ("people", "people's alerts"), ("people", "clocks")}
     assert set(bad) == {*links}, bad
 
@@ -474,7 +474,7 @@ def test_an_api_server_that_says_nothing(doctor: Doctor, api: FaultyApi) -> None
     """The Deployments are not known, and the way of the alerts is checked all the same."""
     api.always("GET", BlackHole())
     _, bad = doctor()
-    assert_turned(bad, of_both("target"), "x", "it did not answer in time", "see that the API server can be reached")
+    assert_turned(bad, of_both("target"), "x", "it did not answer in time", "make sure that the API server")
 
 
 @pytest.mark.parametrize("rollout", [Rollout(seen=True, failure="exceeded quota: pods"), Rollout(paused=True)])
@@ -494,7 +494,7 @@ def test_heartbeats_of_another_cluster(doctor: Doctor, remediator: StandIn) -> N
     assert set(bad) == of_both("heartbeat", "service")
     assert {link["state"] for where, link in bad.items() if where[1] == "heartbeat"} == {"?"}
     beat, service = bad["rollback", "heartbeat"], bad["rollback", "service"]
-    assert beat["found"] == "not looked at: those of cluster 'eu-2' prove nothing for 'eu-1'"
+    assert beat["found"] == "not checked: those of cluster 'eu-2' prove nothing for 'eu-1'"
     assert beat["remedy"] == "give the --remediator.url of eu-1"
     assert service["found"] == "its fence is cluster 'eu-2', wanted is 'eu-1'"
     assert answer["passed"] is False
@@ -635,7 +635,7 @@ def test_a_release_that_does_not_say_how_it_runs(
     make_release(arguments=arguments)
     answer, bad = doctor("--namespace=default", **RELEASE)
     assert set(bad) == of_both(*links)
-    assert all((link["state"], link["found"][:13]) == ("?", "not looked at") for link in bad.values())
+    assert all((link["state"], link["found"][:11]) == ("?", "not checked") for link in bad.values())
     remedies = {"external labels": "give --cluster, empty if it has none"}
     assert all(
         link["remedy"] == remedies.get(name, "give --as-service=NAMESPACE:NAME") for (_, name), link in bad.items()
@@ -648,7 +648,7 @@ def test_a_release_without_rules(doctor: Doctor, make_release: Callable[..., Non
     make_release(rules=False)
     _, bad = doctor("--namespace=default", **RELEASE)
     links = {*of_both("rule text"), ("people", "people's alerts")}
-    assert_turned(bad, links, "?", "are beside ConfigMap remediator in namespace default", "give --config.file")
+    assert_turned(bad, links, "?", "next to ConfigMap remediator in namespace default", "give --config.file")
 
 
 def shapes(text: str) -> list[str]:

@@ -240,7 +240,7 @@ def test_more_replicas_than_the_maximum_need_an_override(here: Place) -> None:
     here.run("kill-switch", "on")
     refused = here.run("kill-switch", "off", "--replicas=500")
     assert refused.code == 3
-    assert "500 replicas are asked for, and 20 is the most that is ever set" in refused.output
+    assert "500 replicas are asked for, and 20 is the maximum" in refused.output
     assert here.run("kill-switch", "off", "--replicas=21", "--override").code == 2
     assert here.workers() == 0
     assert here.run("kill-switch", "off", "--replicas=21", "--override", "--reason=sale", "--no-wait").code == 0

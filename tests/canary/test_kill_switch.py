@@ -58,7 +58,7 @@ def test_scaled_to_0_by_hand_counts_as_on(place: Place) -> None:
     place.patch("denis-workers", {"spec": {"replicas": 0}})
     refused = place.run("kill-switch", "off")
     assert refused.code == 2
-    assert "how many replicas there were before is recorded nowhere; give --replicas" in refused.output
+    assert "the previous number of replicas is not recorded; give --replicas" in refused.output
 
     assert place.run("kill-switch", "on").code == 0
     assert "kill-switch" in place.annotations("denis-workers")

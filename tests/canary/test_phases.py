@@ -172,7 +172,7 @@ STOPPED = {
     "the controller has not seen it": (canary(rollout=replace(FOLLOWS, seen=False)), "has not seen it yet"),
     "the Deployment is paused": (canary(rollout=replace(FOLLOWS, paused=True)), "a rollback would reach no pod"),
     "there are no pods": (canary(replicas=0), "0 replicas"),
-    "nothing tells since when": (canary(settled=None), "since when its pods follow"),
+    "nothing tells since when": (canary(settled=None), "since when all its pods follow"),
     "a flag is another": (canary(flags={"RUNS_ENABLED": "true"}), "the flags are 10 %, but RUNS_ENABLED=true"),
     "a flag is elsewhere": (canary(flags={"ASYNC_ENABLED": None}), "valueFrom"),
     "the percentage is none": (
@@ -286,7 +286,7 @@ def test_scaling_acts_do_not_matter() -> None:
 @pytest.mark.parametrize(
     ("set_ago", "settled_ago", "paused_ago", "shown"),
     [
-        (timedelta(hours=20, minutes=2), 20 * HOUR, 14 * HOUR, "was 18h, begins again at 10:05"),
+        (timedelta(hours=20, minutes=2), 20 * HOUR, 14 * HOUR, "was 18h, restarts at 10:05"),
         (timedelta(hours=33), timedelta(hours=12, minutes=55), timedelta(hours=26, minutes=58), "12h55m; the verdict"),
         (timedelta(hours=44, minutes=5), 24 * HOUR, timedelta(hours=38, minutes=3), "24h; every check passes"),
     ],

@@ -125,7 +125,7 @@ def test_what_was_not_given_is_a_question(preflight: Preflight, api: FaultyApi, 
     assert preflight("--require-all", without=links)[0] == 3
     kubeconfig = api.write_kubeconfig(tmp_path / "kubeconfig", token="s3cret-t0ken")
     shown = run("canary", "preflight", f"--kubeconfig={kubeconfig}", config=config).stdout
-    assert shown.splitlines()[-1] == "9 passed, 6 not looked at"
+    assert shown.splitlines()[-1] == "9 passed, 6 not checked"
 
 
 @pytest.mark.parametrize(
@@ -273,7 +273,7 @@ def with_route(*children: str, top: str = GOOD, ours: str = "", rest: str = "") 
             with_route(
                 rest="inhibit_rules: [{source_matchers: [alertname=Down], target_matchers: [severity=critical]}]"
             ),
-            {"inhibitions": "inhibit_rules[0] withholds DenisErrorRateHigh, for Down fires"},
+            {"inhibitions": "inhibit_rules[0] inhibits DenisErrorRateHigh, because Down fires"},
         ),
     ],
     ids=["good", "four-stars", "muted", "other-webhook", "repeat-12h", "inhibited"],

@@ -178,7 +178,7 @@ def test_a_rollback_whose_pods_did_not_follow_is_unknown() -> None:
     """That it was well all the same is not the rollback's merit."""
     for converged in (lambda at: 4, None, until(-5, 4, 5), until(31, 4, 5)):
         found = reviewed(replace(HELPED, converged=converged), OURS)
-        assert judged(found) == ["Unknown: that its pods followed is not recorded"]
+        assert judged(found) == ["Unknown: when its pods followed is not recorded"]
 
 
 def test_who_undid_a_rollback_is_said_by_name() -> None:
@@ -216,7 +216,7 @@ def test_a_full_ledger_says_from_when_on_it_knows() -> None:
         for index in range(MAX_ENTRIES)
     )
     note = (
-        "Ledger of denis: it keeps 20 acts and goes back to 23 Nov 09:00:00; of what was before, only Prometheus knows."
+        "Ledger of denis: it keeps 20 acts and goes back to 23 Nov 09:00:00; earlier acts are known only to Prometheus."
     )
     assert note in reviewed(HELPED, *acts).notes
     assert note not in reviewed(HELPED, *acts[1:]).notes
@@ -226,7 +226,7 @@ def test_a_ledger_that_cannot_be_read_is_said() -> None:
     """What Prometheus recorded is still there."""
     broken = replace(workload(percentage=0), ledger=Ledger(problem="the annotation cannot be read: version"))
     found = reviewed(HELPED, canary=broken)
-    note = "Ledger of denis: the annotation cannot be read: version; its acts are only those that Prometheus recorded."
+    note = "Ledger of denis: the annotation cannot be read: version; only acts that Prometheus recorded are known."
     assert note in found.notes
     assert len(acts_of(found)) == 1
 
@@ -317,7 +317,7 @@ def test_workers_are_judged_by_the_queue() -> None:
     [
         (Past(observed=None), [ERRORS, QUEUE], "it observes, and Prometheus has no remediator_outcomes_total"),
         (Past(), [QUEUE], "Prometheus has loaded no alert that asks for it"),
-        (Past(errors=lambda at: None), [ERRORS, QUEUE], "Prometheus has no sample of its alerts in the whole time"),
+        (Past(errors=lambda at: None), [ERRORS, QUEUE], "Prometheus has no sample of its alerts in the whole period"),
         (Past(errors=lambda at: float("nan")), [ERRORS, QUEUE], "Prometheus has no sample of its alerts"),
     ],
 )
@@ -353,7 +353,7 @@ def test_a_history_that_begins_later_than_asked_for_says_so() -> None:
 def test_a_rule_that_is_no_promql_judges_nothing() -> None:
     """It is named; the others still judge."""
     found = reviewed(HELPED, OURS, rules=[ERRORS, QUEUE, replace(ERRORS, name="Odd", query="error_rate{{")])
-    assert any(note.startswith("Odd: its expression cannot be read") for note in found.notes)
+    assert any(note.startswith("Odd: its expression cannot be parsed") for note in found.notes)
     assert judged(found)[0].startswith("Right")
 
 

@@ -150,9 +150,9 @@ def test_the_table_says_what_became_of_each_act(reviewed: Place, prometheus: str
         "DenisSuccessRateSevere, DenisErrorRateSevere",
         "WHEN WHAT VERDICT BECAUSE",
         "Right in 2 of 4 that can be judged, 1 missed, 17m22s would have been saved. "
-        "Too few to say more: 5 is little, 20 is something.",
+        "Too few to say more: 5 are little evidence, 20 are some.",
         "Other thresholds: remediator backtest --sweep=DenisErrorRateHigh",
-        "No act in this time, and none that would have been one.",
+        "No act in this period, done or observed.",
     ):
         assert expected in lines, found.stdout
     rows = [line for line in lines if line.startswith(tuple(day.values()))]
@@ -204,9 +204,7 @@ def test_a_ledger_that_cannot_be_read_is_said_and_prometheus_still_knows(reviewe
         annotate(reviewed, text)
         found = data(reviewed, prometheus)
         assert [act["verdict"] for act in found["remediations"][0]["acts"]][2:] == ["Right", "Undone"]
-        assert any(
-            "cannot be read" in note and "only those that Prometheus recorded" in note for note in found["notes"]
-        )
+        assert any("cannot be read" in note and "only acts that Prometheus recorded" in note for note in found["notes"])
     write(reviewed)
     assert "Ledger of denis: without 2 of the acts that Prometheus recorded." in data(reviewed, prometheus)["notes"]
 

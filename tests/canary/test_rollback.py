@@ -100,4 +100,4 @@ def test_a_second_one_still_waits_for_the_pods(here: Place) -> None:
     again = here.run("canary", "rollback", "--timeout=1s")
     assert again.code == 3
     assert "nothing to do" not in again.output
-    assert "0 % is written already, and the pods do not all follow yet: the Deployment is paused" in again.output
+    assert "0 % is written already, but not all pods follow yet: the Deployment is paused" in again.output

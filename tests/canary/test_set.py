@@ -294,8 +294,8 @@ def test_pods_that_do_not_follow_end_with_3(here: Place) -> None:
     here.patch("denis", {"spec": {"paused": True}})
     ended = here.run("canary", "set", "1", "--timeout=1s")
     assert ended.code == 3
-    assert "1 % is written, but the pods do not all follow: the Deployment is paused" in ended.output
-    assert "look: kubectl -n denis rollout status deployment/denis" in ended.output
+    assert "1 % is written, but not all pods follow: the Deployment is paused" in ended.output
+    assert "see: kubectl -n denis rollout status deployment/denis" in ended.output
 
 
 def test_what_is_taken_back_while_waiting_is_told(faulty: Place, api: FaultyApi) -> None:

@@ -146,7 +146,7 @@ def test_ctrl_c_during_the_write_says_what_became_of_it(faulty: Place, api: Faul
         until("the write is under way", lambda: not api.waiting("PATCH"), SECONDS)
         opened.press_ctrl_c()
         assert opened.ends() == CTRL_C
-        opened.shows("interrupted during the write: it is not there, and may still come")
+        opened.shows("interrupted during the write: not written yet, but it may still arrive")
     assert faulty.percentage() == "10"
 
 

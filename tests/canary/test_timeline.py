@@ -80,8 +80,8 @@ def test_without_the_audit_log_the_act_is_there_and_the_gap_is_said(here: Place)
     found = timeline(here)
     assert [sources for _, _, sources in of_kind(found, "act")] == [["ledger", "Event"]]
     assert found["notes"][-2:] == [
-        "No audit log was read, so not all decisions are here; give --audit.file=F, or - for kubectl logs.",
-        "Prometheus was not asked, so alerts and verdicts are not here; give --prometheus.url.",
+        "No audit log was given, so decisions are missing; give --audit.file=F, or - for kubectl logs.",
+        "Prometheus was not asked, so alerts and verdicts are missing; give --prometheus.url.",
     ]
 
 
@@ -145,7 +145,7 @@ def test_broken_lines_are_named_and_the_others_kept(here: Place) -> None:
     assert f"Audit log {log}, line 4: has no time that can be read; it is left out." in found["notes"]
     assert f"Audit log {log}: 5 more lines cannot be read; they are left out." in found["notes"]
     assert f"Audit log {empty} has no audit line at all." in found["notes"]
-    assert any(note.startswith(f"Audit log {old} has 1 audit lines, none of this time") for note in found["notes"])
+    assert any(note.startswith(f"Audit log {old} has 1 audit lines, none in this period") for note in found["notes"])
 
 
 HOSTILE = "a\nb | `c` <script> [d](http://evil.example) \x1b[31m \u202e **e** ~~f~~ ![g](x)"
@@ -213,8 +213,8 @@ def test_a_prometheus_that_gives_no_answer_is_said(here: Place) -> None:
     """It was asked, so the exit code says that something is missing."""
     ended = here.run("timeline", "--prometheus.url=http://127.0.0.1:9")
     assert ended.code == 1
-    assert "! Prometheus gave no full answer, so what it recorded is not all here: Prometheus at" in ended.stdout
-    assert "! Verdicts are not here: Prometheus at http://127.0.0.1:9" in ended.stdout
+    assert "! Prometheus gave no full answer, so some of what it recorded is missing: Prometheus at" in ended.stdout
+    assert "! Verdicts are missing: Prometheus at http://127.0.0.1:9" in ended.stdout
 
 
 def test_clocks_that_differ_are_named(faulty: Place, api: FaultyApi) -> None:
@@ -224,7 +224,7 @@ def test_clocks_that_differ_are_named(faulty: Place, api: FaultyApi) -> None:
         found = timeline(faulty, f"--prometheus.url={wire.url}")
     (note,) = [note for note in found["notes"] if note.startswith("Clocks now: ")]
     assert "that of the API server is 10m" in note
-    assert "ahead of that of Prometheus; lines of the one and the other may be in the wrong order" in note
+    assert "ahead of that of Prometheus; lines from the two may be in the wrong order" in note
     ahead = datetime.fromisoformat(found["to"]) - datetime.now(UTC)
     assert timedelta(minutes=9) < ahead < timedelta(minutes=11)
 
@@ -266,9 +266,9 @@ def test_rights_that_are_missing_are_said(faulty: Place, api: FaultyApi) -> None
     found = timeline(faulty)
     notes = [note for note in found["notes"] if "not read" in note]
     assert [note.partition(":")[0] for note in notes[:4]] == [
-        "The ReplicaSets of denis were not read, so its rollouts are not here",
+        "The ReplicaSets of denis were not read, so its rollouts are missing",
         "The Events of denis were not read",
-        "The ReplicaSets of denis-workers were not read, so its rollouts are not here",
+        "The ReplicaSets of denis-workers were not read, so its rollouts are missing",
         "The Events of denis-workers were not read",
     ]
     assert of_kind(found, "rollout") == []
@@ -289,14 +289,14 @@ def test_nothing_is_said_of_another_time(here: Place) -> None:
     """A time without events is a sentence, and not an empty table."""
     ended = here.run("timeline", "--from=2d", "--to=1d")
     assert ended.code == 0
-    assert "No source has anything of this time." in ended.stdout
+    assert "No source has anything from this period." in ended.stdout
     assert "! The API server keeps Events for an hour" in ended.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["--from=1h", "--to=2h"], "the time that is asked for ends before it begins"),
+        (["--from=1h", "--to=2h"], "the period ends before it starts"),
         (["--since=1h", "--from=2h"], "give --since or --from, not both"),
         (["--from=yesterday"], "is no time of RFC 3339 with its offset"),
         (["--audit.file=/none"], "/none: cannot be read: No such file or directory; give --audit.file=F"),

@@ -84,15 +84,15 @@ def test_an_alert_that_never_fired_is_reported() -> None:
     """Pending alone leads to nothing, and says why nothing was done."""
     assert recorded(alerts(pending=(40, 44)))[0] == [
         "10 DenisErrorRateHigh is pending",
-        "11 DenisErrorRateHigh is over before it fired",
+        "11 DenisErrorRateHigh ends without firing",
     ]
 
 
 def test_what_lasts_over_the_ends_is_said() -> None:
     """What began before has no beginning here, and what goes on has no end."""
     assert recorded(alerts(firing=(0, 40)))[0] == [
-        "0 DenisErrorRateHigh fires, since before this time",
-        "10 DenisErrorRateHigh is resolved, which began before this time",
+        "0 DenisErrorRateHigh fires, since before this period",
+        "10 DenisErrorRateHigh is resolved, which began before this period",
     ]
     assert recorded(alerts(firing=(40, 241)))[0] == ["10 DenisErrorRateHigh fires"]
 
@@ -101,10 +101,10 @@ def test_the_end_of_all_samples_resolves_nothing() -> None:
     """Prometheus died: whether the alert fired on is not known, and the gap is said on top."""
     series: Recorded = {**alerts(firing=(40, 60)), "up|denis": [({}, lambda index: None if 60 <= index < 100 else 1)]}
     lines, found = recorded(series)
-    assert lines[1] == "15 DenisErrorRateHigh is not known any more: Prometheus has no samples from here on"
+    assert lines[1] == "15 DenisErrorRateHigh is no longer known: Prometheus has no samples from here on"
     assert found.notes == [
-        "Prometheus has no sample of any target from 23 Nov 12:15:00 to 12:25:00 (10m): what it would have shown then "
-        "is not here."
+        "Prometheus has no sample of any target from 23 Nov 12:15:00 to 12:25:00 (10m): anything it would have shown "
+        "is missing."
     ]
 
 
@@ -185,7 +185,7 @@ def test_an_act_whose_record_is_gone_is_reported() -> None:
         "outcomes_total": [({"remediation": "rollback", "reason": "Applied"}, within(41, 241))],
     }
     lines, found = recorded(series)
-    assert lines == ["10.0083 denis: a remediation acted (SetPercentage); its record is not there"]
+    assert lines == ["10.0083 denis: a remediation acted (SetPercentage); its record is gone"]
     assert {line.kind for line in found.lines} == {Kind.ACT}
 
 
@@ -200,7 +200,7 @@ def test_times_without_heartbeats_are_reported() -> None:
     assert recorded({"heartbeat_timestamp": [({}, beat)]})[0] == [
         "9.75 the last heartbeat for 10m15s: alerts may not have arrived",
         "20 a heartbeat arrives again, after 10m15s",
-        "25 the last heartbeat, and none since then: alerts may not have arrived",
+        "25 the last heartbeat; none since then, so alerts may not have arrived",
     ]
 
 
@@ -237,16 +237,16 @@ def test_a_remediation_that_would_not_have_acted_is_reported() -> None:
 @pytest.mark.parametrize(
     ("series", "note"),
     [
-        ({"up|denis": []}, "Prometheus has no sample of any target in the whole time."),
-        ({"(build_info|": []}, "Prometheus has no sample of Remediator in the whole time."),
+        ({"up|denis": []}, "Prometheus has no sample of any target in the whole period."),
+        ({"(build_info|": []}, "Prometheus has no sample of Remediator in the whole period."),
         (
             {"(build_info|": [({"job": "r"}, lambda index: None if 40 <= index < 60 else 1)]},
-            "Prometheus has no sample of Remediator from 23 Nov 12:10:00 to 12:15:00 (5m): what it would have shown "
-            "then is not here.",
+            "Prometheus has no sample of Remediator from 23 Nov 12:10:00 to 12:15:00 (5m): anything it would have "
+            "shown is missing.",
         ),
         (
             {"(build_info|": [({"job": "r", "namespace": ns}, lambda index: 1) for ns in ("a", "b")]},
-            "Prometheus has several Remediators (a/r, b/r); the counts of all are here.",
+            "Prometheus has several Remediators (a/r, b/r); the counts of all of them are shown.",
         ),
     ],
 )
@@ -271,6 +271,6 @@ def test_a_prometheus_that_dies_half_way_is_said() -> None:
     assert [line.text for line in found.lines] == ["DenisErrorRateHigh fires"]
     assert found.failed
     assert found.notes == [
-        "Prometheus gave no full answer, so what it recorded is not all here: Prometheus at http://p: the connection "
-        "broke."
+        "Prometheus gave no full answer, so some of what it recorded is missing: Prometheus at http://p: the "
+        "connection broke."
     ]

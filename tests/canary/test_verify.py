@@ -173,7 +173,7 @@ def test_the_unit_of_denis(verify: Verify, denis: StandIn) -> None:
     ("answer", "problem"),
     [
         ((404, b"no"), "404: Not Found"),
-        ("<html>login</html>\n", "what DENIS exports is not what Prometheus can read"),
+        ("<html>login</html>\n", "what DENIS exports is not in Prometheus's format"),
         (b"#" * (17 * 1024 * 1024), "the answer is larger than 16 MiB"),
     ],
     ids=["404", "html", "large"],
@@ -282,7 +282,7 @@ def test_without_a_ready_pod(embedded: EmbeddedCluster, verify: Verify) -> None:
     code, checks = verify("--denis.via-pods")
 
     assert code == 3
-    assert checks["metrics"]["found"] == "no pod is ready to be asked"
+    assert checks["metrics"]["found"] == "no pod is ready"
     assert checks["rollout"]["found"] == "0 replicas are wanted, so nothing runs"
 
 
@@ -420,6 +420,6 @@ def test_a_cluster_without_a_way_to_its_pods_is_named(embedded: EmbeddedCluster)
     """The embedded cluster has no pods/proxy: that is said, and what was just tried is not advised again."""
     found = run("canary", "verify", "10", "--denis.via-pods", "-o", "json", f"--kubeconfig={embedded.kubeconfig}")
     (metrics,) = [check for check in json.loads(found.output)["checks"] if check["name"] == "metrics"]
-    assert "no pods/proxy, as that of `remediator serve --embedded`" in metrics["found"]
+    assert "no pods/proxy, like that of `remediator serve --embedded`" in metrics["found"]
     assert "--denis.via-pods" not in metrics["remedy"]
     assert "kubectl -n denis port-forward deployment/denis 8084" in metrics["remedy"]

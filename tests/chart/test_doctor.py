@@ -162,7 +162,7 @@ def the_right_to_patch_is_gone(chain: Chain) -> Iterator[None]:
         yield
 
 
-@sabotage(("scale-workers", "autoscaler"), found="AutoscalerOwned", remedy="let it raise the replicas, or take it away")
+@sabotage(("scale-workers", "autoscaler"), found="AutoscalerOwned", remedy="leave the replicas to it, or remove it")
 @contextmanager
 def an_autoscaler_owns_the_workers(chain: Chain) -> Iterator[None]:
     api, namespace = chain.installation.plane.api, chain.installation.namespace
@@ -509,7 +509,7 @@ def test_who_may_not_impersonate_is_told_what_to_grant(chain: Chain) -> None:
     assert code == 0
     assert set(bad) == {*of_both("dry run"), *of_both("refusals")}
     assert all("operator.impersonate=true" in link["remedy"] for link in bad.values())
-    assert chains["rollback"]["dry run"]["found"].startswith("not looked at: you may not impersonate ")
+    assert chains["rollback"]["dry run"]["found"].startswith("not checked: you may not impersonate ")
 
 
 def test_a_probe_arrives_and_nothing_is_done(chain: Chain) -> None:

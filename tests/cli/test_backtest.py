@@ -58,7 +58,7 @@ def test_the_table_says_what_would_have_been_done_and_what_really_happened(past:
     assert result.output == (
         f"Back-test of {RULES}/denis.rules.yaml and {SHIPPED}, 23 Nov 12:00 to 23 Nov 16:00 UTC (4h, every 15s)\n"
         "History: complete.\n"
-        "Check: what Prometheus recorded of these rules itself was not looked at.\n"
+        "Check: what Prometheus itself recorded for these rules was not checked.\n"
         "\n"
         "WHEN              WOULD HAVE        BECAUSE                   AND REALLY\n"
         "23 Nov 12:12:05   set 10 % -> 0 %   error rate 12 %, 20m15s"
@@ -85,7 +85,7 @@ def test_a_quiet_history_says_so(tmp_path: Path) -> None:
     """No alert, no act, and that is a sentence of its own."""
     result = backtest("--load", save_past(tmp_path / "past"))
     assert result.exit_code == 0
-    assert "No alert would have fired that asks for an act.\n" in result.output
+    assert "No alert that asks for an act would have fired.\n" in result.output
 
 
 def test_workers_are_told_in_two_lines(tmp_path: Path) -> None:
@@ -211,8 +211,8 @@ def test_an_alert_without_a_sample_is_an_error(tmp_path: Path) -> None:
     past = save_past(tmp_path / "past", error_rate=lambda index: None)
     result = backtest("--load", past)
     assert result.exit_code == 1
-    assert "History: error_rate: no sample in the whole time.\n" in result.stdout
-    assert "DenisErrorRateHigh: Prometheus has no sample in the whole time, so nothing can be said" in result.stderr
+    assert "History: error_rate: no sample in the whole period.\n" in result.stdout
+    assert "DenisErrorRateHigh: Prometheus has no sample in the whole period, so nothing can be said" in result.stderr
 
 
 def test_without_recorded_percentages_nothing_is_judged(tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_series_of_two_clusters_need_a_fence(tmp_path: Path) -> None:
     past = save_past(tmp_path / "past", error_rate=BAD, labels=labels)
     result = backtest("--load", past)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "several clusters ('eu-1', 'eu-2'); say with --cluster which is meant" in result.stderr
+    assert "several clusters ('eu-1', 'eu-2'); choose one with --cluster" in result.stderr
     assert len(data("--load", past, "--cluster=eu-1")["incidents"]) == 1
 
 
@@ -244,30 +244,30 @@ def test_a_cluster_that_the_series_do_not_have_is_that_of_prometheus(past: Path)
 
 BAD_FILES = {
     "not compressed": (b"{}", "cannot be read"),
-    "other JSON": (gzip.compress(b"{}\n"), "is no history that --save has written"),
-    "a list": (gzip.compress(b"[]\n"), "is no history that --save has written"),
-    "nothing": (gzip.compress(b""), "is no history that --save has written"),
+    "other JSON": (gzip.compress(b"{}\n"), "is not a history written by --save"),
+    "a list": (gzip.compress(b"[]\n"), "is not a history written by --save"),
+    "nothing": (gzip.compress(b""), "is not a history written by --save"),
     "another version": (
         gzip.compress(b'{"format":"remediator-history","version":2}\n'),
         "is of version 2; this program reads 1",
     ),
     "too long": (
         gzip.compress(b'{"format":"remediator-history","version":1,"start":0,"step":1,"count":99999999999}\n'),
-        "has 99999999999 moments, 1 s apart, which cannot be",
+        "has 99999999999 moments, 1 s apart, which is impossible",
     ),
     "no numbers": (
         gzip.compress(
             b'{"format":"remediator-history","version":1,"start":0,"step":15,"count":2}\n'
             b'{"expression":"x","series":1}\n{"labels":{},"values":["ten",1]}\n'
         ),
-        "is no complete history",
+        "is not a complete history",
     ),
     "too few": (
         gzip.compress(
             b'{"format":"remediator-history","version":1,"start":0,"step":15,"count":2}\n'
             b'{"expression":"x","series":1}\n{"labels":{},"values":[1]}\n'
         ),
-        "is no complete history",
+        "is not a complete history",
     ),
 }
 
@@ -289,7 +289,7 @@ def test_a_file_that_was_cut_off_is_refused(past: Path) -> None:
     past.write_bytes(past.read_bytes()[:-200])
     result = backtest("--load", past)
     assert result.exit_code == 2
-    assert f"{past}: is no complete history" in result.stderr
+    assert f"{past}: is not a complete history" in result.stderr
 
 
 def test_a_history_that_was_saved_for_other_rules_is_refused(past: Path, tuned: Path) -> None:
@@ -311,26 +311,26 @@ def test_a_saved_history_is_the_same_again(past: Path, tmp_path: Path) -> None:
 
 
 USAGES = {
-    "nothing to ask": ([], "give --prometheus.url, or a history that was saved"),
+    "nothing to ask": ([], "give --prometheus.url, or a saved history"),
     "a time of its own": (["--load", "{past}", "--since=7d"], "a saved history has its own time"),
     "two beginnings": (["--prometheus.url=http://x", "--since=7d", "--from=8d"], "give --since or --from, not both"),
     "no time": (["--prometheus.url=http://x", "--from=yesterday"], "is no time of RFC 3339 with its offset"),
-    "the future": (["--prometheus.url=http://x", "--from=2199-01-01T00:00:00Z"], "no two evaluations"),
-    "backwards": (["--prometheus.url=http://x", "--from=1d", "--to=2d"], "no two evaluations"),
+    "the future": (["--prometheus.url=http://x", "--from=2199-01-01T00:00:00Z"], "fewer than two evaluations"),
+    "backwards": (["--prometheus.url=http://x", "--from=1d", "--to=2d"], "fewer than two evaluations"),
     "an unknown word": (["--load", "{past}", "--fail-on=wrong"], "'wrong' is none of undone, elsewhere, right"),
     "an unknown signal": (["--load", "{past}", "--sweep=latency"], "'latency' is no signal and no alert"),
     "set nothing": (["--load", "{past}", "--set", "error_rate"], "is not of the form NAME=VALUE"),
     "set twice": (["--load", "{past}", "--set", "for=1m", "--set", "for=2m"], "each name once"),
     "set which of several": (
         ["--load", "{past}", "--set", "error_rate=0.2"],
-        "several alerts judge error_rate; name one of",
+        "several alerts judge error_rate; choose one of",
     ),
     "set what is not there": (["--load", "{past}", "--set", "latency=1"], "there is no alert or signal 'latency'"),
     "set no number": (["--load", "{past}", "--set", "DenisErrorRateHigh=5%"], "'5%' is no number"),
     "set no duration": (["--load", "{past}", "--set", "for=soon"], "'soon' is no duration"),
     "too many questions": (
         ["--prometheus.url=http://x", "--since=1y", "--max-queries=10"],
-        "questions, and --max-queries is 10; give a shorter time, or allow more",
+        "queries, and --max-queries is 10; give a shorter period, or allow more",
     ),
     "no folder": (["--load", "{past}", "--against={past}"], "is no folder"),
     "no file": (["--load", "{past}.none"], "cannot be read"),
@@ -370,7 +370,7 @@ def test_rules_that_cannot_be_tested_are_refused_by_name(past: Path, tmp_path: P
     route.write_text((RULES / "alertmanager.yaml").read_text().replace('remediation=~".+"', 'remediation="scale"'))
     result = backtest("--load", past, "--route", route)
     assert result.exit_code == 2
-    assert "the route sends DenisMaterializerSuccessRateLow never to Remediator" in result.stderr
+    assert "the route never sends DenisMaterializerSuccessRateLow to Remediator" in result.stderr
 
 
 def test_a_prometheus_that_gives_no_answer_is_named() -> None:
@@ -399,7 +399,7 @@ def test_files_beside_the_remediations_are_taken(past: Path, tmp_path: Path) -> 
     assert result.exit_code == 0
     assert f"Back-test of {tmp_path}/denis.rules.yaml and {tmp_path}/remediations.yaml" in result.output
     assert (
-        "There is no alertmanager.yaml beside the remediations: the shipped route's times are taken.\n" in result.output
+        "There is no alertmanager.yaml next to the remediations: the shipped route's times are used.\n" in result.output
     )
 
 

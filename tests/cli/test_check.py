@@ -40,7 +40,7 @@ def test_the_shipped_files_are_good(rules: Path) -> None:
         "  DenisMaterializerSuccessRateLow -> rollback\n"
         "  DenisQueueDepthHigh             -> scale-workers\n"
         "  DenisSuccessRateSevere          -> rollback\n"
-        "  Only files were read; whether the targets exist: remediator canary preflight\n"
+        "  Only files were read. To check the targets on the cluster: remediator canary preflight\n"
         "\n"
     )
 

@@ -73,7 +73,7 @@ def test_an_answer_that_nobody_can_take_is_one_line(arguments: tuple[str, ...]) 
     program = str(Path(sys.executable).with_name("remediator"))
     with Path("/dev/full").open("w") as full:
         ended = subprocess.run([program, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert ended.stderr == "remediator: the answer cannot be written: No space left on device\n"
+    assert ended.stderr == "remediator: cannot write the output: No space left on device\n"
     assert ended.returncode == 1
 
 

@@ -381,7 +381,7 @@ def test_one_deployment_as_the_state(embedded: EmbeddedCluster, tmp_path: Path) 
         ('{"kind": "List", "items": 7}', "holds no Deployment"),
         ("a: [", "not YAML"),
         ("[" * 100_000, "nested too deeply"),
-        ("kind: Deployment\nkind: Deployment\n", "the key stands twice"),
+        ("kind: Deployment\nkind: Deployment\n", "the key is duplicated"),
         ("\x00", "not YAML"),
         (
             '{"kind": "Deployment", "metadata": {"name": "denis", "namespace": "denis", "resourceVersion": "1"},'
@@ -438,8 +438,8 @@ def test_no_deployment_in_a_file_ends_it_with_a_traceback(tmp_path: Path, parts:
         (("--label", "a=b", "--file", "f"), "give the alert either by its labels (--label) or in a notification"),
         (("--label", "remediation"), "'remediation' is not of the form NAME=VALUE, as remediation=rollback"),
         (("--label", "=x"), "'=x' is not of the form NAME=VALUE"),
-        (("--file", "f", "--resolved"), "--resolved is about the alert of --label"),
-        (("--file", "-", "--firing-for", "1h"), "--firing-for is about the alert of --label"),
+        (("--file", "f", "--resolved"), "--resolved applies to the alert of --label"),
+        (("--file", "-", "--firing-for", "1h"), "--firing-for applies to the alert of --label"),
         (("--label", "a=b", "--time", "yesterday"), "'yesterday' is no time of RFC 3339 with its offset"),
         (("--label", "a=b", "--time", "2026-11-23T12:00:00"), "is no time of RFC 3339 with its offset"),
         (("--label", "a=b", "--time", "9999-12-31T23:59:59Z"), "is no time of RFC 3339 with its offset"),

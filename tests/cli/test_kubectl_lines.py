@@ -52,7 +52,7 @@ def without_namespace(text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "bad"),
     [
-        ("look: kubectl rollout status deployment/denis", True),
+        ("see: kubectl rollout status deployment/denis", True),
         ("kubectl rollout resume", True),
         ("kubectl port-forward deploy/denis 8084", True),
         ("kubectl -n X rollout resume deployment/X", False),

@@ -131,8 +131,8 @@ def test_an_alert_has_been_firing_since_it_first_was(tmp_path: Path) -> None:
 
 PROBLEMS = {
     "reason: Applied": {
-        "reason: Aplied": "'Aplied' is no reason that a test can end with; did you mean Applied?",
-        "reason: Conflict": "'Conflict' is no reason that a test can end with; known here: NotFiring",
+        "reason: Aplied": "'Aplied' is not a reason that a test can expect; did you mean Applied?",
+        "reason: Conflict": "'Conflict' is not a reason that a test can expect; known here: NotFiring",
         "reason: Paused": "expect.from: belongs to reason Applied; Paused changes nothing",
         "reson: Applied": "reson: is not a known key; did you mean reason?",
     },
@@ -150,11 +150,11 @@ PROBLEMS = {
         "denis: {acts: [{ago: 5m, remediation: scale-workers, to: 0}]}": "is not a remediation of denis (rollback)",
         "denis: {acts: [{ago: 5, operator: ann, to: 0}]}": "must be a duration as in Prometheus",
     },
-    "at: 30m": {"at: 3m": "is not after the notification before", "at: -1s": "'-1s' is not a duration"},
+    "at: 30m": {"at: 3m": "is not after the previous notification", "at: -1s": "'-1s' is not a duration"},
     "cluster: eu-1\n": {"cluster: 1\n": "cluster: must be text, found 1; put it in quotes"},
     "config_file: ../remediations.yaml": {
-        "config_file: nowhere.yaml": "'nowhere.yaml': cannot be read: No such file or directory; it is seen from",
-        "tests: []": "tests: the key stands twice",
+        "config_file: nowhere.yaml": "'nowhere.yaml': cannot be read: No such file or directory; it is relative to",
+        "tests: []": "tests: the key is duplicated",
         "": "config_file: is required",
     },
 }

@@ -175,7 +175,7 @@ def test_a_neighbour_that_is_not_yaml_is_a_warning(tmp_path: Path) -> None:
 
     assert len(found) == 2
     assert found[0].startswith("denis.rules.yaml:2: not YAML: ")
-    assert found[1] == "alertmanager.yaml:2: a: the key stands twice, first on line 1; keep one"
+    assert found[1] == "alertmanager.yaml:2: a: the key is duplicated, first on line 1; keep one"
 
 
 @pytest.mark.parametrize(

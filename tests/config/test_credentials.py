@@ -136,7 +136,7 @@ def test_a_file_gone_bad_keeps_its_last_credentials(
     assert credentials.accept("Bearer new")
     assert reports == [True, False, False, True]
     assert [(record.levelno, record.message) for record in caplog.records] == [
-        (logging.ERROR, "credentials not read again, the last ones stay valid")
+        (logging.ERROR, "failed to reload credentials, keeping the previous ones")
     ]
 
 

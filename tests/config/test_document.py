@@ -86,12 +86,14 @@ def test_a_problem_is_one_line_of_text() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        pytest.param("a: 1\nb: 2\na: 3\n", "f.yaml:3: a: the key stands twice, first on line 1; keep one", id="top"),
+        pytest.param("a: 1\nb: 2\na: 3\n", "f.yaml:3: a: the key is duplicated, first on line 1; keep one", id="top"),
         pytest.param(
-            "x:\n- a: 1\n  a: 1\n", "f.yaml:3: x[0].a: the key stands twice, first on line 2; keep one", id="inner"
+            "x:\n- a: 1\n  a: 1\n", "f.yaml:3: x[0].a: the key is duplicated, first on line 2; keep one", id="inner"
         ),
-        pytest.param("{a: 1, 'a': 2}", "f.yaml:1: a: the key stands twice, first on line 1; keep one", id="quoted"),
-        pytest.param("x: {0: 1,\n0x0: 2}", "f.yaml:2: x[0]: the key stands twice, first on line 1; keep one", id="0x0"),
+        pytest.param("{a: 1, 'a': 2}", "f.yaml:1: a: the key is duplicated, first on line 1; keep one", id="quoted"),
+        pytest.param(
+            "x: {0: 1,\n0x0: 2}", "f.yaml:2: x[0]: the key is duplicated, first on line 1; keep one", id="0x0"
+        ),
     ],
 )
 def test_a_key_that_stands_twice_is_refused(text: str, expected: str) -> None:
@@ -117,7 +119,7 @@ def test_all_problems_come_together_in_the_order_of_the_lines() -> None:
     """A file with several problems is told all of them, from the top."""
     assert problems("a: 1\nb: {1.5: 2}\na: 3\n1.5: 4\n") == [
         "f.yaml:2: b: 1.5 cannot be a key; write text or a whole number",
-        "f.yaml:3: a: the key stands twice, first on line 1; keep one",
+        "f.yaml:3: a: the key is duplicated, first on line 1; keep one",
         "f.yaml:4: 1.5 cannot be a key; write text or a whole number",
     ]
 

@@ -56,11 +56,11 @@ BAD: Mapping[str, list[tuple[int, str, str]]] = {
             "one costs production, and the budget ends a loop",
         )
     ],
-    "duplicate-key": [(13, "remediations[0].cooldown", "the key stands twice, first on line 12; keep one")],
+    "duplicate-key": [(13, "remediations[0].cooldown", "the key is duplicated, first on line 12; keep one")],
     "duplicate-name": [
         (14, "remediations[1].name", "'rollback' is the name of remediations[0] already; give each its own")
     ],
-    "duplicate-profile": [(6, "profiles[0]", "the key stands twice, first on line 5; keep one")],
+    "duplicate-profile": [(6, "profiles[0]", "the key is duplicated, first on line 5; keep one")],
     "duration-bad": [(12, "remediations[0].cooldown", f"'30 minutes' {DURATION}")],
     "duration-negative": [(19, "remediations[1].budget.window", f"'-6h' {DURATION}")],
     "duration-without-unit": [(12, "remediations[0].cooldown", "")],
@@ -120,7 +120,7 @@ BAD: Mapping[str, list[tuple[int, str, str]]] = {
     ],
     "profile-with-numbers": [(6, f"profiles[10].{PERCENTAGE}", "must be text, found 10; put it in quotes")],
     "profile-with-secondary-engines": [
-        (5, "profiles[0].DENIS_SECONDARY_ENGINES", "is never part of a canary step; take it out")
+        (5, "profiles[0].DENIS_SECONDARY_ENGINES", "is never part of a canary step; remove it")
     ],
     "remediations-empty": [(7, "remediations", "")],
     "several": [
@@ -165,7 +165,7 @@ BAD: Mapping[str, list[tuple[int, str, str]]] = {
         (3, "targets.denis-workers", "is the Deployment of targets.denis already; they would share a cooldown")
     ],
     "step-of-many-digits": [
-        (17, "remediations[1].scale.step", "must be at least 1, found a number of very many digits")
+        (17, "remediations[1].scale.step", "must be at least 1, found a number with too many digits")
     ],
     "duration-without-end": [(12, "remediations[0].cooldown", "'")],
     "matcher-monstrous-regex": [

@@ -107,8 +107,8 @@ def test_a_bad_file_is_logged_once(path: Path, metrics: Metrics, caplog: pytest.
     file.poll(metrics, NOW)
 
     assert [record.message for record in caplog.records] == [
-        "configuration not reloaded, the last good one stays",
-        "configuration not reloaded, the last good one stays",
+        "failed to reload the configuration, keeping the previous one",
+        "failed to reload the configuration, keeping the previous one",
     ]
     assert all(record.levelno == logging.ERROR for record in caplog.records)
 

@@ -74,7 +74,7 @@ def test_what_was_well_by_itself_is_known_when_nobody_can_follow_any_more() -> N
         value = replace(recorded(), grid=grid, values=recorded().values[: grid.count])
         found = judged(Health(bad=health(5).bad[: grid.count], known=health(5).known[: grid.count]), value)
         assert found.judgement is judgement
-        assert now == 60 or found.why == "not yet: it is known 1h after it would have been"
+        assert now == 60 or found.why == "not yet: this is known 1h after it would have been"
 
 
 @pytest.mark.parametrize("gap", [(3, 40), (8, 20), (0, 100)])
@@ -168,7 +168,7 @@ def test_no_rollback_is_right_before_the_time_in_which_it_is_undone(now: int, ju
     """Well after 4 minutes, and still not known until half an hour is over."""
     found = rolled_back(health(3), now=now)
     assert found.judgement is judgement
-    assert now >= 30 or found.why == "not yet: it is known 30m after the act"
+    assert now >= 30 or found.why == "not yet: this is known 30m after the act"
 
 
 def test_undone_is_known_at_once() -> None:
@@ -197,7 +197,7 @@ def test_ten_minutes_after_the_pods_followed_it_is_bad_or_it_was_the_canary(
 
 def test_pods_that_follow_late_are_waited_for() -> None:
     """The ten minutes go on after the half hour."""
-    assert rolled_back(health(35), converged=29, now=38).why == "not yet: it is known 10m after the pods followed"
+    assert rolled_back(health(35), converged=29, now=38).why == "not yet: this is known 10m after the pods followed"
     assert rolled_back(health(35), converged=29, now=39).judgement is Judgement.RIGHT
 
 
@@ -298,10 +298,10 @@ def test_workers_without_samples_of_the_queue_are_unknown() -> None:
 
 def test_workers_are_not_judged_before_two_cooldowns_or_half_an_hour_are_over() -> None:
     """Whichever is longer: the queue may still come down, and a person may still take them away."""
-    assert scaled(lambda at: 100, now=29).why == "not yet: it is known 30m after the act"
+    assert scaled(lambda at: 100, now=29).why == "not yet: this is known 30m after the act"
     assert scaled(lambda at: 100, now=30).judgement is Judgement.HELPED
     longer = timedelta(minutes=20)
-    assert scaled(lambda at: 900, now=39, cooldown=longer).why == "not yet: it is known 40m after the act"
+    assert scaled(lambda at: 900, now=39, cooldown=longer).why == "not yet: this is known 40m after the act"
     assert scaled(lambda at: 900, now=40, cooldown=longer).judgement is Judgement.NO_EFFECT
 
 

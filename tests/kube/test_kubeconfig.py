@@ -177,7 +177,7 @@ def test_an_address_without_a_server_is_named(tmp_path: Path) -> None:
 def test_a_name_that_nobody_knows_is_named(tmp_path: Path) -> None:
     """DNS is a cause of its own."""
     connection = Connection(write(tmp_path / "kubeconfig", {"server": "https://api.invalid"}))
-    with pytest.raises(Unavailable, match=r"^no answer from https://api.invalid \(the name of the host is not known: "):
+    with pytest.raises(Unavailable, match=r"^no answer from https://api.invalid \(the host name cannot be resolved: "):
         connection.request(ask())
 
 
@@ -186,7 +186,7 @@ def test_plain_http_where_tls_was_wanted_is_named(tmp_path: Path) -> None:
     with LoopbackServer(Reviewing) as server:
         url = server.url.replace("http", "https")
         connection = Connection(write(tmp_path / "kubeconfig", {"server": url}))
-        with pytest.raises(Unavailable, match=r"\(what answered does not speak TLS\)$"):
+        with pytest.raises(Unavailable, match=r"\(the response is not TLS\)$"):
             connection.request(ask())
 
 

@@ -134,9 +134,9 @@ CASES = {
     "exec that fails": Case(user={"exec": plugin(TOKEN, args=["-c", "exit(7)"])}, fails=True),
     "exec in the folder": Case(user={"exec": plugin(TOKEN, command="./give", args=[])}),
     "auth provider": Case(user={"auth-provider": {"name": "gcp"}}, refused="'gcp' is not supported"),
-    "unknown user key": Case(user={"token": TOKEN, "As": "ada"}, refused="user 'test': As is not understood"),
-    "unknown cluster key": Case(cluster={"proxy_url": "x"}, refused="cluster 'test': proxy_url is not understood"),
-    "unknown context key": Case(context={"usr": "x"}, refused="context 'test': usr is not understood"),
+    "unknown user key": Case(user={"token": TOKEN, "As": "ada"}, refused="user 'test': As is not supported"),
+    "unknown cluster key": Case(cluster={"proxy_url": "x"}, refused="cluster 'test': proxy_url is not supported"),
+    "unknown context key": Case(context={"usr": "x"}, refused="context 'test': usr is not supported"),
     "no certificate in the authority": Case(
         cluster={"certificate-authority-data": "e30="}, refused="there is no certificate of an authority"
     ),

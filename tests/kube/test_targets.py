@@ -59,7 +59,9 @@ def test_a_token_that_no_header_can_hold_is_said_without_it(api: FaultyApi, tmp_
     token = tmp_path / "token"
     token.write_text(broken)
     cluster = Cluster(Connection(api.write_kubeconfig(tmp_path / "kubeconfig", token_file=token)))
-    with pytest.raises(Forbidden, match="the credentials hold a character that no header can, as a line break") as told:
+    with pytest.raises(
+        Forbidden, match="contain a character that is invalid in a header, such as a line break"
+    ) as told:
         cluster.read(DENIS)
     assert "s3cr" not in "".join(traceback.format_exception(told.value))
     token.write_text("mended")
@@ -73,7 +75,7 @@ def test_a_broken_token_is_a_problem_of_the_target(api: FaultyApi, tmp_path: Pat
     service.observer.look()
     problems = [look.problem for look in service.observer.observations.values()]
     assert len(problems) == 2
-    assert all("the credentials hold a character" in problem for problem in problems)
+    assert all("the credentials contain a character" in problem for problem in problems)
     assert service.reasons(alert()) == ["Forbidden"]
 
 
@@ -155,7 +157,7 @@ def test_a_pods_token_is_read_again_and_kept_while_it_cannot_be(
     assert sent() == "Bearer second"
     mounted.write_text("third")
     assert sent() == "Bearer third"
-    assert [record.message for record in caplog.records] == ["failed to read the token again, keeping the last one"]
+    assert [record.message for record in caplog.records] == ["failed to reload the token, keeping the previous one"]
 
 
 @pytest.mark.parametrize(
@@ -200,7 +202,7 @@ def test_credentials_that_vanish_are_forbidden(api: FaultyApi, tmp_path: Path) -
     cluster = Cluster(Connection(kubeconfig))
     kubeconfig.write_text("")
     api.next("GET", Answer(status=401, message="token expired"))
-    with pytest.raises(Forbidden, match="the credentials cannot be read again"):
+    with pytest.raises(Forbidden, match="reloading the credentials failed"):
         cluster.read(DENIS)
 
 

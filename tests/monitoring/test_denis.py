@@ -62,7 +62,7 @@ def test_the_other_name_of_the_queue() -> None:
         ("async_queue_depth", "NaN", "ratio", "NaN, so no alert on it can fire"),
         ("error_rate", "-0.1", "ratio", "-0.1 is negative"),
         ("async_queue_depth", "-1", "ratio", "-1 is negative"),
-        ("error_rate", "+Inf", "ratio", "+inf is no measurement"),
+        ("error_rate", "+Inf", "ratio", "+inf is not a measurement"),
         ("async_queue_depth", "1e300", "ratio", "1e+300 jobs are more than there can be"),
         ("materializer_success_rate", "99.4", "ratio", "99.4 is over 100 % where 1 is a hundred percent"),
         ("error_rate", "4", "ratio", "4 is over 100 % where 1 is a hundred percent"),
@@ -124,7 +124,7 @@ def test_nobody_asked_is_no_success() -> None:
 @pytest.mark.parametrize("text", ["<html></html>\n", "error_rate\n", '{"error_rate": 1}\n', "error_rate 1_0\n", "\x00"])
 def test_what_is_no_exposition_is_refused(text: str) -> None:
     """An answer that Prometheus could not read either is named as such."""
-    with pytest.raises(NotMetrics, match="not what Prometheus can read"):
+    with pytest.raises(NotMetrics, match="not in Prometheus's format"):
         read_scrape("denis-a", text)
 
 

@@ -208,8 +208,8 @@ def test_tls(configure: Configure, tls: ssl.SSLContext, certificates: Path) -> N
         for url, keys in bad:
             said = ask(url, configure(bearer_token=SECRET, tls_config=keys))
             assert "no TLS connection: " in said
-            assert said.endswith(f"belong into tls_config of {certificates / 'http.yaml'}")
-        assert ask(server.url, None).endswith("belong into tls_config of --prometheus.http-config-file")
+            assert said.endswith(f"into tls_config of {certificates / 'http.yaml'}")
+        assert ask(server.url, None).endswith("into tls_config of --prometheus.http-config-file")
         low = configure(
             bearer_token=SECRET, tls_config={**ca, **client, "max_version": "TLS12", "min_version": "TLS12"}
         )
@@ -218,8 +218,8 @@ def test_tls(configure: Configure, tls: ssl.SSLContext, certificates: Path) -> N
 
 
 PROBLEMS: dict[str, tuple[str, str]] = {
-    "unknown": ("tls_config:\n  ca_files: x", ":2: tls_config.ca_files: is not a key of promtool's"),
-    "of another program": ("sigv4: {}", ":1: sigv4: is not a key of promtool's"),
+    "unknown": ("tls_config:\n  ca_files: x", ":2: tls_config.ca_files: is not a supported key of promtool's"),
+    "of another program": ("sigv4: {}", ":1: sigv4: is not a supported key of promtool's"),
     "oauth2": ("follow_redirects: true\noauth2: {client_id: x}", ":2: oauth2: is not supported; give a token"),
     "number": ("basic_auth: {password: 0123}", ":1: basic_auth.password: must be text; put it in quotes"),
     "list": ("- basic_auth", ":1: must be a mapping"),
@@ -230,14 +230,14 @@ PROBLEMS: dict[str, tuple[str, str]] = {
     "basic": ("authorization: {type: basic, credentials: x}", ":1: authorization.type: cannot be Basic"),
     "nothing": ("authorization: {}", ":1: authorization: has neither credentials nor credentials_file"),
     "half": ("tls_config: {cert_file: x}", ":1: tls_config: a client certificate needs both"),
-    "ca": ("tls_config: {ca: nonsense}", ":1: tls_config: ca is no PEM with certificates"),
+    "ca": ("tls_config: {ca: nonsense}", ":1: tls_config: ca has no certificates in PEM"),
     "no ca": ("tls_config: {ca_file: nowhere.crt}", "nowhere.crt: No such file or directory"),
     "header": ("http_headers: {authorization: {values: [x]}}", ":1: http_headers.authorization: cannot be set"),
     "header's name": ('http_headers: {"X Y": {values: [x]}}', ":1: http_headers.X Y: cannot be set"),
     "proxy": ("proxy_url: gopher://x", ":1: proxy_url: proxy_url names a proxy of the unknown scheme 'gopher'"),
     "no_proxy": ("no_proxy: x", ":1: no_proxy: needs proxy_url"),
     "two proxies": ("proxy_url: http://x\nproxy_from_environment: true", ":2: proxy_from_environment: stands beside"),
-    "twice": ("bearer_token: a\nbearer_token: b", ":2: bearer_token: the key stands twice"),
+    "twice": ("bearer_token: a\nbearer_token: b", ":2: bearer_token: the key is duplicated"),
     "yaml": ("a: [", ": not YAML"),
 }
 
@@ -273,7 +273,8 @@ def test_proxies(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
         assert (len(proxy.requests), len(server.requests)) == (asked + 1, 2)
     with socket.create_server(("127.0.0.1", 0)) as closed:
         address = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    assert "no way through the proxy: Connection refused; see the proxy in " in ask(host, configure(proxy_url=address))
+    found = ask(host, configure(proxy_url=address))
+    assert "no connection through the proxy: Connection refused; see the proxy in " in found
 
 
 @pytest.mark.parametrize("age", ["oldest", "newest"])
@@ -340,4 +341,4 @@ def test_the_commands_take_it(
         file.write_text("bearer: x")
         refused = run("canary", "status", "--kubeconfig", kubeconfig, f"--prometheus.url={server.url}")
         assert refused.exit_code == 2
-        assert f"{file}:1: bearer: is not a key" in refused.output
+        assert f"{file}:1: bearer: is not a supported key" in refused.output

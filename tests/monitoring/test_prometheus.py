@@ -120,7 +120,7 @@ def test_nobody_listens() -> None:
 
 def test_name_does_not_resolve() -> None:
     """A host that does not exist is told as one."""
-    assert "the host's name does not resolve; " in refusal("http://prometheus.invalid:9090")
+    assert "the host name does not resolve; " in refusal("http://prometheus.invalid:9090")
 
 
 def test_other_side_hangs_up() -> None:

@@ -189,13 +189,13 @@ def test_a_webhook_of_somebody_else_beside_ours() -> None:
     [
         ("mute_time_intervals", [{"weekdays": ["sunday:saturday"]}], False, "(x) mutes the route now"),
         ("mute_time_intervals", [{"weekdays": ["monday"]}], False, "(x) mutes the route on 2026-11-30"),
-        ("mute_time_intervals", [{"years": ["2020"]}], True, "at no time of a year"),
+        ("mute_time_intervals", [{"years": ["2020"]}], True, "never mute the route within a year"),
         ("mute_time_intervals", [{"location": "Local"}], None, "its location is Alertmanager's own"),
         ("mute_time_intervals", [{"moon": "full"}], None, "moon is not known here"),
         ("active_time_intervals", [{"times": [{"start_time": "09:00", "end_time": "17:00"}]}], False, "on 2026-11-29"),
         ("active_time_intervals", [{"weekdays": ["monday:friday"]}], False, "mutes the route now"),
-        ("active_time_intervals", [{"weekdays": ["monday:saturday"]}, {"weekdays": ["sunday"]}], True, "at no time"),
-        ("active_time_intervals", None, None, "the interval 'x' is no list"),
+        ("active_time_intervals", [{"weekdays": ["monday:saturday"]}, {"weekdays": ["sunday"]}], True, "never mute"),
+        ("active_time_intervals", None, None, "the interval 'x' is not a list"),
     ],
 )
 def test_times_at_which_the_route_is_mute(key: str, intervals: Any, passed: bool | None, found: str) -> None:
@@ -217,8 +217,8 @@ def test_an_interval_that_is_not_there_or_is_above() -> None:
     inherited = checks(above)["muting"]
 
     assert (absent.passed, inherited.passed) == (None, None)
-    assert "the interval 'x' is not there" in absent.found
-    assert "whether nights of a route above is meant for it" in inherited.found
+    assert "there is no interval 'x'" in absent.found
+    assert "whether nights of a route above is meant here too" in inherited.found
 
 
 def inhibitions(rules: Sequence[Any], *firing: Labels | None) -> Check:
@@ -240,12 +240,12 @@ STACK = [
 @pytest.mark.parametrize(
     ("rule", "firing", "passed", "found"),
     [
-        ({"target_match": {"severity": "warning"}}, (), True, "none of 1 inhibit rules can withhold our alerts"),
+        ({"target_match": {"severity": "warning"}}, (), True, "none of 1 inhibit rules can inhibit our alerts"),
         (
             {"source_matchers": ["alertname=Down"], "target_matchers": ["severity=critical"]},
             ({"alertname": "Down"},),
             False,
-            "inhibit_rules[0] withholds DenisErrorRateHigh, for Down fires",
+            "inhibit_rules[0] inhibits DenisErrorRateHigh, because Down fires",
         ),
         (
             {"source_matchers": ["alertname=Down"], "target_match_re": {"severity": "crit.*"}, "equal": ["namespace"]},

@@ -77,7 +77,7 @@ def test_a_quiet_rule_with_good_values_refutes(prometheus: RulingPrometheus) -> 
 
     assert found.answer == "refuted"
     assert found.message == (
-        "DenisErrorRateHigh is inactive in Prometheus: error rate was 1 % at worst for 2m, and > 5 % is bad"
+        "DenisErrorRateHigh is inactive in Prometheus: error rate was at worst 1 % for 2m, and > 5 % is bad"
     )
 
 
@@ -163,7 +163,7 @@ def test_nine_of_ten_values_are_enough(prometheus: RulingPrometheus) -> None:
 def test_the_worst_value_is_shown(prometheus: RulingPrometheus) -> None:
     """Where all values were good, the number in the message is the one nearest to the threshold, and no NaN."""
     with_values([0.01] * 7 + [0.049] + [NAN])(prometheus)
-    assert "error rate was 4.9 % at worst for 2m, and > 5 % is bad" in examine(prometheus).message
+    assert "error rate was at worst 4.9 % for 2m, and > 5 % is bad" in examine(prometheus).message
 
 
 @pytest.mark.parametrize("place", [0, 8], ids=["newest", "oldest"])
@@ -206,7 +206,7 @@ def test_a_series_that_is_gone_is_no_recovery(prometheus: RulingPrometheus) -> N
     """Where the alert's own series brings nothing any more, good values of others prove nothing."""
     assert examine(prometheus, alerts=[error_rate(instance="0")]).answer == "refuted"
     gone = error_rate(instance="1")
-    assert examine(prometheus, alerts=[gone]).message.endswith("has values for other labels alone")
+    assert examine(prometheus, alerts=[gone]).message.endswith("has values only for other labels")
     assert examine(prometheus, alerts=[error_rate(instance="0"), gone]).answer == "unknown"
 
 
@@ -223,7 +223,7 @@ def test_a_series_that_is_gone_is_no_recovery(prometheus: RulingPrometheus) -> N
         ),
         (changed(labels={"remediation": "rollback", "cluster": "eu-2"}), "unknown", "are of cluster eu-2"),
         (with_fields(external_labels={"region": "eu"}), "unknown", "have no label cluster"),
-        (with_fields(series_labels={"cluster": "eu-2"}), "unknown", "has values for other labels alone"),
+        (with_fields(series_labels={"cluster": "eu-2"}), "unknown", "has values only for other labels"),
         (lambda prometheus: prometheus.answers.pop("/api/v1/status/config"), "unknown", "Prometheus: 404"),
     ],
     ids=["external label", "series", "rule", "another", "another's rule", "no label", "another's series", "not said"],

@@ -186,7 +186,7 @@ def test_an_older_service_says_nothing_of_either() -> None:
     older = {"data": {key: value for key, value in STATUS["data"].items() if key not in ("tls", "evidence")}}
     for check in (check_webhook_certificate(older, NOW), check_evidence(older)):
         assert (check.passed, check.remedy) == (None, "upgrade it")
-        assert check.found.startswith("not looked at: this Remediator does not report ")
+        assert check.found.startswith("not checked: this Remediator does not report ")
 
 
 json_values = st.recursive(

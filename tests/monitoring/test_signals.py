@@ -248,8 +248,8 @@ def test_signal_that_ended_is_not_taken_for_recent(prometheus: Prometheus) -> No
     [
         ("nan", "nan is the value of avg_over_time("),
         ("inf", "inf is the value of avg_over_time("),
-        ("percent", "97 is no ratio, and the value of avg_over_time("),
-        ("negative", "-0.1 is no ratio, and the value of avg_over_time("),
+        ("percent", "97 is not a ratio, but the value of avg_over_time("),
+        ("negative", "-0.1 is not a ratio, but the value of avg_over_time("),
         ("nowhere", "Prometheus has no samples for avg_over_time("),
         ("two", 'Prometheus has 2 series where there should be one: {cluster="two", job="denis"'),
     ],
@@ -584,9 +584,9 @@ FIRING_STRANGERS: dict[str, tuple[Any, str]] = {
     "a null": ({"alertname": "A", "remediation": None}, ""),
     "not ours, whatever it is": ({"alertname": "A", "remediation": "scale", "team": ["x"]}, ""),
     "of another cluster": ({**ALERT, "cluster": "us-1", "team": ["x"]}, ""),
-    "ours, perhaps": ({"alertname": "A", "remediation": ["rollback"]}, "an alert A fires, and what it asks for cannot"),
-    "ours, and a label": ({**ALERT, "team": {}}, "cannot be read: team"),
-    "nothing to read": ("rollback", "an alert without a name fires, and what it asks for cannot be read: none"),
+    "ours, perhaps": ({"alertname": "A", "remediation": ["rollback"]}, "an alert A fires, but what it asks for cannot"),
+    "ours, and a label": ({**ALERT, "team": {}}, "cannot be parsed: team"),
+    "nothing to read": ("rollback", "an alert without a name fires, but what it asks for cannot be parsed: none"),
 }
 
 

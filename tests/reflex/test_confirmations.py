@@ -255,7 +255,7 @@ def test_a_fault_of_ours_keeps_no_rollback(asking: Asking) -> None:
     (outcome,) = service.handle(notification(alert()))
 
     assert outcome.reason == "Applied"
-    assert "unconfirmed: a fault of Remediator's" in outcome.message
+    assert "unconfirmed: an internal error" in outcome.message
 
 
 def test_states_from_before_the_alert_refute_nothing(asking: Asking, prometheus: RulingPrometheus) -> None:

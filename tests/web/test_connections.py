@@ -40,7 +40,7 @@ def in_state(state: str, since: float) -> Progress:
 
 @pytest.mark.parametrize(
     ("progress", "lost"),
-    [(reading, "request not whole within 10 s"), (whole, "no answer within 10 s"), (queued, "no answer within 10 s")],
+    [(reading, "request incomplete after 10 s"), (whole, "no answer within 10 s"), (queued, "no answer within 10 s")],
 )
 def test_a_request_ends_at_its_deadline(progress, lost: str) -> None:  # type: ignore[no-untyped-def]
     """Within 10 s whatever it is waiting for, and it is said what that cost."""
@@ -54,7 +54,7 @@ def test_the_oldest_that_stall_make_room_where_threads_are_short() -> None:
     first, second, fresh = reading(), reading(), reading(LATER - 0.1)
     served = [whole(), first, second, fresh, queued()]
     assert cuts(served, [], LATER, threads=5, connections=20) == []
-    room = "no room for a request that is not whole"
+    room = "no room for an incomplete request"
     assert cuts(served, [], LATER, threads=4, connections=20) == [(first, "connections", room)]
     assert [cut[0] for cut in cuts(served, [], LATER, threads=1, connections=20)] == [first, second]
 

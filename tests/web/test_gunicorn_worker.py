@@ -105,7 +105,7 @@ def test_a_stalled_client_loses_its_connection_at_the_deadline(replica: Replica)
     """A request that does not become whole is cut after 10 s, without an answer, and that is counted."""
     with stalled(replica, 1, STALLS["body"]) as (connection,):
         assert connection.recv(1) == b""
-    replica.says(r'reason="request not whole within 10 s" client=127\.0\.0\.1 count=1')
+    replica.says(r'reason="request incomplete after 10 s" client=127\.0\.0\.1 count=1')
     assert cut(replica, "deadline") == 1
 
 

@@ -278,7 +278,7 @@ def test_no_problem_hides_behind_a_worse_one() -> None:
         refusals=[refused(401, "no valid credentials"), refused(None, "TLS handshake failed")],
     )
     assert (answer.standing, answer.answer) == ("bad", "Impaired")
-    for part in ("no container denis", "file of remediations is bad", "token: is empty", "401 no valid credentials"):
+    for part in ("no container denis", "remediations.yaml is invalid", "token: is empty", "401 no valid credentials"):
         assert part in answer.message
     for part in ("expired: the webhook's certificate, the last client CA", "no start line"):
         assert part in answer.message

@@ -217,7 +217,7 @@ def test_another_method_is_405(client: FlaskClient, method: str, path: str) -> N
     answer = client.open(path, method=method)
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
     if method != "HEAD":
-        assert answer.json == {"error": "POST /webhook is all there is here"}
+        assert answer.json == {"error": "only POST /webhook exists here"}
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_another_path_is_404(client: FlaskClient, path: str) -> None:
     """There is nothing else, and no redirect to guess what was meant."""
     answer = client.post(path, data=body(alert()), content_type="application/json")
     assert answer.status_code == 404
-    assert answer.json == {"error": "POST /webhook is all there is here"}
+    assert answer.json == {"error": "only POST /webhook exists here"}
 
 
 def test_a_slash_at_the_end_is_no_other_path(client: FlaskClient) -> None:

@@ -48,7 +48,7 @@
 {{- end -}}
 {{- with $values.promotion -}}
   {{- if .enabled -}}
-    {{- if not .prometheusUrl }}{{ fail "promotion.prometheusUrl: is needed with promotion.enabled, for nothing is promoted in the dark: the URL of the Prometheus that evaluates the rules, as in http://prometheus-operated.monitoring.svc:9090" }}{{ end -}}
+    {{- if not .prometheusUrl }}{{ fail "promotion.prometheusUrl: is required with promotion.enabled, because nothing is promoted without evidence: the URL of the Prometheus that evaluates the rules, as in http://prometheus-operated.monitoring.svc:9090" }}{{ end -}}
     {{- if not (include "remediator.steps" $ | fromYaml).steps }}{{ fail "promotion.enabled: phases names no step with one after it, so nothing would ever be promoted" }}{{ end -}}
     {{- if ne (dig "rollback" "mode" "gone" $values.remediations) "act" }}{{ fail "promotion.enabled: remediations.rollback.mode is observe, or the remediation gone, so nothing would take back what is raised without a person; set it to act" }}{{ end -}}
     {{- if eq (include "remediator.serviceAccountName" $) (include "remediator.promoterName" $) }}{{ fail "serviceAccount.name: is the name of the promoter's service account; choose another" }}{{ end -}}

@@ -1,5 +1,5 @@
 """Rules, route and remediations over Prometheus's history: what would have been done, and what really happened.
 
-The rule of this folder: nothing is asked of Prometheus but history, and nothing is made up where it has none. An alert
-without a sample in the whole time is an error, and not an alert that never fired.
+The rule of this folder: Prometheus is only queried for history, and gaps in it are never filled. An alert without a
+sample in the whole period is an error, not an alert that never fired.
 """

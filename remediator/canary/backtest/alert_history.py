@@ -1,4 +1,4 @@
-"""Alerts over history: their values, where they were in breach, when they fired, and where nothing is known of them."""
+"""Alerts over history: their values, when they were in breach, when they fired, and where samples are missing."""
 
 import operator
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ Fetch = Callable[[Inlined], Sequence[SampledSeries]]
 
 
 LATE = timedelta(minutes=5)
-"""So much may be missing at the beginning: windows of the rules, and a scrape."""
+"""How much may be missing at the start without a warning: the rules' windows, and one scrape."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,12 +27,12 @@ class AlertHistory:
 
     alert: TestedAlert
     grid: Grid
-    """The moments at which it is evaluated, perhaps nearer than those of the report."""
+    """The moments at which it is evaluated; they may be denser than those of the report."""
     series: tuple[SampledSeries, ...]
     known: bytes
-    """1 for each moment at which it had a number to judge, else 0."""
+    """1 for each moment at which it had a value to judge, else 0."""
     breached: tuple[bytes, ...]
-    """Of each series, 1 for each moment of a breach, else 0."""
+    """For each series, 1 at each moment of a breach, else 0."""
 
     @property
     def results(self) -> bytes:
@@ -50,14 +50,14 @@ class AlertHistory:
         ]
 
     def at(self, grid: Grid) -> Health:
-        """The same at the moments of the report."""
+        """Its health at the moments of the report."""
         every = grid.step // self.grid.step
         return Health(
             bad=self.results[::every], known=self.known[::every], value=lambda index: self.worst(index * every)
         )
 
     def worst(self, index: int) -> float | None:
-        """The worst of its values at a moment, None where there is none."""
+        """The worst of its values at a moment, or None if there is none."""
         found = [value for series in self.series if (value := series.value(index)) is not None]
         threshold = self.alert.threshold
         return (min if threshold and threshold.operator in ("<", "<=") else max)(found, default=None)
@@ -69,23 +69,23 @@ class AlertHistory:
 
 
 def _merge(choose: Callable[..., int], flags: Sequence[bytes]) -> bytes:
-    """Several series of flags as one."""
+    """Combine the flags of several series into one."""
     return flags[0] if len(flags) == 1 else bytes(map(choose, *flags))
 
 
 def merge_health(found: Sequence[Health]) -> Health:
-    """The health by several alerts: bad where one says so, known where all are, with the value of the first."""
+    """The health by several alerts: bad if any is in breach, known if all are, with the value of the first."""
     bad, known = (_merge(max, [one.bad for one in found]), _merge(min, [one.known for one in found]))
     return Health(bad=bad, known=known, value=found[0].value)
 
 
 def fetch_fenced(fetch: Fetch, expression: Inlined, cluster: str) -> list[SampledSeries]:
-    """The series of an expression that are of this cluster, or do not say of which."""
+    """The series of an expression that belong to this cluster, or carry no cluster label."""
     return [one for one in fetch(expression) if one.labels.get("cluster", "") in ("", cluster) or not cluster]
 
 
 def load_history(setup: Setup, fetch: Fetch, grid: Grid, cluster: str) -> tuple[AlertHistory, ...]:
-    """The alerts' values. Raises NoAnswer, and CannotTest where it is not clear whose they are."""
+    """The alerts' values. Raises NoAnswer, and CannotTest if it is not clear which cluster they are from."""
     found = []
     clusters: set[str] = set()
     for alert in setup.alerts:
@@ -101,12 +101,12 @@ def load_history(setup: Setup, fetch: Fetch, grid: Grid, cluster: str) -> tuple[
         found.append(AlertHistory(alert=alert, grid=own, series=tuple(series), known=known, breached=breached))
     if len(clusters) > 1:
         names = ", ".join(repr(name) for name in sorted(clusters))
-        raise CannotTest(f"the history has series of several clusters ({names}); say with --cluster which is meant")
+        raise CannotTest(f"the history has series of several clusters ({names}); choose one with --cluster")
     return tuple(found)
 
 
 def _known(series: Sequence[SampledSeries], grid: Grid) -> bytes:
-    # NaN is not itself.
+    # Only NaN differs from itself.
     numbers = [bytes(map(operator.eq, one.values, one.values)) for one in series]
     return _merge(max, numbers) if numbers else bytes(grid.count)
 
@@ -128,12 +128,12 @@ def past_alerts(history: AlertHistory, cluster: str) -> list[PastAlert]:
 
 
 def describe_gaps(histories: Sequence[AlertHistory]) -> list[str]:
-    """Where the history has no samples, in sentences; no sentence where it is complete."""
+    """Where the history has no samples, in sentences; none if it is complete."""
     lines: dict[str, list[str]] = {}
     for history in histories:
         holes = [*spans(history.known, 0)]
         if not any(history.known):
-            text = "no sample in the whole time"
+            text = "no sample in the whole period"
         elif not holes:
             continue
         else:

@@ -16,14 +16,14 @@ from remediator.monitoring.prometheus import AlertRule
 from remediator.monitoring.promql import Inlined, canonical
 
 TOLERANCE = 2
-"""By how many evaluations a recorded firing may differ from the simulation: theirs are between ours."""
+"""Tolerance, in evaluations, between a recorded and a simulated firing: their evaluations fall between our moments."""
 
-NOT_COMPARED = Unknown(why="what Prometheus recorded of these rules itself was not looked at")
+NOT_COMPARED = Unknown(why="what Prometheus itself recorded for these rules was not checked")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """How the simulation compares with the firings that Prometheus recorded itself of the same rules."""
+    """How the simulation compares with the firings of the same rules that Prometheus itself recorded."""
 
     firings: int
     recorded: int
@@ -33,7 +33,7 @@ class Agreement:
 def load_recorded(
     policy: Policy, fetch: Fetch, grid: Grid, cluster: str, percentage: int, notes: list[str]
 ) -> Mapping[tuple[Target, Effect], RecordedValue]:
-    """What is recorded of the targets. Raises NoAnswer."""
+    """The recorded values of the targets. Raises NoAnswer."""
     found: dict[tuple[Target, Effect], RecordedValue] = {}
     for remediation in policy.remediations:
         target, effect = remediation.target, remediation.action.effect
@@ -61,14 +61,14 @@ def _gauge(name: str, **labels: str) -> Inlined:
 
 
 def _one(fetch: Fetch, expression: Inlined, target: Target, cluster: str, notes: list[str]) -> SampledSeries | None:
-    """The series of the Remediator of this target, or None where there is none, or where it is not clear which."""
+    """The series of the Remediator that handles this target, or None if there is none, or several candidates."""
     return next(iter(own_series(fetch, expression, target, cluster, notes)), None)
 
 
 def own_series(
     fetch: Fetch, expression: Inlined, target: Target, cluster: str, notes: list[str]
 ) -> list[SampledSeries]:
-    """The series of all replicas of the Remediator of this target; none where it is not clear which those are."""
+    """The series of all replicas of this target's Remediator; none if several Remediators are candidates."""
     found = fetch_fenced(fetch, expression, cluster)
     if len({*map(_who, found)}) > 1:
         found = [one for one in found if one.labels.get("namespace", "") in ("", target.namespace)]
@@ -92,7 +92,7 @@ def _times(acts: SampledSeries | None, grid: Grid) -> list[datetime]:
 def compare_recorded(
     histories: Sequence[AlertHistory], rules: Sequence[AlertRule], fetch: Fetch
 ) -> Agreement | Unknown:
-    """The simulation against what Prometheus recorded of rules with the same text."""
+    """Compare the simulation with what Prometheus recorded for rules with the same text."""
     simulated = recorded = agreeing = 0
     for history in histories:
         alarm = history.alert.alarm

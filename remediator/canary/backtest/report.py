@@ -1,4 +1,4 @@
-"""What the alerts and remediations would have done over a history, and what is to be said about it."""
+"""What the alerts and remediations would have done over a history, and how each incident is judged."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ from remediator.monitoring.evidence import Unknown
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedIncident:
-    """An incident, what was bad, and what is to be said about it."""
+    """An incident, what was bad, and how it is judged."""
 
     incident: Incident
     because: tuple[tuple[str, float], ...]
@@ -29,9 +29,9 @@ class JudgedIncident:
     active: datetime
     """When the breach began."""
     ended: datetime | None
-    """When its last alert was resolved, None where one still fires at the end."""
+    """When its last alert was resolved, or None if one still fires at the end."""
     judged: Judged | None
-    """None where nothing would have been done."""
+    """None if nothing would have been done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,15 +58,15 @@ class Report:
 
     @property
     def absent(self) -> list[str]:
-        """The alerts that have no sample in the whole time."""
+        """The alerts that have no sample in the whole period."""
         return [one.alert.name for one in self.histories if not any(one.known)]
 
     def judgements(self, effect: Effect) -> list[Judged]:
-        """What is said about the incidents in which there would have been an act of this effect."""
+        """The judgements on incidents that would have led to an act of this effect."""
         return [one.judged for one in self.incidents if one.judged and one.incident.remediation.action.effect is effect]
 
     def count(self, effect: Effect, judgement: Judgement) -> int:
-        """How many incidents of this effect are judged so."""
+        """How many incidents of this effect have this judgement."""
         missed = [one.judged for one in self.missed if one.effect is effect]
         return sum(judged.judgement is judgement for judged in (*self.judgements(effect), *missed))
 
@@ -76,7 +76,7 @@ class Report:
         return sum(len(incident.acts) for incident in of_effect)
 
     def delays(self, effect: Effect) -> list[timedelta]:
-        """How long after the beginning of a breach the first act of each incident would have been."""
+        """For each incident, how long after the start of the breach the first act would have come."""
         return sorted(
             one.incident.acts[0][0] - one.active
             for one in self.incidents
@@ -84,19 +84,19 @@ class Report:
         )
 
     def saved(self, effect: Effect) -> timedelta:
-        """The time by which people acted later."""
+        """The sum of the times by which people acted later than Remediator would have."""
         return sum((judged.saved for judged in self.judgements(effect)), timedelta(0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
-    """What is known of a time beside its alerts."""
+    """What is known about the period apart from its alerts."""
 
     grid: Grid
     cluster: str
     recorded: Mapping[tuple[Target, Effect], RecordedValue]
     truths: Sequence[Truth] | None
-    """The incidents that there were, or None where nobody has said."""
+    """The real incidents, or None if no list of them was given."""
 
 
 def run(

@@ -20,11 +20,11 @@ from remediator.monitoring.inlining import inline
 from remediator.monitoring.promql import Inlined, split_comparison
 
 SERIES_LABELS = ("namespace", "job", "cluster")
-"""Labels that the alerts of a rule get from its series, so that matchers on them say nothing about the rule."""
+"""Labels that a rule's alerts get from its series, so a matcher on them cannot rule the rule out."""
 
 
 class CannotTest(ValueError):
-    """Files or options with which there is nothing to test; the text says what to do."""
+    """The files or options leave nothing to test; the text says what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +33,9 @@ class TestedAlert:
 
     alarm: Alarm
     inlined: Inlined
-    """Its value where it has a threshold, else its whole expression."""
+    """The expression of its value if it has a threshold, else its whole expression."""
     presence: Inlined
-    """What has samples where it can be judged."""
+    """An expression that has samples wherever the alert can be judged."""
     threshold: Threshold | None
     signal: str
     """The signal of DENIS that it judges, or empty."""
@@ -50,7 +50,7 @@ class TestedAlert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """What is tested: the files as they are, or as the options change them."""
+    """What is tested: the files, with the changes that the options make to them."""
 
     name: str
     """The folder or the files."""
@@ -58,7 +58,7 @@ class Setup:
     alerts: tuple[TestedAlert, ...]
     step: int
     notes: tuple[str, ...] = ()
-    """What differs from production, and cannot be tested."""
+    """Differences from production that cannot be tested."""
 
     @property
     def lookback(self) -> int:
@@ -67,7 +67,7 @@ class Setup:
 
     @property
     def names(self) -> list[str]:
-        """What its alerts and their signals are called."""
+        """The names of its alerts and their signals."""
         return sorted({name for alert in self.alerts for name in (alert.signal, alert.name) if name})
 
     def alerts_of(self, name: str) -> list[TestedAlert]:
@@ -82,7 +82,7 @@ def read_setup(config_file: Path, rule_files: Sequence[Path], route: Path | None
     document = parse_document(read_text(route or shipped_rules() / "alertmanager.yaml"), str(route))
     delivery, notes = Delivery(document), []
     if route is None:
-        notes.append("There is no alertmanager.yaml beside the remediations: the shipped route's times are taken.")
+        notes.append("There is no alertmanager.yaml next to the remediations: the shipped route's times are used.")
     asking = [rule for group in groups for rule in group.rules if isinstance(rule, Alarm) and asked_by(rule, policy)]
     if not asking:
         shown = ", ".join(map(str, rule_files)) or "no file"
@@ -104,7 +104,7 @@ def read_setup(config_file: Path, rule_files: Sequence[Path], route: Path | None
 
 
 def asked_by(rule: Alarm, policy: Policy) -> Remediation | None:
-    """The remediation that an alert of this rule can ask for, whatever its series are, or None."""
+    """The remediation that an alert of this rule can lead to, whatever its series, or None."""
     of_series = {label for label in SERIES_LABELS if label not in rule.labels}
     return next(
         (
@@ -121,17 +121,17 @@ def _tested(alarm: Alarm, groups: Sequence[RuleGroup], step: int, delivery: Deli
         raise CannotTest(f"{alarm.name} cannot be back-tested: its label {computed[0]} is a template ({alarm.place})")
     ways = delivery.ways(alarm.all_labels, set(alarm.labels))
     if delivery.known and not ways:
-        raise CannotTest(f"the route sends {alarm.name} never to Remediator, so it leads to nothing")
+        raise CannotTest(f"the route never sends {alarm.name} to Remediator, so it leads to nothing")
     way = ways[0] if ways else None
     if way and (way.intervals_above or any(way.intervals.values())):
-        notes.append(f"The route of {alarm.name} has time intervals; they are not tested.")
+        notes.append(f"The route of {alarm.name} has time intervals; they are ignored.")
     return as_tested(alarm, inline(alarm, groups, step), way)
 
 
 def as_tested(alarm: Alarm, inlined: Inlined, way: Destination | None) -> TestedAlert:
-    """The alert by an expression for it and the route that it takes, else the shipped one's times.
+    """The alert with the expression to test, and with the times of the route that it takes, else of the shipped one.
 
-    Raises ValueError where the expression is no PromQL.
+    Raises ValueError if the expression is not valid PromQL.
     """
     comparison, presence = split_comparison(inlined.text), inlined
     if comparison:
@@ -142,7 +142,7 @@ def as_tested(alarm: Alarm, inlined: Inlined, way: Destination | None) -> Tested
         inlined=inlined,
         presence=presence,
         threshold=Threshold(operator=comparison.operator, value=comparison.threshold) if comparison else None,
-        # Guards on other signals come later in an expression than what it is about.
+        # The alert's own signal comes first in its expression; guards on other signals follow.
         signal=min(signals, key=alarm.expression.index, default=""),
         timing=_timing(way),
         group_by=tuple(map(str, way.settings["group_by"].value or ())) if way else (),
@@ -177,7 +177,7 @@ def change(setup: Setup, changes: Mapping[str, str]) -> Setup:
             )
         if len(found) > 1 and name:
             raise CannotTest(
-                f"--set {key}: several alerts judge {name}; name one of {', '.join(one.name for one in found)}"
+                f"--set {key}: several alerts judge {name}; choose one of {', '.join(one.name for one in found)}"
             )
         for alert in found:
             alerts[alert.name] = _changed(alerts[alert.name], key, value, duration=what == "for")
@@ -199,7 +199,7 @@ def _changed(alert: TestedAlert, key: str, value: str, *, duration: bool) -> Tes
 
 
 def questions_of(setup: Setup) -> list[Inlined]:
-    """The expressions that a back-test asks for, as far as they are known before."""
+    """The expressions that a back-test queries, as far as they are known in advance."""
     alerts = {one.text: one for alert in setup.alerts for one in (alert.inlined, alert.presence)}
     targets = {(one.target, one.action.effect) for one in setup.policy.remediations}
     return [*alerts.values(), *(Inlined(text="") for _ in range(3 * len(targets) + len(setup.alerts)))]

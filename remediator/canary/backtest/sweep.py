@@ -1,4 +1,4 @@
-"""Other thresholds and times than those of the rules, over the same history."""
+"""A sweep: the same history with other thresholds and `for` durations than those of the rules."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from remediator.core.judgement import Judgement
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:
-    """The acts of one alert alone and how many were not needed, by threshold and by how long a breach has to last."""
+    """The number of acts of one alert, and how many were not needed, by threshold and `for`."""
 
     alert: TestedAlert
     thresholds: tuple[float, ...]
@@ -26,12 +26,12 @@ SWEPT_FACTORS = (0.6, 1.0, 1.6, 2.0, 5.0)
 
 
 def sweep(setup: Setup, history: AlertHistory, past: Past) -> Sweep:
-    """The acts that this alert would cause with other thresholds and times. Raises CannotTest."""
+    """The acts that this alert would cause with other thresholds and `for` durations. Raises CannotTest."""
     alert = history.alert
     if alert.threshold is None:
         raise CannotTest(f"{alert.name} is not compared with a number, so there is nothing to sweep")
     now, cells = alert.threshold.value, {}
-    # What has to be high is swept by its distance from 100 %.
+    # A rate that should be high is swept by its distance from 100 %.
     falls = alert.threshold.operator in ("<", "<=") and 0 < now < 1
     thresholds = tuple(
         float(f"{1 - (1 - now) * factor if falls else now * factor:.4g}")

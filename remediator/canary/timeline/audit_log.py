@@ -20,7 +20,7 @@ from remediator.core.reasons import Reason
 from remediator.core.timeline import Kind, Line, Source, Window
 
 MOST_BROKEN = 5
-"""Broken lines of a log that are named; the others are counted."""
+"""How many broken lines of a log are named; the others are only counted."""
 
 
 def add_logs(
@@ -36,7 +36,7 @@ def add_logs(
 
 
 def _read_log(name: str, text: Iterable[str], window: Window, found: Findings) -> Iterable[AuditLine]:
-    """The audit lines of a log in the window; broken ones, and a log that does not reach as far back, are noted."""
+    """The audit lines of a log in the window; broken lines, and a log that starts too late, are noted."""
     lines, broken, first, last, number = [], list[Broken](), None, None, 0
     for one in read_audit_lines(text):
         if isinstance(one, Broken):
@@ -54,7 +54,8 @@ def _read_log(name: str, text: Iterable[str], window: Window, found: Findings) -
         found.notes.append(f"{name} has no audit line at all.")
     elif not lines:
         found.notes.append(
-            f"{name} has {number} audit lines, none of this time: from {first:%d %b %H:%M:%S} to {last:%d %b %H:%M:%S}."
+            f"{name} has {number} audit lines, none in this period:"
+            f" they are from {first:%d %b %H:%M:%S} to {last:%d %b %H:%M:%S}."
         )
     elif first > window.start:
         found.notes.append(f"{name} begins {first:%d %b %H:%M:%S}: decisions before that may be missing.")
@@ -72,7 +73,7 @@ def _audited(lines: Sequence[AuditLine], policy: Policy, places: Mapping[str, Pl
         if line.reason == Reason.HEARTBEAT and all(alert.name == HEARTBEAT_ALERT for alert in line.alerts):
             continue
         refusal = _refusal_id(line, remediations.get(line.remediation), places.get(line.target))
-        # One Event stands for all refusals of its span, and was written with the first.
+        # One Event represents all refusals of its period, and was written with the first.
         yield _decided(line, "" if refusal in shown else refusal)
         shown.add(refusal)
         for alert in line.alerts:
@@ -124,7 +125,7 @@ def _decided(line: AuditLine, refusal: str) -> Line:
 
 
 def _refusal_id(line: AuditLine, remediation: Remediation | None, place: Place | None) -> str:
-    """The id of the Event that was written with this line, or empty where there is none."""
+    """The id of the Event that was written with this line, or empty if there is none."""
     if not remediation or not place:
         return ""
     span = act_or_span(line.action_id, remediation.cooldown, line.time)

@@ -34,7 +34,7 @@ from remediator.kube.request import Request, Verb, path_of
 from remediator.kube.targets import deployment_path
 
 READ_SECONDS = 10.0
-"""For one request."""
+"""Timeout of one request."""
 
 MOST_NAMES = 5
 
@@ -52,7 +52,7 @@ def add_targets(connection: Connection, policy: Policy, window: Window, found: F
 
 
 def _read_target(connection: Connection, target: Target, window: Window, found: Findings) -> Place | None:
-    """What there is of a target, or None; what cannot be read is noted."""
+    """What the API server has about a target, or None; failures are noted."""
 
     def ask(verb: Verb, path: str, **query: str) -> Any:
         ends = time.monotonic() + READ_SECONDS
@@ -82,7 +82,7 @@ def _read_target(connection: Connection, target: Target, window: Window, found: 
         sets = ask("list", path_of("apps/v1", namespace=target.namespace, resource="replicasets"), **selector)
         found.lines += _rollouts(target, uid, as_list(sets.get("items")))
     except ClusterError as error:
-        found.notes.append(f"The ReplicaSets of {target.name} were not read, so its rollouts are not here: {error}.")
+        found.notes.append(f"The ReplicaSets of {target.name} were not read, so its rollouts are missing: {error}.")
     try:
         path = path_of("v1", namespace=target.namespace, resource="events")
         listed = ask("list", path, fieldSelector=f"involvedObject.name={target.deployment}")
@@ -100,7 +100,7 @@ def _selector(manifest: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _acts(target: Target, workload: Workload, now: datetime) -> Iterable[Line]:
-    """The acts in the ledger, and the last change by hand."""
+    """The acts of the ledger, and the last change by hand."""
     for act in list_acts({target.name: workload}, now):
         entry = act.entry
         topics = {value_topic(target, entry.effect.field, entry.after)} if entry.effect.field else set()
@@ -158,7 +158,7 @@ def _describe(act: Act) -> str:
 
 
 def _standing(target: Target, workload: Workload, now: datetime, window: Window) -> Iterable[str]:
-    """What of the record cannot be believed or is there no more, and what holds now."""
+    """Notes about records that cannot be trusted or are gone, and about a pause or kill switch that is on now."""
     for problem in workload.problems:
         yield f"{target.name}: {problem}; acts may be missing here."
     kinds: dict[str, list[datetime]] = {}
@@ -180,7 +180,7 @@ def _standing(target: Target, workload: Workload, now: datetime, window: Window)
 
 
 def _writes(target: Target, managed: Sequence[Any], workload: object) -> Iterable[Line]:
-    """The last write of each program that is not Remediator's, as managedFields have it."""
+    """The last write of each other program, from managedFields."""
     for entry in map(as_map, managed):
         manager, moment = printable(str(entry.get("manager"))), parse_time(entry.get("time"))
         if manager in OWN_MANAGERS or moment is None or entry.get("subresource") == "status":
@@ -208,7 +208,7 @@ def _writes(target: Target, managed: Sequence[Any], workload: object) -> Iterabl
 
 
 def _fields(fields: object) -> Iterable[str]:
-    """What a program has of a Deployment, in the words of a manifest."""
+    """The fields of a Deployment that a program owns, named as in a manifest."""
     metadata, spec = (as_map(as_map(fields).get(name)) for name in ("f:metadata", "f:spec"))
     for name in ("annotations", "labels"):
         if own := [key for key in as_map(metadata.get(f"f:{name}")) if key != "."]:
@@ -227,7 +227,7 @@ def _fields(fields: object) -> Iterable[str]:
 
 
 def _rollouts(target: Target, uid: str, sets: Iterable[Any]) -> Iterable[Line]:
-    """When each ReplicaSet of the Deployment was made, and what its template has that the one before had not."""
+    """When each ReplicaSet of the Deployment was created, and how its template differs from the previous one."""
     owned = [(_revisions(one), one) for one in map(as_map, sets) if _controller(one) == uid]
     owned.sort(key=lambda pair: pair[0])
     before: Mapping[str, str] | None = None
@@ -235,7 +235,7 @@ def _rollouts(target: Target, uid: str, sets: Iterable[Any]) -> Iterable[Line]:
         template = _template(one, target)
         made = parse_time(as_map(one.get("metadata")).get("creationTimestamp"))
         if made:
-            # When it was returned to is nowhere.
+            # When a rollback returned to it is not recorded anywhere.
             later = f"; later again, as revision {again[-1]}" if again else ""
             text = f"{target.name}: rollout of revision {first} begins{_changes(before, template)}{later}"
             yield Line(
@@ -255,14 +255,14 @@ def _controller(item: Mapping[str, Any]) -> str:
 
 
 def _revisions(item: Mapping[str, Any]) -> list[int]:
-    """The revisions that a ReplicaSet was, in their order; [0] where that is not known."""
+    """The revisions of a ReplicaSet in order; [0] if not known."""
     annotations = as_map(as_map(item.get("metadata")).get("annotations"))
     texts = [*str(annotations.get(f"{_REVISION}-history", "")).split(","), str(annotations.get(_REVISION, ""))]
     return [int(text) for text in texts if text.isascii() and text.isdigit() and len(text) < 10] or [0]
 
 
 def _template(item: Mapping[str, Any], target: Target) -> dict[str, str]:
-    """What a template has that people change: images and environment, by what they are."""
+    """The parts of a template that people change (images and environment), by name."""
     found: dict[str, str] = {}
     pods = as_map(as_map(as_map(item.get("spec")).get("template")).get("spec"))
     for container in map(as_map, as_list(pods.get("containers"))):
@@ -274,7 +274,7 @@ def _template(item: Mapping[str, Any], target: Target) -> dict[str, str]:
 
 
 def _changes(before: Mapping[str, str] | None, after: Mapping[str, str]) -> str:
-    """What differs, with values of images and of the percentage only: others may be secret."""
+    """The differences; only images and the percentage are shown with values, others may be secret."""
     if before is None:
         return ""
     changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]

@@ -23,7 +23,7 @@ from remediator.core.times import parse_time
 from remediator.core.verification import Verdict
 
 REPORTER = "remediator.denis.run/"
-"""How the name begins by which Remediator reports its Events."""
+"""The prefix of the name under which Remediator reports its Events."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ def add_events(places: Sequence[Place], policy: Policy, found: Findings) -> None
 
 
 def _names(lines: Iterable[Line], policy: Policy, places: Iterable[Place]) -> dict[str, str]:
-    """The ids of lines by the names of the Events that say the same."""
+    """The ids of lines, by the names of the Events about the same thing."""
     acts = {line.id.removeprefix("act/") for line in lines if line.id.startswith("act/")}
     found = {}
     for place in places:

@@ -20,24 +20,24 @@ SAME_SECOND = timedelta(seconds=1)
 
 @dataclass(kw_only=True)
 class Findings:
-    """Lines from several sources, and what is not among them."""
+    """Lines from several sources, and notes about what is missing."""
 
     lines: list[Line] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    """What was not asked, not answered, or cannot be read, in sentences."""
+    """Notes about sources that were not asked, did not answer, or cannot be read."""
     workloads: dict[Target, Workload] = field(default_factory=dict)
-    """The targets as they are now, those that can be read."""
+    """The current targets, as far as they can be read."""
     failed: bool = False
-    """Whether a source that was asked gave no answer."""
+    """Whether a source that was asked did not answer."""
 
     def fail(self, note: str) -> None:
-        """Note that there was no answer."""
+        """Add a note about a source that did not answer."""
         self.notes.append(note)
         self.failed = True
 
 
 def kind_of(word: str) -> Kind:
-    """What a reason or a verdict is about."""
+    """The kind of line for a reason or a verdict."""
     if word in set(Verdict):
         return Kind.VERIFICATION
     return Kind.ACT if word in (Reason.APPLIED, Reason.DRY_RUN) else Kind.DECISION

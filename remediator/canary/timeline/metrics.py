@@ -1,7 +1,7 @@
-"""What Prometheus recorded of an incident: alerts, and what Remediator counted and showed.
+"""The part of a timeline that Prometheus gives: alerts, and Remediator's counters and gauges.
 
-The rule of this file: a change between two samples is a line, known to within a scrape; no sample is no change, and
-is said.
+The rule of this file: a change between two samples becomes a line, exact to within a scrape; missing samples are noted,
+and never taken for a change.
 """
 
 import json
@@ -35,22 +35,22 @@ from remediator.monitoring.promql import LOOKBACK, Inlined
 from remediator.monitoring.ranges import MAX_POINTS, Ranges
 
 STEPS = (1, 5, 15)
-"""Seconds between the moments that are asked for: the first with which one question has all of them, else the last."""
+"""Candidates for the step of queries in seconds: the first that covers the window in one query, else the last."""
 
 SCRAPED_EVERY = timedelta(minutes=1)
-"""Where Prometheus does not say how often it scrapes Remediator."""
+"""Assumed if Prometheus does not report how often it scrapes Remediator."""
 
 OBSERVED_EVERY = timedelta(seconds=10)
-"""Gauges follow the Deployment within 5 s, and the API server may be slow."""
+"""How late gauges may follow the Deployment: 5 s, and more if the API server is slow."""
 
 SERVICE = 'last_over_time({__name__=~"remediator_(build_info|canary_percentage|replicas)"}[2m])'
-"""Where it has no samples, Prometheus knows nothing of Remediator."""
+"""Has no samples where Prometheus recorded nothing of Remediator."""
 
 ANYTHING = f'count(last_over_time({{__name__=~"up|denis:signal"}}[2m]) or {SERVICE})'
-"""Where it has no samples, Prometheus knows nothing at all. Not every store of history has `up`."""
+"""Has no samples where Prometheus recorded nothing at all. Not every long-term store has `up`."""
 
 NO_HEARTBEAT = timedelta(minutes=5)
-"""Regular ones come every minute or two."""
+"""A longer gap is shown: regular heartbeats come every minute or two."""
 
 _CLASSIC = re.compile("[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 
@@ -61,7 +61,7 @@ Fetch = Callable[[Inlined], Sequence[SampledSeries]]
 class Recording:
     """What was recorded, at the moments of a grid.
 
-    `fetch` has the series of an expression and `scrape_interval` how often a job is scraped; both raise NoAnswer.
+    `fetch` returns the series of an expression, `scrape_interval` that of a job; both raise NoAnswer.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Recording:
 
     @staticmethod
     def of(prometheus: Prometheus, policy: Policy, cluster: str, window: Window) -> "Recording":
-        """The history of a Prometheus. Raises ValueError for a time that is too short."""
+        """The history of a Prometheus. Raises ValueError if the period is too short."""
         seconds = (window.end - window.start).total_seconds()
         step = next((step for step in STEPS if seconds / step < MAX_POINTS), STEPS[-1])
         grid = Grid.between(window.start, window.end, step)
@@ -89,7 +89,7 @@ class Recording:
         return Recording(grid, fetch, policy, cluster=cluster, scrape_interval=scrape_interval)
 
     def add_to(self, found: Findings) -> None:
-        """Add what is recorded; an error ends it, and is a note."""
+        """Add what was recorded; an error stops it, and becomes a note."""
         try:
             self._up = _any(self._fetch(ANYTHING)) or self._absent
             service = self._ours(self._fetch(SERVICE))
@@ -109,13 +109,13 @@ class Recording:
             ):
                 found.lines += lines
         except NoAnswer as error:
-            found.fail(f"Prometheus gave no full answer, so what it recorded is not all here: {error}.")
+            found.fail(f"Prometheus gave no full answer, so some of what it recorded is missing: {error}.")
 
     def _fetch(self, expression: str) -> Sequence[SampledSeries]:
         return self._ask(Inlined(text=expression, parts=(), lookback=LOOKBACK))
 
     def _ours(self, series: Iterable[SampledSeries]) -> list[SampledSeries]:
-        """The series of this cluster, as far as they say."""
+        """The series of this cluster, and those without a cluster label."""
         return [one for one in series if not self._cluster or one.labels.get("cluster", "") in ("", self._cluster)]
 
     def _longest_interval(self, jobs: Iterable[str]) -> timedelta:
@@ -126,16 +126,16 @@ class Recording:
         return max((one for one in found if one), default=SCRAPED_EVERY)
 
     def _gaps(self, what: str, present: bytearray) -> Iterator[str]:
-        """Where nothing was recorded of something."""
+        """Note the gaps in which nothing was recorded."""
         if not any(present):
-            yield f"Prometheus has no sample of {what} in the whole time."
+            yield f"Prometheus has no sample of {what} in the whole period."
             return
         for hole in spans(present, 0):
             first, last = self.grid.moment(hole.first), self.grid.moment(min(hole.after, self.grid.count - 1))
             if hole.moments * self.grid.step > 2 * self._scraped_every.total_seconds():
                 yield (
                     f"Prometheus has no sample of {what} from {first:%d %b %H:%M:%S} to {last:%H:%M:%S} "
-                    f"({format_duration(last - first)}): what it would have shown then is not here."
+                    f"({format_duration(last - first)}): anything it would have shown is missing."
                 )
 
     def _service_notes(self, service: Sequence[SampledSeries]) -> Iterator[str]:
@@ -144,7 +144,7 @@ class Recording:
         whose = sorted({(one.labels.get("namespace", ""), one.labels.get("job", "")) for one in service})
         if len(whose) > 1:
             which = ", ".join("/".join(filter(None, one)) for one in whose)
-            yield f"Prometheus has several Remediators ({which}); the counts of all are here."
+            yield f"Prometheus has several Remediators ({which}); the counts of all of them are shown."
 
     def _line(self, index: int, kind: Kind, text: str, subject: str, within: timedelta, *topics: str) -> Line:
         return Line(
@@ -158,7 +158,7 @@ class Recording:
         )
 
     def _alerts(self) -> Iterator[Line]:
-        """When alerts were pending, fired and ended; alerts of one rule at one moment are one line."""
+        """When alerts became pending, fired and ended; alerts of one rule at the same moment are one line."""
         states: dict[tuple[str, tuple[tuple[str, str], ...]], dict[str, bytearray]] = defaultdict(dict)
         for series in self._ours(self._fetch(_alerts_of(self._policy))):
             labels = {name: text for name, text in series.labels.items() if name not in ("__name__", "alertstate")}
@@ -176,7 +176,7 @@ class Recording:
             yield self._line(index, Kind.ALERT, f"{name} {word}{several}", name, timedelta(0), *topics)
 
     def _is_elsewhere(self, labels: dict[str, str]) -> bool:
-        """Whether an alert is about a namespace without a target; Remediator's own may be about its own."""
+        """Whether an alert is about a namespace without a target; Remediator's own namespace is not such."""
         namespaces = {"", *(target.namespace for target in self._policy.targets)}
         own = labels.get("alertname", "").startswith("Remediator")
         return not own and self._policy.match(labels) is None and labels.get("namespace", "") not in namespaces
@@ -186,24 +186,24 @@ class Recording:
         pending, firing = states.get("pending", self._absent), states.get("firing", self._absent)
         for span in spans(pending):
             if not span.first:
-                yield 0, "is pending, since before this time"
+                yield 0, "is pending, since before this period"
             else:
                 yield span.first, "is pending"
             if span.after < self.grid.count and not firing[span.after]:
-                yield span.after, self._ended(span, "is over before it fired")
+                yield span.after, self._ended(span, "ends without firing")
         for span in spans(firing):
-            yield span.first, "fires" if span.first else "fires, since before this time"
+            yield span.first, "fires" if span.first else "fires, since before this period"
             if span.after < self.grid.count:
                 lasted = format_duration(self.grid.length(span.moments))
-                since = f"after {lasted}" if span.first else "which began before this time"
+                since = f"after {lasted}" if span.first else "which began before this period"
                 yield span.after, self._ended(span, f"is resolved, {since}")
 
     def _ended(self, span: Span, words: str) -> str:
-        """How a state ended: where Prometheus recorded nothing at all, that is not known."""
-        return words if self._up[span.after] else "is not known any more: Prometheus has no samples from here on"
+        """How a state ended; not known where Prometheus recorded nothing at all."""
+        return words if self._up[span.after] else "is no longer known: Prometheus has no samples from here on"
 
     def _increases(self, series: SampledSeries) -> Iterator[tuple[int, int]]:
-        """By how much a counter grew, and when that was seen; one that begins with Prometheus has not grown."""
+        """By how much a counter grew, and when; a first sample does not count if Prometheus's data begins there."""
         began = self._up.find(1) if 1 in self._up else self.grid.count
         last: float | None = None
         for index, value in enumerate(series.values):
@@ -238,7 +238,7 @@ class Recording:
             yield replace(line, alerts=count, repeats="" if kind is Kind.ACT else reason)
 
     def _refused(self) -> Iterator[Line]:
-        """Notifications that were not taken, and alerts that were lost on the way."""
+        """Notifications that were not accepted, and alerts that were lost."""
         counter = 'remediator_notifications_total{code!="200"} > 0'
         for index, (code,), count in self._counted(counter, "code"):
             notifications = f"{count} notification{'s were' if count > 1 else ' was'}"
@@ -250,7 +250,7 @@ class Recording:
             yield self._line(index, Kind.NOTIFICATION, text, "notifications", self._scraped_every)
 
     def _verifications(self) -> Iterator[Line]:
-        """What each replica counts when it sees it; the exact line may be by another one, long before."""
+        """Verdicts of each replica; the exact line may be another replica's, from long before."""
         targets = {target.name for target in self._policy.targets}
         counter = "remediator_verifications_total > 0"
         for index, (target, effect, verdict), _ in self._counted(counter, "target", "effect", "verdict"):
@@ -260,7 +260,7 @@ class Recording:
                 yield self._line(index, Kind.VERIFICATION, text, target, WATCHED + LAST_LOOKS, topic)
 
     def _values(self) -> Iterator[Line]:
-        """The percentage and the replicas, from any writer."""
+        """The percentage and the replicas, whoever changed them."""
         targets = {target.name: target for target in self._policy.targets}
         for effect, wording in AUTOMATIC.items():
             for series in self._ours(self._fetch(f"max by (cluster, target) ({wording.gauge})")):
@@ -279,7 +279,7 @@ class Recording:
                     last = int(value)
 
     def _last_acts(self) -> Iterator[Line]:
-        """When remediations acted, by the ledger's time: also for acts that the ledger has no more."""
+        """When remediations acted, by the ledger's time, including acts that are no longer in the ledger."""
         targets = {target.name: target for target in self._policy.targets}
         gauge = "max by (cluster, target, effect) (remediator_last_action_timestamp_seconds)"
         for series in self._ours(self._fetch(gauge)):
@@ -294,7 +294,7 @@ class Recording:
                     yield Line(
                         time=self._moment(seconds),
                         kind=Kind.ACT,
-                        text=f"{target.name}: a remediation acted ({printable(effect)}); its record is not there",
+                        text=f"{target.name}: a remediation acted ({printable(effect)}); its record is gone",
                         sources=(Source.PROMETHEUS,),
                         subject=target.name,
                         topics=frozenset({act_topic(target, effect), *applied}),
@@ -302,7 +302,7 @@ class Recording:
                     )
 
     def _heartbeats(self, notes: list[str]) -> Iterator[Line]:
-        """Times without a heartbeat, where there are samples that show it."""
+        """Periods without a heartbeat, where samples show that there was none."""
         oldest: dict[float, timedelta] = {}
         for series in self._ours(self._fetch("max by (cluster) (remediator_heartbeat_timestamp_seconds)")):
             for index, seconds in enumerate(series.values):
@@ -315,7 +315,7 @@ class Recording:
             if oldest[before] <= NO_HEARTBEAT:
                 continue
             if after != after:
-                yield self._beat(before, "the last heartbeat, and none since then: alerts may not have arrived")
+                yield self._beat(before, "the last heartbeat; none since then, so alerts may not have arrived")
                 continue
             silent = format_duration(timedelta(seconds=after - before))
             yield self._beat(before, f"the last heartbeat for {silent}: alerts may not have arrived")
@@ -334,7 +334,7 @@ class Recording:
         )
 
     def _armed(self) -> Iterator[Line]:
-        """When a remediation would no longer have acted, and when it would have again."""
+        """When a remediation was disarmed, and when it was armed again."""
         reasons = self._ours(self._fetch("max by (cluster, remediation, reason) (remediator_armed_info)"))
         for series in self._ours(self._fetch("max by (cluster, remediation) (remediator_armed)")):
             name, last = series.labels.get("remediation", ""), None
@@ -354,7 +354,7 @@ class Recording:
 
 
 def _any(series: Iterable[SampledSeries]) -> bytearray:
-    """1 at each moment at which any of them has a sample."""
+    """1 at each moment at which any series has a sample."""
     found = [one.present for one in series]
     return bytearray(map(max, zip(*found, strict=True))) if found else bytearray()
 
@@ -366,7 +366,7 @@ def _alerts_of(policy: Policy) -> str:
         f'ALERTS{{alertname=~"(Remediator|Denis).+", alertname!="{HEARTBEAT_ALERT}"}}',
     ]
     for remediation in policy.remediations:
-        # The fence's label is mostly one that Prometheus adds on the way, so it is on no series.
+        # The cluster label is usually an external label, so it is on no stored series.
         known = [one for one in remediation.matchers if _CLASSIC.fullmatch(one.name) and one.name != "cluster"]
         if known:
             selections.append(f"ALERTS{{{', '.join(map(_selector, known))}}}")

@@ -1,6 +1,6 @@
-"""The verdicts of a review on the acts of an incident, as lines of its timeline.
+"""The verdicts of `review` on an incident's acts, as lines of its timeline.
 
-The rule of this file: a verdict stands beside its act, and why there is none is a sentence.
+The rule of this file: a verdict is listed right after its act, and a missing one is explained in a note.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from remediator.monitoring.prometheus import Prometheus
 from remediator.monitoring.ranges import Ranges
 
 BEFORE = timedelta(minutes=15)
-"""Of the history before the first act that a judgement looks at."""
+"""How much history before the first act a judgement needs."""
 
 AFTERWARDS = max(FOLLOWED_WITHIN, WELL_WITHIN + WELL_FOR)
 
@@ -28,21 +28,21 @@ AFTERWARDS = max(FOLLOWED_WITHIN, WELL_WITHIN + WELL_FOR)
 def add_verdicts(
     prometheus: Prometheus, policy: Policy, cluster: str, window: Window, now: datetime, found: Findings
 ) -> None:
-    """Add what became of each act in the window, by the history up to an hour after it."""
+    """Add the verdict on each act in the window, judged by the history up to an hour after it."""
     targets = {remediation.target for remediation in policy.remediations}
     if missing := sorted(target.name for target in targets - found.workloads.keys()):
-        found.notes.append(f"Verdicts are not here: {', '.join(missing)} cannot be read.")
+        found.notes.append(f"Verdicts are missing: {', '.join(missing)} cannot be read.")
         return
     try:
-        # A moment more, for an act of the last one has to be within the history.
+        # One moment more, so that an act at the last moment is within the history.
         last = min(window.end + AFTERWARDS, now + timedelta(seconds=STEP))
         grid = Grid.between(window.start - BEFORE, last, STEP)
         archive = Archive(grid, Ranges(prometheus, grid).fetch)
         reviewed = review(policy, found.workloads, prometheus.alert_rules(), archive, grid, cluster)
     except (NoAnswer, CannotTest, ValueError) as error:
-        found.notes.append(f"Verdicts are not here: {error}.")
+        found.notes.append(f"Verdicts are missing: {error}.")
         return
-    found.notes += (f"No verdicts of {name}: {why}." for name, why in reviewed.blind.items())
+    found.notes += (f"No verdicts on {name}: {why}." for name, why in reviewed.blind.items())
     for one in reviewed.remediations:
         if one.remediation.name not in reviewed.blind:
             found.lines += _lines(one)

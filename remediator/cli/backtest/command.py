@@ -1,4 +1,4 @@
-"""The command itself: flags, files, what is asked of Prometheus, and how it ends."""
+"""The command itself: its flags, its files, its queries to Prometheus, and its exit codes."""
 
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -64,15 +64,11 @@ def _fail_on(context: click.Context, parameter: click.Parameter, text: str | Non
 )
 @click.option("--route", type=options.FILE, help="Alertmanager's file; else alertmanager.yaml beside the remediations.")
 @period("30d")
-@click.option(
-    "--step", type=Duration(), metavar="D", help="Between evaluations, for groups of rules without an interval."
-)
+@click.option("--step", type=Duration(), metavar="D", help="Evaluation interval of rule groups that set none.")
 @click.option(
     "--against", type=options.FILE, metavar="DIR", help="Compare with the rules and remediations of a folder."
 )
-@click.option(
-    "--sweep", metavar="SIGNAL", help="Try other thresholds and times: of a signal, or of an alert by its name."
-)
+@click.option("--sweep", metavar="SIGNAL", help="Try other thresholds and `for` durations, for a signal or one alert.")
 @click.option(
     "--set",
     "changes",
@@ -82,20 +78,24 @@ def _fail_on(context: click.Context, parameter: click.Parameter, text: str | Non
     help="What if: DenisErrorRateHigh=0.08, for=5m.",
 )
 @click.option(
-    "--percentage", type=click.IntRange(0, 100), default=10, show_default=True, help="The canary's, where not recorded."
+    "--percentage",
+    type=click.IntRange(0, 100),
+    default=10,
+    show_default=True,
+    help="The canary's percentage where it was not recorded.",
 )
-@click.option("--truth", type=options.FILE, metavar="F", help="Incidents that there were, as CSV: from,to,name.")
-@click.option("--save", type=options.FILE, metavar="F", help="Keep the history that was fetched in this file.")
-@click.option("--load", type=options.FILE, metavar="F", help="Take the history from such a file, and ask nobody.")
+@click.option("--truth", type=options.FILE, metavar="F", help="The real incidents, as CSV: from,to,name.")
+@click.option("--save", type=options.FILE, metavar="F", help="Save the fetched history to this file.")
+@click.option("--load", type=options.FILE, metavar="F", help="Read the history from a saved file, and query nothing.")
 @click.option(
     "--max-queries",
     type=click.IntRange(min=1),
     default=2_000,
     show_default=True,
-    help="Refuse a back-test that takes more questions; they are asked one at a time.",
+    help="Refuse a back-test that needs more queries; they run one at a time.",
 )
 @click.option("--fail-on", metavar="WORDS", callback=_fail_on, help=f"Exit with 3 on any of: {', '.join(FAIL_ON)}.")
-@click.option("--html", type=options.FILE, metavar="F", help="Write a page with a picture as well.")
+@click.option("--html", type=options.FILE, metavar="F", help="Also write an HTML page with graphs.")
 @endpoints.fence()
 @endpoints.prometheus()
 @options.output("table", "json")
@@ -120,18 +120,18 @@ def backtest(
     prometheus: endpoints.Endpoint | None,
     output: str,
 ) -> None:
-    """Say what the rules and remediations would have done over Prometheus's history, and what really happened.
+    """Show what the rules and remediations would have done over Prometheus's history, and what really happened.
 
-    The alerts that lead to a remediation are evaluated over the history as Prometheus evaluates them, notified as
-    Alertmanager does by the route, and decided by the code that serves the webhook. Nothing is written, and no
-    recording rule has to be loaded: they are put inside of the alerts. What cannot be tested exactly is refused.
+    The alerts that lead to a remediation are evaluated over the history as Prometheus evaluates them, grouped and
+    repeated as Alertmanager's route does, and decided by the code that serves the webhook. Nothing is written, and no
+    recording rule has to be loaded: they are inlined into the alerts. What cannot be tested exactly is refused.
 
-    What people did is taken from the gauges that Remediator exports, also in mode observe. Where they are missing, the
-    percentage is --percentage, and what became of an act is Unknown. --truth names the incidents that there were
-    instead. With --against, --fail-on is about the other files.
+    What people did is taken from the gauges that Remediator exports, in mode observe too. Where they are missing, the
+    percentage is that of --percentage, and the verdict on an act is Unknown. With --truth, acts are judged by a list of
+    real incidents instead. With --against, --fail-on applies to the files of that folder.
 
     \b
-    Exit codes: 0 done, 1 no answer, or no sample of an alert; 2 usage, or a file is invalid; 3 a word of --fail-on.
+    Exit codes: 0 done, 1 no answer, or no sample of an alert; 2 usage, or a file is invalid; 3 --fail-on.
     Examples:
       remediator backtest --prometheus.url=http://localhost:9090 --since=30d
       remediator backtest --prometheus.url=http://localhost:9090 --sweep=DenisErrorRateHigh --save=month.json.gz
@@ -140,7 +140,7 @@ def backtest(
     """
     with _explained():
         if not load and not prometheus:
-            raise click.UsageError("give --prometheus.url, or a history that was saved: --load=F")
+            raise click.UsageError("give --prometheus.url, or a saved history: --load=F")
         if load and period.given:
             raise click.UsageError("a saved history has its own time; leave out --since, --from and --to")
         truths = read_truths(truth) if truth else None
@@ -173,7 +173,7 @@ def backtest(
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """What cannot be tested, or has no answer, ends the command with a message."""
+    """End the command with a message if something cannot be tested or gets no answer."""
     try:
         yield
     except (InvalidDocument, NotInlined, CannotTest, InvalidArchive) as error:
@@ -204,7 +204,7 @@ def _print(report: Report, sweeps: Sequence[Sweep], compared: Report | None, out
 def _end(report: Report, fail_on: Sequence[Judgement]) -> None:
     if absent := report.absent:
         raise Failed(
-            f"{', '.join(absent)}: Prometheus has no sample in the whole time, so nothing can be said about it; "
+            f"{', '.join(absent)}: Prometheus has no sample in the whole period, so nothing can be said about it; "
             "see that its rules select the series of DENIS, and that this Prometheus scrapes it"
         )
     found = [
@@ -225,7 +225,7 @@ def _report(
     source: Prometheus | None,
     swept: Collection[str] = (),
 ) -> tuple[Report, list[Sweep]]:
-    """What would have been done, and the sweep of each of these alerts."""
+    """The back-test, and a sweep of each of these alerts."""
     grid, notes = archive.grid, list[str]()
     histories = load_history(setup, archive, grid, cluster)
     recorded = load_recorded(setup.policy, archive, grid, cluster, percentage, notes)
@@ -240,7 +240,7 @@ def _agreement(histories: Sequence[AlertHistory], archive: Archive, source: Prom
     try:
         rules = source.alert_rules()
     except NoAnswer as error:
-        # Not every querier has rules, and the history itself is there.
+        # Not every query API serves rules, and the history itself is complete.
         return Unknown(why=f"not compared with what Prometheus recorded itself: {error}")
     return compare_recorded(histories, rules, archive)
 

@@ -1,4 +1,4 @@
-"""The files of a back-test: the remediations, and what is beside them where the flags do not name it."""
+"""The files of a back-test: the remediations, and the rules and route next to them unless flags name others."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,23 +11,23 @@ from remediator.cli.exits import InvalidConfiguration
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
-    """What is tested."""
+    """The files under test."""
 
     config_file: Path
     rules: Sequence[Path]
     route: Path | None
     step: timedelta | None
-    """Between evaluations, for groups of rules without an interval."""
+    """Evaluation interval of rule groups that set none."""
 
     @staticmethod
     def beside(config_file: Path, rules: Sequence[Path], route: Path | None, step: timedelta | None) -> "Files":
-        """These files, with rules and route from beside the remediations where none are given."""
+        """These files; rules and route default to those next to the remediations."""
         folder = config_file.parent
         rules = rules or _rules_in(folder)
         return Files(config_file=config_file, rules=rules, route=route or _route_in(folder), step=step)
 
     def of_folder(self, folder: Path) -> "Files":
-        """Those of a folder; what it does not have is as it is in force. Raises InvalidConfiguration."""
+        """The files of a folder; a file that it lacks is taken from this setup. Raises InvalidConfiguration."""
         if not folder.is_dir():
             raise InvalidConfiguration(f"{folder}: is no folder; give one with remediations.yaml, *.rules.yaml or both")
         rules, own = _rules_in(folder), folder / "remediations.yaml"

@@ -1,7 +1,7 @@
 """A back-test as one page: signals, thresholds, gaps, would-be acts and what people did, on one axis of time.
 
-The rule of this file: the page needs nothing but itself. No script, no request; and what the picture shows stands in
-the table below it as well.
+The rule of this file: the page is self-contained. It has no script and loads nothing, and everything in the graphs is
+also in the table below them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,10 +27,10 @@ from remediator.core.sampled_series import Grid, Span, spans
 
 WIDTH, HEIGHT, LEFT, TOP = 1000, 150, 70, 18
 MOST_DAYS = 10
-"""Of labels on the axis."""
+"""The most labels on the axis."""
 
 NEAR = 16
-"""Marks so near to each other share a label."""
+"""Marks closer than this share a label."""
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1b1f; --soft: #5b5b66; --ground: #fff; --line: #2457c5; --limit: #a13d00;
@@ -103,7 +103,7 @@ def _marks(report: Report) -> Iterator[_Mark]:
 def _table(report: Report, numbers: dict[datetime, int]) -> Iterator[str]:
     found = [*rows(report)]
     if not found:
-        yield "<p>No alert would have fired that asks for an act.</p>"
+        yield "<p>No alert that asks for an act would have fired.</p>"
         return
     yield '<div class="scroll" tabindex="0" role="region" aria-label="What would have been done">\n<table>\n<tr>'
     yield from (f'<th scope="col">{name}</th>' for name in ("Mark", "When", "Would have", "Because", "And really"))
@@ -199,12 +199,12 @@ def _label(text: str, y: float) -> str:
 
 
 def x(grid: Grid, index: int) -> float:
-    """Where a moment is on the axis."""
+    """The position of a moment on the axis."""
     return LEFT + index / (grid.count - 1) * (WIDTH - LEFT)
 
 
 def _days(grid: Grid) -> Iterator[int]:
-    """The moments at which days begin, not more than fit."""
+    """The moments at which days begin, at most MOST_DAYS of them."""
     day = 86_400
     first = -(-grid.start // day) * day
     whole = (grid.seconds(grid.count - 1) - first) // day + 1
@@ -213,7 +213,7 @@ def _days(grid: Grid) -> Iterator[int]:
 
 
 def _columns(history: AlertHistory, grid: Grid) -> list[tuple[float, float] | None]:
-    """The least and the largest number in each column of the picture, or None."""
+    """The smallest and largest value in each column of the graph, or None."""
     columns = WIDTH - LEFT
     found: list[tuple[float, float] | None] = []
     for column in range(columns):

@@ -1,4 +1,4 @@
-"""Where the history of a back-test comes from: a Prometheus, or a file that was saved."""
+"""Where the history of a back-test comes from: a Prometheus, or a saved file."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -16,11 +16,11 @@ from remediator.monitoring.prometheus import Prometheus
 from remediator.monitoring.ranges import Ranges, most_questions
 
 TIMEOUT = 120.0
-"""Seconds for one question: a piece of history takes longer than the value of a moment."""
+"""Timeout of one query in seconds: a range takes longer than an instant."""
 
 
 def read_grid(period: Period, step: int) -> Grid:
-    """The moments that are asked for. Raises UsageError."""
+    """The evaluation moments of the requested period. Raises UsageError."""
     first, last = period.between(datetime.now(UTC))
     try:
         return Grid.between(first, last, step)
@@ -41,12 +41,12 @@ def load_archive(path: Path, setup: Setup) -> Archive:
 def fetch_history(
     endpoint: Endpoint, setups: Sequence[Setup], grid: Grid, max_queries: int
 ) -> tuple[Archive, Prometheus]:
-    """A history that is fetched as it is needed, and whom to ask. Raises click's errors."""
+    """A history that is fetched on demand, and the client that fetches it. Raises click's errors."""
     lookback = max(one.lookback for one in setups)
     most = most_questions(grid, (question for one in setups for question in questions_of(one)))
     if most > max_queries:
         raise click.UsageError(
-            f"this takes up to {most} questions, and --max-queries is {max_queries}; give a shorter time, or allow more"
+            f"this needs up to {most} queries, and --max-queries is {max_queries}; give a shorter period, or allow more"
         )
     prometheus = open_prometheus(endpoint, timeout=TIMEOUT)
     return Archive(grid, Ranges(prometheus, grid, lookback=lookback).fetch), prometheus

@@ -22,7 +22,7 @@ def print_report(report: Report) -> None:
     if found:
         print_table(COLUMNS, found)
     else:
-        click.echo("No alert would have fired that asks for an act.")
+        click.echo("No alert that asks for an act would have fired.")
     click.echo()
     for line in summary(report):
         print_fact("", line)
@@ -36,7 +36,7 @@ def print_head(report: Report) -> None:
 
 
 def print_sweep(sweep: Sweep, days: str) -> None:
-    """Print the acts of an alert by threshold and time."""
+    """Print how many acts an alert would have led to, by threshold and `for`."""
     threshold = sweep.alert.threshold
     above = threshold is None or threshold.operator in (">", ">=")
     click.echo(f"{sweep.alert.name}: acts in {days} (of them not needed); * is what the rules have")
@@ -55,7 +55,7 @@ def print_sweep(sweep: Sweep, days: str) -> None:
 
 
 def print_comparison(ours: Report, other: Report) -> None:
-    """Print two setups beside each other, and the acts that only one of them has."""
+    """Print two setups side by side, and the acts that only one of them has."""
     click.echo(f"A: {ours.setup.name}\nB: {other.setup.name}\n")
     table = [*_compared(ours, other)]
     print_table(("", "A", "B"), table)

@@ -1,4 +1,4 @@
-"""The file of incidents that people know of: `from,to,name`, a line each."""
+"""The file of known incidents, as CSV: `from,to,name`."""
 
 import csv
 from itertools import pairwise
@@ -13,7 +13,7 @@ HEADER = ["from", "to", "name"]
 
 
 def read_truths(path: Path) -> list[Truth]:
-    """The incidents in a file, by their beginning. Raises InvalidConfiguration, with every line that is wrong."""
+    """The incidents in a file, sorted by start. Raises InvalidConfiguration with every invalid line."""
     try:
         rows = [*csv.reader(read_text(path).splitlines(), skipinitialspace=True)]
     except InvalidDocument as error:

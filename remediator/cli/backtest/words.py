@@ -17,7 +17,7 @@ NO_GUESS = "History goes on as if there had been no act: what the act would have
 
 
 def format_signal(signal: str, otherwise: str) -> str:
-    """A signal in words, or the other words for one that is not known."""
+    """A signal's name in words, or `otherwise` for a signal that is not known."""
     return SIGNALS[signal].title if signal in SIGNALS else otherwise
 
 
@@ -55,7 +55,7 @@ def really(one: JudgedIncident) -> str:
 
 
 EXPECTED = (Reason.COOLING_DOWN, Reason.ALREADY_SAFE)
-"""What is said of every notification after an act."""
+"""What the simulation assumes about notifications after an act."""
 
 
 def rows(report: Report) -> Iterator[tuple[datetime, tuple[str, str, str, str]]]:
@@ -86,7 +86,7 @@ def _would(effect: Effect, before: int | None, after: int) -> str:
 
 
 def heading(report: Report) -> list[str]:
-    """What was tested, on what, and how far it can be believed."""
+    """What was tested, over which history, and how far the result can be trusted."""
     grid, end = report.grid, report.grid.moment(report.grid.count - 1)
     lines = [
         f"Back-test of {report.setup.name}, {grid.moment(0):%d %b %H:%M} to {end:%d %b %H:%M} UTC "

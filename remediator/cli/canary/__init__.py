@@ -1,4 +1,4 @@
-"""`remediator canary`: the canary's own operations, for people. They know what the reflex knows."""
+"""`remediator canary`: what people do with the canary. The commands apply the same checks as the reflex."""
 
 import click
 
@@ -7,7 +7,7 @@ from remediator.cli.lazy_group import Lazy, LazyGroup
 COMMANDS = {
     "history": Lazy(place="remediator.cli.canary.history:history", summary="Show what was done, by whom and why."),
     "preflight": Lazy(
-        place="remediator.cli.canary.preflight:preflight", summary="Check what must be true before raising."
+        place="remediator.cli.canary.preflight:preflight", summary="Check that the canary can be raised safely."
     ),
     "promote": Lazy(
         place="remediator.cli.canary.promote:promote", summary="Take the next step, if the verdict is promote."
@@ -19,7 +19,7 @@ COMMANDS = {
     "status": Lazy(
         place="remediator.cli.canary.status:status", summary="Show where the canary is, and whether it may go on."
     ),
-    "verify": Lazy(place="remediator.cli.canary.verify:verify", summary="Check that the canary runs as it is set."),
+    "verify": Lazy(place="remediator.cli.canary.verify:verify", summary="Check that the pods run what the flags say."),
 }
 
 

@@ -1,4 +1,4 @@
-"""What the commands that set the percentage answer where nothing is written."""
+"""Output of the commands that set the percentage, where nothing is written."""
 
 import difflib
 from collections.abc import Mapping
@@ -12,16 +12,16 @@ from remediator.core.workload import Workload
 
 
 def spell_nothing_to_do(target: Target, canary: Workload, percentage: int) -> str:
-    """That the flags are there already, and how far the pods are: what is asked for is not yet what is served."""
+    """Print that the flags are set already, and how far the rollout is: the old percentage may still be served."""
     rollout, replicas = canary.rollout, canary.replicas
     if rollout.converged(replicas):
         return f"{target.name} is at {percentage} % already; nothing to do"
-    text = f"{percentage} % is written already, and the pods do not all follow yet"
+    text = f"{percentage} % is written already, but not all pods follow yet"
     return f"{target.name}: {text}: {rollout.spell(replicas)}"
 
 
 def show_dry_run(workload: Workload, target: Target, profile: Mapping[str, str]) -> None:
-    """Print what would have been changed."""
+    """Print what would be changed."""
     click.echo(spell_diff(workload, target, profile), nl=False)
     say(f"{target.name}: the API server accepts this; nothing was written (dry run)")
 

@@ -14,11 +14,11 @@ from remediator.monitoring.denis import NotMetrics, Scrape, Unit, check_gauges, 
 from remediator.monitoring.http_json import JsonApi, NoAnswer
 
 SCRAPES_SECONDS = 20.0
-"""For the metrics of all pods together."""
+"""Timeout for the metrics of all pods together."""
 
 
 def check_denis(scrapes: list[Scrape], problems: list[str], unit: Unit, wanted: int, remedy: str) -> list[Check]:
-    """Whether everybody who was asked answered, and what they export at this percentage can be believed."""
+    """Whether every pod or URL answered, and what it exports is plausible at this percentage."""
     if problems:
         found = "; ".join(problems[:3]) + (f" and {len(problems) - 3} more" if len(problems) > 3 else "")
         answers = Check(name="metrics", passed=False, found=found, remedy=remedy)
@@ -28,13 +28,13 @@ def check_denis(scrapes: list[Scrape], problems: list[str], unit: Unit, wanted: 
 
 
 def other_way(target: Target, *, via_pods: bool) -> str:
-    """How DENIS may be asked where the way that was tried led nowhere."""
+    """Other ways to reach DENIS's metrics, after the one that was tried failed."""
     forward = f"kubectl -n {target.namespace} port-forward deployment/{target.deployment} 8084"
     return f"{forward}, then --denis.url=http://127.0.0.1:8084" + ("" if via_pods else ", or --denis.via-pods")
 
 
 def scrape(url: str) -> tuple[list[Scrape], list[str]]:
-    """What DENIS exports at a URL, or why that is not known."""
+    """The metrics that DENIS exports at a URL, or why they are not known."""
     try:
         text = JsonApi("DENIS", url.rstrip("/").removesuffix("/metrics"), timeout=5.0).text(
             "/metrics", asked="its metrics"
@@ -50,20 +50,20 @@ def scrape(url: str) -> tuple[list[Scrape], list[str]]:
 
 
 def scrape_pods(site: Site, target: Target, running: Running | None, port: int) -> tuple[list[Scrape], list[str]]:
-    """What each ready pod exports, and why that is not known of some."""
+    """The metrics of each ready pod, and why those of other pods are not known."""
     ready = [pod.name for pod in running.current() if pod.ready] if running else []
     scrapes: list[Scrape] = []
-    problems = [] if ready else ["no pod is ready to be asked"]
+    problems = [] if ready else ["no pod is ready"]
     reasons: dict[str, list[str]] = {}
     ends = time.monotonic() + SCRAPES_SECONDS
     for name in ready:
         try:
             if time.monotonic() > ends:
-                raise Unavailable(f"not asked within {SCRAPES_SECONDS:g} s")
+                raise Unavailable(f"not read within {SCRAPES_SECONDS:g} s")
             scrapes.append(read_scrape(name, Pods(site.connection).metrics(target, name, port)))
         except NotFound as error:
-            # What a real one says of a pod that is gone names the pod.
-            no_way = "this API server has no pods/proxy, as that of `remediator serve --embedded`"
+            # A real API server's 404 for a missing pod names the pod, not the "requested resource".
+            no_way = "this API server has no pods/proxy, like that of `remediator serve --embedded`"
             reasons.setdefault(no_way if "requested resource" in str(error) else str(error), []).append(name)
         except (ClusterError, NotMetrics) as error:
             reasons.setdefault(str(error), []).append(name)

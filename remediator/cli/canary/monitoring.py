@@ -16,7 +16,7 @@ from remediator.monitoring.http_json import JsonApi
 from remediator.monitoring.prometheus import Prometheus
 
 CONNECTIONS = 6
-"""To one address of Remediator: behind it may be several replicas, and each new connection goes to one of them."""
+"""Connections opened to one address of Remediator: each may reach another of its replicas."""
 
 
 def open_sources(
@@ -25,7 +25,7 @@ def open_sources(
     remediators: Sequence[str | None],
     ends: float = math.inf,
 ) -> Sources:
-    """Whom doctor and preflight ask, up to a moment of time.monotonic(). Raises BadParameter, InvalidConfiguration."""
+    """What doctor and preflight query, by a time of time.monotonic(). Raises BadParameter, InvalidConfiguration."""
     urls = [url for url in remediators if url]
     try:
         services = [JsonApi("Remediator", url, timeout=5.0, ends=ends) for url in urls for _ in range(CONNECTIONS)]

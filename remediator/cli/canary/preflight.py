@@ -1,4 +1,4 @@
-"""`remediator canary preflight`: what must be true before the canary is raised."""
+"""`remediator canary preflight`: checks before the canary is raised."""
 
 from collections.abc import Sequence
 
@@ -30,7 +30,7 @@ from remediator.monitoring.denis import Unit
 @endpoints.denis(None)
 @endpoints.fence(None)
 @account_option()
-@click.option("--require-all", is_flag=True, help="What was not looked at (?) counts as failed.")
+@click.option("--require-all", is_flag=True, help="Count what was not checked (?) as failed.")
 @options.target("canary")
 @options.api_server()
 @options.output()
@@ -51,20 +51,20 @@ def preflight(
     where: options.Where,
     output: str,
 ) -> None:
-    """Check what must be true before the canary is raised to PERCENTAGE ($DENIS_MATERIALIZERS_PCT, else the next step).
+    """Check that the canary can be raised to PERCENTAGE safely (default: $DENIS_MATERIALIZERS_PCT, else the next step).
 
     On the cluster: the Deployment is healthy, its flags are those of a step, nothing is paused, switched off or cooling
-    down, and a rollback alert at PERCENTAGE would be acted on. The way of such an alert, link by link: DENIS exports
-    believable gauges, Prometheus has fresh signals and the alerts' rules and knows an Alertmanager, Alertmanager's
-    route leads to a webhook, the Remediator there would act, and the API server accepts that from its account and
-    refuses it more, as dry runs where you may impersonate it. Nothing is written, and no alert is posted; what is
-    refused shows up in the API server's audit log. `remediator doctor` goes by the same links.
+    down, and a rollback alert at PERCENTAGE would be acted on. Then the path of such an alert, link by link: DENIS
+    exports plausible gauges; Prometheus has fresh signals, the alerts' rules and an Alertmanager; Alertmanager's route
+    leads to a webhook; the Remediator there would act; and the API server accepts the act from its account and refuses
+    anything more (dry runs, if you may impersonate the account). Nothing is written, and no alert is posted; refused
+    dry runs show up in the API server's audit log. `remediator doctor` checks the same links.
 
-    A link is looked at where its URL is given. Else it is shown as ? with the flag to give, and does not count: give
+    A link is checked if its URL is given. Otherwise it is shown as ? with the flag to give, and does not count: use
     --require-all in a pipeline, so that a forgotten flag cannot pass for a safe canary.
 
     \b
-    Exit codes: 0 no check failed; 1 the API server did not tell; 2 usage or configuration; 3 a check failed.
+    Exit codes: 0 no check failed; 1 the API server did not answer; 2 usage or configuration; 3 a check failed.
     Examples:
       remediator canary preflight 10
       remediator canary preflight --prometheus.url=http://prometheus:9090 --denis.via-pods

@@ -16,9 +16,9 @@ from remediator.cli.types import Reason
 
 @click.command()
 @options.dry_run()
-@click.option("--reason", type=Reason(), help="Why; it goes into the history.")
-@click.option("--auto", is_flag=True, help="For a CronJob: step forward where the verdict was promote all the time.")
-@options.yes("Do not ask before raising; needed where there is no terminal.")
+@click.option("--reason", type=Reason(), help="The reason, kept in the history.")
+@click.option("--auto", is_flag=True, help="For a CronJob: take the step only if the verdict was promote all the time.")
+@options.yes("Raise without confirmation; required without a terminal.")
 @options.waiting()
 @endpoints.monitoring()
 @endpoints.fence()
@@ -40,9 +40,9 @@ def promote(
 ) -> None:
     """Take the canary to its next step, if the verdict of `canary status` is promote.
 
-    Otherwise nothing is written, and what is missing is shown. What is not known holds the canary, so a Prometheus
-    has to be given. With --auto, nothing to do is no failure: the canary is held until the phase was good from its
-    first to its last minute, and only a verdict of rollback, or evidence that is missing, ends with 3.
+    Otherwise nothing is written, and what is missing is shown. Anything unknown holds the canary, so --prometheus.url
+    is needed. With --auto, holding is not a failure: the canary is held until the phase was good from its first to its
+    last minute, and only a verdict of rollback, or missing evidence, exits with 3.
 
     \b
     Exit codes: 0 promoted (with --auto also: held), 1 failed, 2 usage, 3 not promoted.

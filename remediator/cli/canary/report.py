@@ -1,4 +1,4 @@
-"""The report of checks that a command ends with."""
+"""The report of checks that a command ends with, and its exit code."""
 
 from collections.abc import Sequence
 
@@ -11,15 +11,15 @@ NOT_VERIFIED = 3
 
 
 def report(checks: Sequence[Check], output: str, *, excused: Sequence[Check] = (), **facts: object) -> None:
-    """Print the checks, and end the command with 3 unless all have passed, apart from those that are excused.
+    """Print the checks, and exit with 3 unless all have passed, apart from those that are excused.
 
-    Excused are some of those that are not known. They are counted, and never called passed.
+    Only checks whose outcome is not known can be excused. They are counted, and never shown as passed.
     """
     counted = [check for check in checks if check not in excused]
     failed = [check for check in counted if not check.passed]
     if output == "table":
         print_checks(checks)
-        numbers = {"failed": len(failed), "passed": len(counted) - len(failed), "not looked at": len(excused)}
+        numbers = {"failed": len(failed), "passed": len(counted) - len(failed), "not checked": len(excused)}
         click.echo()
         click.echo(", ".join(f"{number} {word}" for word, number in numbers.items() if number))
     else:

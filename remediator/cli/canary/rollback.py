@@ -28,9 +28,9 @@ BY_HAND = (
 
 @click.command(cls=EmergencyCommand, by_hand=BY_HAND)
 @options.dry_run()
-@click.option("--reason", type=Reason(), help="Why; it goes into the history.")
-@click.option("--resume", is_flag=True, help="End a pause of the rollout in the same write.")
-@options.yes("Ask nothing, not even whether to resume a paused rollout: only --resume does that.")
+@click.option("--reason", type=Reason(), help="The reason, kept in the history.")
+@click.option("--resume", is_flag=True, help="Resume a paused rollout in the same write.")
+@options.yes("Ask nothing. A paused rollout stays paused unless --resume is given.")
 @options.waiting()
 @emergency_options("canary")
 @click.pass_context
@@ -47,16 +47,16 @@ def rollback(
 ) -> None:
     """Take the canary to 0 %, now.
 
-    Asks nothing before it writes, and waits for nobody: not for a pause, not for a cooldown. An API server that does
-    not answer is asked again for a minute. Of the file only the targets and the names of the flags are needed, so a
-    fault elsewhere in it does not matter; without a file, the ConfigMap of the chart's release says what the target is,
-    or --namespace and --deployment do. The reflex does not act on the canary again while it is at 0 %.
+    Asks nothing before it writes, and ignores pauses and cooldowns. If the API server does not answer, it is retried
+    for a minute. Only the targets and flag names are read from the file, so an error elsewhere in it does not matter;
+    without a file, the target comes from the ConfigMap of the chart's release, or from --namespace and --deployment.
+    The reflex does not act on the canary again while it is at 0 %.
 
-    A rollout that `kubectl rollout pause` holds takes the write, and no pod follows it before it is resumed: --resume
-    does both at once. On a terminal that is asked, after the write.
+    If the rollout is paused (`kubectl rollout pause`), 0 % is written but reaches no pod until it is resumed: --resume
+    does both at once. On a terminal the command offers to resume it, after the write.
 
     \b
-    Exit codes: 0 at 0 %, 1 failed, 2 usage, 3 written but the pods do not follow.
+    Exit codes: 0 at 0 %, 1 failed, 2 usage, 3 written, but not all pods run it.
     Examples:
       remediator canary rollback
       remediator canary rollback --reason="checkout is slow" --no-wait
@@ -91,7 +91,7 @@ class _Rollback:
         say(f"{self._target.name}: {text}", err=err)
 
     def write(self, *, resume: bool) -> Written:
-        """Write 0 % on whatever is there. Raises NotWritten, ClusterError."""
+        """Write 0 % whatever the flags are now. Raises NotWritten, ClusterError."""
         with interruptible(self._steering):
             written = self._steering.write(
                 lambda workload: set_percentage(workload, self._profile, resume=resume),
@@ -115,18 +115,18 @@ class _Rollback:
                 self.say(f"not recorded: {written.unrecorded}", err=True)
 
     def held(self, workload: Workload, *, resume: bool) -> bool:
-        """Whether a paused rollout keeps the pods from what was written on this."""
+        """Whether a paused rollout keeps the new flags from the pods."""
         if resume or not workload.rollout.paused:
             return False
         return set_percentage(workload, self._profile) is not None or not workload.rollout.reached(workload.replicas)
 
     def offer_resume(self, *, ask: bool) -> None:
-        """Resume the rollout if the person says so; else end the command with what they can do. Raises Withheld."""
+        """Resume the rollout if the person agrees; else end the command with what they can do. Raises Withheld."""
         place = f"deployment/{self._target.deployment}"
-        text = "0 % is written, and no pod follows: the Deployment is paused (kubectl rollout pause)"
+        text = "0 % is written, but reaches no pod: the Deployment is paused (kubectl rollout pause)"
         if ask and sys.stdin is not None and sys.stdin.isatty():
             self.say(text, err=True)
-            question = "Resume it? Everything else that was changed since the pause is rolled out with it"
+            question = "Resume it? This also rolls out everything else that was changed since the pause"
             if click.confirm(question, err=True):
                 self.write(resume=True)
                 return
@@ -139,7 +139,7 @@ class _Rollback:
         )
 
     def follow(self, timeout: timedelta) -> None:
-        """Wait until all pods follow. Raises Withheld, ClusterError."""
+        """Wait until all pods run the new flags. Raises Withheld, ClusterError."""
 
         def changed(workload: Workload) -> str:
             return differing(workload, self._profile)

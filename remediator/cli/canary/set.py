@@ -15,9 +15,9 @@ from remediator.cli.types import Percentage, Reason, StepCommand
 @click.command("set", cls=StepCommand)
 @click.argument("percentage", type=Percentage())
 @options.dry_run()
-@click.option("--reason", type=Reason(), help="Why; it goes into the history.")
-@click.option("--override", is_flag=True, help="Raise in spite of what stands against it. Needs --reason.")
-@options.yes("Do not ask before raising; needed where there is no terminal.")
+@click.option("--reason", type=Reason(), help="The reason, kept in the history.")
+@click.option("--override", is_flag=True, help="Raise although a check refuses it. Needs --reason.")
+@options.yes("Raise without confirmation; required without a terminal.")
 @options.waiting()
 @endpoints.monitoring()
 @endpoints.fence()
@@ -41,21 +41,20 @@ def set_command(
     """Give the canary PERCENTAGE of the traffic: 0, 1, 10, 50 or 100.
 
     All flags of the percentage are written in one patch, so in one rollout, together with a record of who did it.
-    Raising is refused while the kill switch is on, the target is paused, a rollback alert fires (if a Prometheus or
-    Alertmanager is given to ask), or none could take the canary back: a rollback cools down, or its budget is spent.
-
-    A raise that skips phases, or goes against the verdict of `canary status`, is allowed and said. Before any raise
-    there is a question; without a terminal it needs --yes.
+    Raising is refused while the kill switch is on, the target is paused, a rollback alert fires (checked if Prometheus
+    or Alertmanager is given), or no alert could roll the canary back: the cooldown runs, or the budget is spent.
+    Skipping phases, or raising against the verdict of `canary status`, is allowed with a warning. Every raise asks for
+    confirmation; without a terminal it needs --yes.
 
     \b
-    Exit codes: 0 set or nothing to do, 1 failed, 2 usage, 3 withheld or the pods do not follow.
+    Exit codes: 0 set or nothing to do, 1 failed, 2 usage, 3 withheld, or not all pods run it.
     Examples:
       remediator canary set 10 --dry-run
       remediator canary set 10 --reason="latency looks good" --prometheus.url=http://prometheus:9090
       remediator canary set 0 --no-wait
     """
     if override and not reason:
-        raise click.UsageError("--override needs --reason: it is recorded for those who come after you")
+        raise click.UsageError("--override needs --reason; it is recorded")
 
     with open_site(where) as site:
         target = site.canary(target_name)

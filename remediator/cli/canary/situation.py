@@ -1,4 +1,4 @@
-"""All that is known about the canary at one moment, as `status` shows it and `promote` goes by it."""
+"""Everything known about the canary at one moment: `status` shows it, `promote` decides by it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from remediator.monitoring.signals import Scope, firing_alerts, gather
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Whom to ask in addition to the API server."""
+    """The clients to ask in addition to the API server."""
 
     prometheus: Endpoint | None
     alertmanager: Endpoint | None
@@ -66,7 +66,7 @@ class Situation:
                 "origin": stay.origin,
                 "countedSeconds": round(stay.counted.total_seconds()),
                 "holdSeconds": stay.phase and round(stay.phase.hold.total_seconds()),
-                # Rounded up: 0 is what is over.
+                # Rounded up, so that 0 means over.
                 "leftSeconds": None if stay.left is None else -(-stay.left // timedelta(seconds=1)),
                 "stopped": stay.stopped,
             },
@@ -87,7 +87,7 @@ class Situation:
 
 
 def look(site: Site, target: Target, sources: Sources) -> Situation:
-    """Ask everybody. Raises Unusable, ClusterError where the canary itself cannot be read."""
+    """Read the cluster and ask all monitoring. Raises Unusable, ClusterError if the canary itself cannot be read."""
     canary = site.read(target)
     others = {answer.target for answer in site.policy.remediations} - {target}
     found: dict[str, Workload | Unknown] = {target.name: canary, **{one.name: _read(site, one) for one in others}}
@@ -120,7 +120,7 @@ def look(site: Site, target: Target, sources: Sources) -> Situation:
 
 
 def ask_alarm(site: Site, target: Target, sources: Sources) -> FoundAlerts | None:
-    """The alerts that fire and would take the target back; None where nobody is given to ask."""
+    """The firing alerts that would roll the target back; None without a Prometheus or Alertmanager to ask."""
     if not (sources.prometheus or sources.alertmanager):
         return None
 

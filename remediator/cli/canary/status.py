@@ -35,8 +35,8 @@ def status(
 ) -> None:
     """Show where the canary is, since when, and whether it may go on.
 
-    The verdict is promote, hold or rollback, with the evidence for it. What is not known holds the canary; without a
-    Prometheus, nothing of its rates is known.
+    The verdict is promote, hold or rollback, with the evidence for it. Anything unknown holds the canary, and without a
+    Prometheus its rates are unknown.
 
     \b
     Exit codes: 0 shown, 1 failed, 2 usage.

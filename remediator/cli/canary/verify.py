@@ -1,4 +1,4 @@
-"""`remediator canary verify`: is the canary really what it should be?"""
+"""`remediator canary verify`: whether pods and metrics match the canary's flags."""
 
 from typing import Any
 
@@ -33,18 +33,19 @@ def verify(
     where: options.Where,
     output: str,
 ) -> None:
-    """Hold the running canary against PERCENTAGE, or against the percentage that its own flags say.
+    """Check the running canary against PERCENTAGE, or against the percentage in its own flags.
 
-    Looks at the Deployment's flags and who wrote the wrong ones, at the rollout, at the pods (all of the present
-    template, with these flags in their own specs; nothing is executed in them), and at what DENIS exports: all four
-    gauges are there, and each value is one that its unit allows. Nothing is written.
+    Checks the Deployment's flags (and shows who wrote wrong ones), the rollout, the pods (all of the current template,
+    with these flags in their own specs; nothing is executed in them), and what DENIS exports: all four gauges, each
+    with a value that its unit allows. Nothing is written.
 
-    Use it after `canary set` or `promote`, and whenever a dashboard and the flags disagree. DENIS is asked at
-    --denis.url, which after `kubectl -n denis port-forward deployment/denis 8084` is the default; --denis.via-pods asks
-    every pod instead, and needs the right `get` on pods/proxy. To see the pods takes `list` on replicasets and pods.
+    Use it after `canary set` or `promote`, and whenever a dashboard and the flags disagree. DENIS is read at
+    --denis.url; its default is right after `kubectl -n denis port-forward deployment/denis 8084`. --denis.via-pods
+    reads every pod instead, and needs the right `get` on pods/proxy. Listing the pods needs `list` on replicasets and
+    pods.
 
     \b
-    Exit codes: 0 everything is as it should be; 1 the API server did not tell; 2 usage or configuration;
+    Exit codes: 0 everything is as it should be; 1 the API server did not answer; 2 usage or configuration;
     3 a check failed, or could not be made.
     Examples:
       remediator canary verify
@@ -75,5 +76,5 @@ def _pods(site: Site, target: Target, wanted: int, profile: Any) -> tuple[list[C
     try:
         running = Pods(site.connection).running(target)
     except ClusterError as error:
-        return [Check(name="pods", passed=False, found=str(error), remedy="see that they may be listed")], None
+        return [Check(name="pods", passed=False, found=str(error), remedy="make sure that you may list them")], None
     return list(check_pods(running, wanted, profile, target)), running

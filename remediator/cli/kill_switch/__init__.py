@@ -1,4 +1,4 @@
-"""`remediator kill-switch`: the workers to 0, latched, and back."""
+"""`remediator kill-switch`: scale the workers to 0 and latch them there, and back."""
 
 import click
 
@@ -7,7 +7,7 @@ from remediator.cli.lazy_group import Lazy, LazyGroup
 COMMANDS = {
     "off": Lazy(
         place="remediator.cli.kill_switch.off:off",
-        summary="Take the switch off, and return to the replicas that there were.",
+        summary="Turn the switch off, and return to the replicas from before.",
     ),
     "on": Lazy(
         place="remediator.cli.kill_switch.on:on", summary="Take the workers to 0 replicas and latch them there."

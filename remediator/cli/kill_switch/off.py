@@ -18,9 +18,9 @@ from remediator.core.workload import Workload
 
 @click.command()
 @options.dry_run()
-@click.option("--reason", type=Reason(), help="Why; it goes into the history.")
-@click.option("--replicas", type=click.IntRange(min=1), help="How many replicas to return to, if not what there were.")
-@click.option("--override", is_flag=True, help="Return to more than the file's maximum. Needs --reason.")
+@click.option("--reason", type=Reason(), help="The reason, kept in the history.")
+@click.option("--replicas", type=click.IntRange(min=1), help="Replicas to return to; default: as many as before.")
+@click.option("--override", is_flag=True, help="Allow more replicas than the remediation's max. Needs --reason.")
 @options.unasked()
 @options.waiting()
 @options.target("worker Deployment")
@@ -36,18 +36,19 @@ def off(
     target_name: str | None,
     where: options.Where,
 ) -> None:
-    """Take the switch off, and return to the replicas that there were.
+    """Turn the switch off, and return to the replicas from before.
 
-    No more than the `max` of the target's remediation; --override with --reason passes over that, and is recorded.
+    At most the `max` of the target's remediation, unless --override and --reason are given; that is recorded.
 
     \b
-    Exit codes: 0 off, 1 failed, 2 usage, 3 withheld (over the maximum, or someone was first), or the pods do not come.
+    Exit codes: 0 off, 1 failed, 2 usage, 3 withheld (over the maximum, or the target was changed meanwhile), or not
+    all pods start.
     Examples:
       remediator kill-switch off
       remediator kill-switch off --replicas=2 --reason="fixed, starting small"
     """
     if override and not reason:
-        raise click.UsageError("--override needs --reason: it is recorded for those who come after you")
+        raise click.UsageError("--override needs --reason; it is recorded")
     with open_site(where) as site:
         target = site.workers(target_name)
         steering = site.steering(target)

@@ -16,17 +16,17 @@ from remediator.kube.errors import ClusterError
 
 @click.command(cls=EmergencyCommand, by_hand="kubectl -n NAMESPACE scale deployment/DEPLOYMENT --replicas=0")
 @options.dry_run()
-@click.option("--reason", type=Reason(), help="Why; it is shown wherever the switch is.")
+@click.option("--reason", type=Reason(), help="The reason, shown with the switch.")
 @options.unasked()
 @emergency_options("worker Deployment")
 @click.pass_context
 def on(ctx: click.Context, *, dry_run: bool, reason: str | None, hints: Hints) -> None:
     """Take the workers to 0 replicas and latch them there.
 
-    Nothing automatic scales them up again until `remediator kill-switch off`. An API server that does not answer is
-    asked again for a minute. How many replicas there were is remembered. Of the file only the targets are needed, so a
-    fault elsewhere in it does not matter; without a file, the ConfigMap of the chart's release says what the target is,
-    or --namespace and --deployment do.
+    Remediator does not scale them up again until `remediator kill-switch off`. The number of replicas is remembered. If
+    the API server does not answer, it is retried for a minute. Only the targets are read from the file, so an error
+    elsewhere in it does not matter; without a file, the target comes from the ConfigMap of the chart's release, or from
+    --namespace and --deployment.
 
     \b
     Exit codes: 0 on, 1 failed, 2 usage.
@@ -61,7 +61,7 @@ def on(ctx: click.Context, *, dry_run: bool, reason: str | None, hints: Hints) -
 
 
 def _left(workload: Workload) -> str:
-    """The workers that run although the switch is on."""
+    """How many workers still run although the switch is on, in words."""
     rollout = workload.rollout
     if not rollout.seen:
         return ", and the Deployment controller has not seen it yet"
@@ -69,7 +69,7 @@ def _left(workload: Workload) -> str:
 
 
 def _warn_of_autoscaler(emergency: Emergency, target: Target) -> None:
-    """Name what may undo the switch. The switch is on, so what is not known is no failure."""
+    """Warn of an autoscaler that may undo the switch. The switch is on already, so not knowing is no failure."""
     try:
         scaler = usable(emergency.cluster.read(target, autoscalers=True), target).autoscaler
     except (ClusterError, NotWritten) as error:

@@ -25,17 +25,17 @@ class Action(ABC):
     @property
     @abstractmethod
     def effect(self) -> Effect:
-        """What the cooldown and the budget count."""
+        """The effect that cooldown and budget count."""
 
     @property
     @abstractmethod
     def urgency(self) -> int:
-        """Of the acts that one notification asks for, the lowest comes first."""
+        """Order of the acts of one notification, the lowest first."""
 
     @property
     @abstractmethod
     def takes_back(self) -> bool:
-        """Whether it takes the canary back."""
+        """Whether it rolls the canary back."""
 
     @property
     @abstractmethod
@@ -45,32 +45,32 @@ class Action(ABC):
     @property
     @abstractmethod
     def reads_autoscalers(self) -> bool:
-        """Whether it needs to know who owns the replicas, which is not on the Deployment itself."""
+        """Whether it needs a read of the autoscalers, which are not part of the Deployment."""
 
     @property
     @abstractmethod
     def longest_question(self) -> float:
-        """Seconds that it may wait for Prometheus to confirm its alerts, where one is asked."""
+        """The longest wait in seconds for Prometheus to confirm its alerts, if the service asks one."""
 
     @property
     @abstractmethod
     def most_replicas(self) -> int:
-        """The most replicas that it leads to, 0 where it leaves them alone."""
+        """The most replicas that it sets, or 0 if it does not set replicas."""
 
     @property
     def least_replicas(self) -> int:
-        """The fewest replicas that it leads to, 0 where it leaves them alone."""
+        """The fewest replicas that it sets, or 0 if it does not set replicas."""
         return 0
 
     @property
     @abstractmethod
     def signals(self) -> tuple[str, ...]:
-        """The signals of DENIS that the shipped alerts which ask for it go by."""
+        """The DENIS signals behind the shipped alerts that ask for it."""
 
     @property
     @abstractmethod
     def guards(self) -> Mapping[Reason, Guard]:
-        """Its own rungs of the ladder, by their reasons, as methods of its class."""
+        """The guards of its own on the ladder, by reason, as methods of its class."""
 
     @abstractmethod
     def describe(self, target: Target) -> str:
@@ -78,15 +78,15 @@ class Action(ABC):
 
     @abstractmethod
     def unusable(self, workload: Workload, target: Target, now: datetime) -> str:
-        """Why this act, and perhaps no other, cannot be done on the workload, or empty."""
+        """Why this action cannot be done on the workload, or empty."""
 
     @abstractmethod
     def usable(self, target: Target) -> str:
-        """What was found where it is not unusable."""
+        """What `explain` shows if it can be done."""
 
     @abstractmethod
     def plan(self, workload: Workload, target: Target) -> Act:
-        """What is to be written, once every rung is passed."""
+        """Plan the act, after every rung has let the alert pass."""
 
     @abstractmethod
     def past(self, value: int, profiles: Mapping[int, Mapping[str, str]]) -> Workload:
@@ -96,10 +96,10 @@ class Action(ABC):
     def forbidden(
         self, workload: Workload, target: Target, profiles: Mapping[int, Mapping[str, str]]
     ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """What the service may never write to such a target, in words and as a part of the spec."""
+        """Writes that the service must never make to such a target, each as a description and a part of the spec."""
 
     def satisfied(self, workload: Workload) -> str:
-        """Why an alert would change nothing, or empty. In the cooldown after the act, no reason says so."""
+        """Why an alert would change nothing, or empty. During the cooldown the ladder's reason does not show that."""
         return ""
 
     @property
@@ -113,5 +113,5 @@ class Action(ABC):
         return " once Prometheus confirms the alert" if waits else ""
 
     def warnings(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """What is valid in remediations.yaml and most likely a mistake, each with its keys."""
+        """Settings that are valid but most likely a mistake, each with its keys in remediations.yaml."""
         yield from ()

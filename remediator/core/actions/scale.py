@@ -1,4 +1,4 @@
-"""Add replicas, within bounds, and only where nothing else decides how many there are. Pure."""
+"""Add replicas, within bounds, and only if nothing else controls the number of replicas. Pure."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ USUAL_REPLICAS = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale(Action):
-    """Add `step` replicas, to no fewer than `min` and no more than `max`."""
+    """Add `step` replicas, to at least `min` and at most `max`."""
 
     step: int
     min: int
     max: int
     give_up: int = 3
-    """Acts since the alert began that have not ended it, after which there is no other."""
+    """After this many acts that have not ended an alert, there is no further one for it."""
 
     effect: ClassVar[Effect] = Effect.SCALE
     urgency: ClassVar[int] = 1
@@ -40,29 +40,29 @@ class Scale(Action):
 
     @property
     def most_replicas(self) -> int:
-        """What no act goes beyond."""
+        """The upper bound of an act."""
         return self.max
 
     @property
     def least_replicas(self) -> int:
-        """What an act leads to at the least."""
+        """The lower bound of an act."""
         return self.min
 
     def describe(self, target: Target) -> str:
-        """The step, and the bound."""
+        """The target, the step and the bound."""
         return f"{target.namespace}/{target.deployment} +{self.step} workers, at most {self.max}"
 
     def unusable(self, workload: Workload, target: Target, now: datetime) -> str:
-        """It needs all the evidence: a record that cannot be read may hold a pause."""
+        """Adding load needs complete evidence: an unreadable record may hold a pause."""
         problem = workload.unbelievable(now)
         return problem and f"adding replicas needs a readable record: {problem}"
 
     def usable(self, target: Target) -> str:
-        """Every annotation was read."""
+        """That every annotation was read."""
         return "what is recorded on it can be read"
 
     def plan(self, workload: Workload, target: Target) -> Act:
-        """A step up. A paused Deployment still scales, so the pods follow."""
+        """One step up. A paused Deployment still scales, so the pods follow."""
         after = min(max(workload.replicas + self.step, self.min), self.max)
         return Act(
             workload=workload, effect=self.effect, patch={"replicas": after}, before=workload.replicas, after=after
@@ -75,14 +75,14 @@ class Scale(Action):
     def forbidden(
         self, workload: Workload, target: Target, profiles: Mapping[int, Mapping[str, str]]
     ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """More than the most, and fewer than there are."""
+        """More replicas than `max`, and fewer than there are."""
         more = max(self.max, workload.replicas) + 1
         yield f"{more} replicas", {"replicas": more}
         if workload.replicas:
             yield "fewer replicas", {"replicas": workload.replicas - 1}
 
     def warnings(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Many replicas, and a step that skips the bounds."""
+        """A very high `max`, and a step that goes from `min` past `max` in one act."""
         if self.max > USUAL_REPLICAS:
             message = f"alerts could lead to {self.max} replicas; over {USUAL_REPLICAS} is most likely a mistake"
             yield ("scale", "max"), message
@@ -124,9 +124,9 @@ class Scale(Action):
         return Skip(reason=Reason.INEFFECTIVE, message=f"{message}more workers are not the cure; a human must look")
 
     def _in_vain(self, facts: TargetFacts, since: datetime) -> list[Entry]:
-        """The acts since the alert began and since anyone else last set the replicas, oldest first.
+        """The acts since the alert began and since someone else last set the replicas, oldest first.
 
-        Each act found what the one before it had left, unless someone else set the replicas in between.
+        Someone else set the replicas in between if an act started from another number than the previous act had set.
         """
         acts: list[Entry] = []
         replicas: int | None = facts.workload.replicas

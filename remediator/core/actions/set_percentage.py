@@ -1,4 +1,4 @@
-"""Set the canary's share of traffic, which an alert can only do to take the canary back. Pure."""
+"""Set the canary's percentage; an alert can only set it to 0 %, to roll the canary back. Pure."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from remediator.core.workload import Workload, flags_patch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetPercentage(Action):
-    """Set the canary's share of traffic by the profile of flags that belongs to it."""
+    """Set the canary's percentage, by writing all flags of its profile."""
 
     percentage: int
     profile: Mapping[str, str]
@@ -26,7 +26,7 @@ class SetPercentage(Action):
     takes_back: ClassVar[bool] = True
     rises: ClassVar[bool] = False
     reads_autoscalers: ClassVar[bool] = False
-    longest_question: ClassVar[float] = 0.9  # With the way to the thread that asks, a second at most.
+    longest_question: ClassVar[float] = 0.9  # At most a second in total, including the handover to the asking thread.
     most_replicas: ClassVar[int] = 0
     signals: ClassVar[tuple[str, ...]] = (SUCCESS_RATE.name, ERROR_RATE.name)
 
@@ -35,12 +35,12 @@ class SetPercentage(Action):
         return f"canary {target.namespace}/{target.deployment} to {self.percentage} %"
 
     def unusable(self, workload: Workload, target: Target, now: datetime) -> str:
-        """It needs little evidence, so nothing but a patch that could not be written stops it."""
+        """A rollback needs little evidence, so only flags that a patch cannot set stop it."""
         problem = workload.env_problem(self.profile)
         return problem and f"container {target.container}: {problem}"
 
     def usable(self, target: Target) -> str:
-        """The container was found, and each flag once."""
+        """That the container was found, with each flag at most once."""
         return f"container {target.container} and its flags can be written"
 
     def plan(self, workload: Workload, target: Target) -> Act:
@@ -62,7 +62,7 @@ class SetPercentage(Action):
     def forbidden(
         self, workload: Workload, target: Target, profiles: Mapping[int, Mapping[str, str]]
     ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """More traffic, another program, no pods."""
+        """More traffic, another image, and fewer replicas."""
         for step in sorted(profiles, reverse=True):
             if step and step != workload.percentage():
                 yield f"{step} %", flags_patch(workload, target, profiles[step])
@@ -73,7 +73,7 @@ class SetPercentage(Action):
             yield "fewer replicas", {"replicas": 0}
 
     def satisfied(self, workload: Workload) -> str:
-        """The share and the flags are as wanted, and the pods are not stuck on the way there."""
+        """Whether percentage and flags are as wanted, and the rollout to them is not stuck."""
         there = workload.rollout.reached(workload.replicas) or not workload.rollout.stuck
         if not there or not workload.at_or_below(self.percentage, self.profile):
             return ""
@@ -83,12 +83,12 @@ class SetPercentage(Action):
         workload = facts.workload
         percentage, rollout = workload.percentage(), workload.rollout
         if workload.at_or_below(self.percentage, self.profile):
-            # Right after our own rollback the alert is expected to fire on: that is the cooldown's to say.
+            # Right after our own rollback the alert is expected to keep firing: the cooldown rung covers that.
             if facts.cooling_until:
                 return lambda: f"at {percentage} % by an act that is still cooling down"
             message = f"already at {percentage} %, and the alert still fires: the cause is elsewhere"
             if (rollout.seen or rollout.stuck) and not rollout.reached(workload.replicas):
-                message = f"{percentage} % is written already, and the pods do not all follow: "
+                message = f"{percentage} % is written already, but not all pods follow: "
                 message += rollout.spell(workload.replicas)
             return Skip(reason=Reason.ALREADY_SAFE, message=message)
         if percentage is None:
