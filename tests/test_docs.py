@@ -4,6 +4,7 @@ import math
 import re
 import shlex
 import subprocess
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,13 @@ def page(name: str) -> str:
 def first_column(text: str) -> list[str]:
     """The names in backticks that start a row of any table of a page."""
     return [name for row in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE) for name in re.findall(r"`([^`]+)`", row)]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_yaml_in_the_docs_is_yaml(path: Path) -> None:
+    """What people copy out of a page can be read where it is pasted."""
+    for block in re.findall(r"^ *```ya?ml\n(.*?)^ *```", path.read_text(), re.DOTALL | re.MULTILINE):
+        load_yaml(textwrap.dedent(block))
 
 
 def keys(schema: dict[str, Any], node: dict[str, Any], path: str = "") -> Iterator[str]:
