@@ -37,9 +37,12 @@ class Period:
             last = now - self.end if isinstance(self.end, timedelta) else min(self.end or now, now)
             first = now - self.start if isinstance(self.start, timedelta) else self.start
             first = first or last - (self.since or self.default)
-            return first.astimezone(UTC), last.astimezone(UTC)
+            first, last = first.astimezone(UTC), last.astimezone(UTC)
         except OverflowError as error:
             raise click.UsageError(str(error)) from error
+        if first > last:
+            raise click.UsageError("the period ends before it starts: --from is after --to, or in the future")
+        return first, last
 
 
 def period(default: str) -> Callable[[Command], Command]:

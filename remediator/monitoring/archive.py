@@ -18,6 +18,8 @@ from remediator.monitoring.promql import Inlined
 FORMAT = "remediator-history"
 VERSION = 1
 
+NOT_OURS = "is not a history written by --save"
+
 MOST_MOMENTS = 10_000_000
 """The most moments, over a year at 5 s: a file must not use all memory."""
 
@@ -42,7 +44,7 @@ class Archive:
             if self._fetch is None:
                 raise InvalidArchive(
                     f"{self._source} was not saved for this: it has no history of {expression.text[:200]}; "
-                    "load it with the same rules and remediations, or fetch again"
+                    "load it with the same rules and remediations, or fetch and save it again with these"
                 )
             self._series[key] = self._fetch(expression)
         return self._series[key]
@@ -73,18 +75,23 @@ class Archive:
                     archive._series[line["expression"], grid.step] = found
                 return archive
         except OSError as error:
-            raise InvalidArchive(f"{path}: cannot be read: {error.strerror or error}") from error
+            why = f"cannot be read: {error.strerror}" if error.strerror else NOT_OURS
+            raise InvalidArchive(f"{path}: {why}") from error
         except (EOFError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ZeroDivisionError) as error:
             if isinstance(error, InvalidArchive):
                 raise
-            raise InvalidArchive(f"{path}: is not a complete history written by --save: {error!r:.200}") from error
+            raise InvalidArchive(
+                f"{path}: is not a complete history written by --save; fetch and save it again"
+            ) from error
 
 
 def _head(head: Any, path: Path) -> Grid:
     if not isinstance(head, dict) or head.get("format") != FORMAT:
-        raise InvalidArchive(f"{path}: is not a history written by --save")
+        raise InvalidArchive(f"{path}: {NOT_OURS}")
     if head.get("version") != VERSION:
-        raise InvalidArchive(f"{path}: is of version {head.get('version')!r:.20}; this program reads {VERSION}")
+        raise InvalidArchive(
+            f"{path}: is of version {head.get('version')!r:.20}; this program reads {VERSION}; fetch and save it again"
+        )
     grid = Grid(start=int(head["start"]), step=int(head["step"]), count=int(head["count"]))
     if grid.step < 1 or not 1 < grid.count <= MOST_MOMENTS:
         raise InvalidArchive(f"{path}: has {grid.count} moments, {grid.step} s apart, which is impossible")

@@ -72,7 +72,7 @@ class _Inliner:
         group = self._groups[index]
         seconds = group.interval.total_seconds() if group.interval else self._default_step
         if seconds < 1 or seconds % 1:
-            raise ValueError(f"the group {group.name} has no interval of whole seconds")
+            raise ValueError(f"the group {group.name} has no interval of whole seconds; give it one, or give --step")
         return int(seconds)
 
     def inline(self, expression: str, position: int) -> Inlined:

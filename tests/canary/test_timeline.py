@@ -296,7 +296,8 @@ def test_nothing_is_said_of_another_time(here: Place) -> None:
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["--from=1h", "--to=2h"], "the period ends before it starts"),
+        (["--from=1h", "--to=2h"], "the period ends before it starts: --from is after --to, or in the future"),
+        (["--from=2199-01-01T00:00:00Z"], "the period ends before it starts"),
         (["--since=1h", "--from=2h"], "give --since or --from, not both"),
         (["--from=yesterday"], "is no time of RFC 3339 with its offset"),
         (["--audit.file=/none"], "/none: cannot be read: No such file or directory; give --audit.file=F"),

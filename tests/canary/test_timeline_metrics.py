@@ -4,6 +4,7 @@ What a real Prometheus answers is in tests/acceptance/test_timeline.py.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -35,7 +36,7 @@ def within(first: int, after: int, value: float = 1) -> Value:
     return lambda index: value if first <= index < after else None
 
 
-def recorded(series: Recorded, cluster: str = "") -> tuple[list[str], Findings]:
+def recorded(series: Recorded, cluster: str = "", grid: Grid = GRID) -> tuple[list[str], Findings]:
     """What is listed, with minutes since the beginning, and the findings."""
 
     def fetch(expression: Inlined) -> list[SampledSeries]:
@@ -47,8 +48,8 @@ def recorded(series: Recorded, cluster: str = "") -> tuple[list[str], Findings]:
         ]
 
     found = Findings()
-    Recording(GRID, fetch, policy(), cluster=cluster, scrape_interval=lambda job: timedelta(seconds=15)).add_to(found)
-    lines = arrange(found.lines, Window(start=GRID.moment(0), end=GRID.moment(240)))
+    Recording(grid, fetch, policy(), cluster=cluster, scrape_interval=lambda job: timedelta(seconds=15)).add_to(found)
+    lines = arrange(found.lines, Window(start=grid.moment(0), end=grid.moment(240)))
     return [_format(line) for line in lines], found
 
 
@@ -232,6 +233,13 @@ def test_a_remediation_that_would_not_have_acted_is_reported() -> None:
         "10 rollback is not armed any more: Paused",
         "20 rollback is armed again: Applied",
     ]
+
+
+def test_a_gap_over_midnight_ends_with_its_day() -> None:
+    """The time alone would be on the day on which it began."""
+    series: Recorded = {"up|denis": [({}, lambda index: None if 60 <= index < 100 else 1)]}
+    (note, *_) = recorded(series, grid=replace(GRID, step=3600))[1].notes
+    assert "from 26 Nov 00:00:00 to 27 Nov 16:00:00 (1d16h)" in note
 
 
 @pytest.mark.parametrize(

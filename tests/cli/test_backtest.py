@@ -160,7 +160,26 @@ def test_a_file_of_incidents_judges(past: Path, tmp_path: Path) -> None:
     )
     found = data("--load", past, "--truth", truth)
     assert found["incidents"][0]["why"] == "checkout is down"
-    assert [(one["time"], one["why"]) for one in found["missed"]] == [("2026-11-23T16:30:00+01:00", "slow, for some")]
+    assert [(one["time"], one["why"]) for one in found["missed"]] == [("2026-11-23T15:30:00+00:00", "slow, for some")]
+
+
+def test_an_incident_of_another_time_does_not_count(past: Path, tmp_path: Path) -> None:
+    """What the history cannot show is not missed, and that it is left out is said."""
+    truth = tmp_path / "truth.csv"
+    truth.write_text("from,to,name\n2025-11-23T15:00:00Z,2025-11-23T15:10:00Z,a year ago\n")
+    result = backtest("--load", past, "--truth", truth, "--fail-on=missed")
+    assert result.exit_code == 0
+    assert (
+        "Incidents: 1 of 1 are outside of this period, and do not count: a year ago (23 Nov 2025 15:00).\n"
+        in result.stdout
+    )
+
+
+def test_a_file_of_incidents_can_come_from_a_spreadsheet(past: Path, tmp_path: Path) -> None:
+    """A byte order mark and carriage returns are no part of it."""
+    truth = tmp_path / "truth.csv"
+    truth.write_bytes(b"\xef\xbb\xbffrom,to,name\r\n2026-11-23T12:05:00Z,2026-11-23T12:40:00Z,checkout is down\r\n")
+    assert data("--load", past, "--truth", truth)["incidents"][0]["why"] == "checkout is down"
 
 
 TRUTHS = {
@@ -196,14 +215,17 @@ def test_gaps_are_told_and_are_no_health(tmp_path: Path) -> None:
         error_rate=lambda index: None if index < 24 or 60 <= index < 260 else 0.12 if 40 <= index < 60 else 0.01,
     )
     output = backtest("--load", past).output
-    assert "History: error_rate: none before 23 Nov 12:06: nothing is known of 6m; none for 50m in 1 gap.\n" in output
+    assert (
+        "History: DenisErrorRateHigh: none before 23 Nov 12:06: nothing is known of 6m; none for 50m in 1 gap.\n"
+        in output
+    )
     assert "Unknown: no samples for " in output
 
 
 def test_nan_is_no_sample(tmp_path: Path) -> None:
     """A signal that is no number is as absent as one that is not there."""
     past = save_past(tmp_path / "past", error_rate=lambda index: float("nan") if index > 100 else 0.01)
-    assert "History: error_rate: none for 3h35m in 1 gap.\n" in backtest("--load", past).output
+    assert "History: DenisErrorRateHigh: none for 3h35m in 1 gap.\n" in backtest("--load", past).output
 
 
 def test_an_alert_without_a_sample_is_an_error(tmp_path: Path) -> None:
@@ -211,7 +233,7 @@ def test_an_alert_without_a_sample_is_an_error(tmp_path: Path) -> None:
     past = save_past(tmp_path / "past", error_rate=lambda index: None)
     result = backtest("--load", past)
     assert result.exit_code == 1
-    assert "History: error_rate: no sample in the whole period.\n" in result.stdout
+    assert "History: DenisErrorRateHigh: no sample in the whole period.\n" in result.stdout
     assert "DenisErrorRateHigh: Prometheus has no sample in the whole period, so nothing can be said" in result.stderr
 
 
@@ -243,13 +265,13 @@ def test_a_cluster_that_the_series_do_not_have_is_that_of_prometheus(past: Path)
 
 
 BAD_FILES = {
-    "not compressed": (b"{}", "cannot be read"),
+    "not compressed": (b"{}", "is not a history written by --save"),
     "other JSON": (gzip.compress(b"{}\n"), "is not a history written by --save"),
     "a list": (gzip.compress(b"[]\n"), "is not a history written by --save"),
     "nothing": (gzip.compress(b""), "is not a history written by --save"),
     "another version": (
         gzip.compress(b'{"format":"remediator-history","version":2}\n'),
-        "is of version 2; this program reads 1",
+        "is of version 2; this program reads 1; fetch and save it again",
     ),
     "too long": (
         gzip.compress(b'{"format":"remediator-history","version":1,"start":0,"step":1,"count":99999999999}\n'),
@@ -289,7 +311,9 @@ def test_a_file_that_was_cut_off_is_refused(past: Path) -> None:
     past.write_bytes(past.read_bytes()[:-200])
     result = backtest("--load", past)
     assert result.exit_code == 2
-    assert f"{past}: is not a complete history" in result.stderr
+    assert result.stderr == (
+        f"remediator: {past}: is not a complete history written by --save; fetch and save it again\n"
+    )
 
 
 def test_a_history_that_was_saved_for_other_rules_is_refused(past: Path, tuned: Path) -> None:
@@ -315,8 +339,12 @@ USAGES = {
     "a time of its own": (["--load", "{past}", "--since=7d"], "a saved history has its own time"),
     "two beginnings": (["--prometheus.url=http://x", "--since=7d", "--from=8d"], "give --since or --from, not both"),
     "no time": (["--prometheus.url=http://x", "--from=yesterday"], "is no time of RFC 3339 with its offset"),
-    "the future": (["--prometheus.url=http://x", "--from=2199-01-01T00:00:00Z"], "fewer than two evaluations"),
-    "backwards": (["--prometheus.url=http://x", "--from=1d", "--to=2d"], "fewer than two evaluations"),
+    "the future": (
+        ["--prometheus.url=http://x", "--from=2199-01-01T00:00:00Z"],
+        "--from is after --to, or in the future",
+    ),
+    "backwards": (["--prometheus.url=http://x", "--from=1d", "--to=2d"], "--from is after --to, or in the future"),
+    "too short": (["--prometheus.url=http://x", "--since=1s"], "fewer than two evaluations"),
     "an unknown word": (["--load", "{past}", "--fail-on=wrong"], "'wrong' is none of undone, elsewhere, right"),
     "an unknown signal": (["--load", "{past}", "--sweep=latency"], "'latency' is no signal and no alert"),
     "set nothing": (["--load", "{past}", "--set", "error_rate"], "is not of the form NAME=VALUE"),
@@ -326,11 +354,25 @@ USAGES = {
         "several alerts judge error_rate; choose one of",
     ),
     "set what is not there": (["--load", "{past}", "--set", "latency=1"], "there is no alert or signal 'latency'"),
-    "set no number": (["--load", "{past}", "--set", "DenisErrorRateHigh=5%"], "'5%' is no number"),
-    "set no duration": (["--load", "{past}", "--set", "for=soon"], "'soon' is no duration"),
+    "set no number": (
+        ["--load", "{past}", "--set", "DenisErrorRateHigh=5%"],
+        "'5%' is no number; the rule has 0.05",
+    ),
+    "set not a number": (["--load", "{past}", "--set", "DenisErrorRateHigh=nan"], "'nan' is no number"),
+    "set infinity": (["--load", "{past}", "--set", "DenisErrorRateHigh=inf"], "'inf' is no number"),
+    "set no duration": (
+        ["--load", "{past}", "--set", "for=soon"],
+        "'soon' is not a duration; write it as in Prometheus",
+    ),
     "too many questions": (
         ["--prometheus.url=http://x", "--since=1y", "--max-queries=10"],
         "queries, and --max-queries is 10; give a shorter period, or allow more",
+    ),
+    "save to a directory": (["--load", "{past}", "--save", "/"], "/ is a directory; name a file in it"),
+    "a page in no directory": (["--load", "{past}", "--html", "{past}.d/x"], "there is no directory"),
+    "a page on standard output": (
+        ["--load", "{past}", "--html", "-"],
+        "the report goes to standard output; name a file",
     ),
     "no folder": (["--load", "{past}", "--against={past}"], "is no folder"),
     "no file": (["--load", "{past}.none"], "cannot be read"),
@@ -371,6 +413,12 @@ def test_rules_that_cannot_be_tested_are_refused_by_name(past: Path, tmp_path: P
     result = backtest("--load", past, "--route", route)
     assert result.exit_code == 2
     assert "the route never sends DenisMaterializerSuccessRateLow to Remediator" in result.stderr
+    route.write_text("hello\n")
+    result = backtest("--load", past, "--route", route)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == f"remediator: {route}: is not an Alertmanager configuration: it has no route\n"
+    route.write_text("route: {receiver: people}\nreceivers: [{name: people}]\n")
+    assert f"No receiver in {route} is Remediator's" in backtest("--load", past, "--route", route).stdout
 
 
 def test_a_prometheus_that_gives_no_answer_is_named() -> None:
@@ -414,8 +462,10 @@ def test_the_page_needs_nothing_but_itself(past: Path, tmp_path: Path) -> None:
     assert "Followed: people set 10 to 0 17m10s later" in text
 
 
-def test_a_page_that_cannot_be_written_is_an_error(past: Path, tmp_path: Path) -> None:
-    """Exit code 1, with the file and the reason."""
-    result = backtest("--load", past, f"--html={tmp_path}/none/page.html")
+@pytest.mark.parametrize("flag", ["--html", "--save"])
+def test_a_file_that_cannot_be_written_is_an_error(flag: str, past: Path) -> None:
+    """Exit code 1, with the file and the reason, and what was found is printed all the same."""
+    result = backtest("--load", past, f"{flag}=/dev/full")
     assert result.exit_code == 1
-    assert "/none/page.html: cannot be written: No such file or directory" in result.stderr
+    assert "set 10 % -> 0 %" in result.stdout
+    assert result.stderr == "remediator: /dev/full: cannot be written: No space left on device\n"

@@ -1,7 +1,7 @@
 """Alerts over history: their values, when they were in breach, when they fired, and where samples are missing."""
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -129,7 +129,7 @@ def past_alerts(history: AlertHistory, cluster: str) -> list[PastAlert]:
 
 def describe_gaps(histories: Sequence[AlertHistory]) -> list[str]:
     """Where the history has no samples, in sentences; none if it is complete."""
-    lines: dict[str, list[str]] = {}
+    lines: dict[str, list[AlertHistory]] = {}
     for history in histories:
         holes = [*spans(history.known, 0)]
         if not any(history.known):
@@ -148,8 +148,16 @@ def describe_gaps(histories: Sequence[AlertHistory]) -> list[str]:
             if not parts:
                 continue
             text = "; ".join(parts)
-        lines.setdefault(text, []).append(history.alert.signal or history.alert.name)
-    return [f"{', '.join(dict.fromkeys(names))}: {text}" for text, names in lines.items()]
+        lines.setdefault(text, []).append(history)
+    return [f"{', '.join(dict.fromkeys(_names(found, histories)))}: {text}" for text, found in lines.items()]
+
+
+def _names(found: Sequence[AlertHistory], histories: Sequence[AlertHistory]) -> Iterator[str]:
+    """The names of these histories: the signal if these are all of its alerts, else the alert."""
+    for history in found:
+        signal = history.alert.signal
+        whole = signal and all(one in found for one in histories if one.alert.signal == signal)
+        yield signal if whole else history.alert.name
 
 
 def _length(grid: Grid, span: Span) -> str:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from remediator.canary.backtest.alert_history import AlertHistory, merge_health, past_alerts
@@ -88,6 +88,10 @@ class Report:
         return sum((judged.saved for judged in self.judgements(effect)), timedelta(0))
 
 
+SHOWN = 3
+"""How many incidents outside of the history are named; the others are only counted."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
     """What is known about the period apart from its alerts."""
@@ -98,6 +102,18 @@ class Past:
     truths: Sequence[Truth] | None
     """The real incidents, or None if no list of them was given."""
 
+    def outside(self) -> list[Truth]:
+        """The incidents outside of the history."""
+        first, last = self.grid.moment(0), self.grid.moment(self.grid.count - 1)
+        return [truth for truth in self.truths or () if truth.end < first or truth.start > last]
+
+    def inside(self) -> "Past":
+        """The same, without the incidents outside of the history."""
+        if self.truths is None:
+            return self
+        outside = self.outside()
+        return replace(self, truths=[truth for truth in self.truths if truth not in outside])
+
 
 def run(
     setup: Setup,
@@ -107,6 +123,11 @@ def run(
     agreement: Agreement | Unknown = NOT_COMPARED,
 ) -> Report:
     """What these alerts and remediations would have done over a history."""
+    if outside := past.outside():
+        told = ", ".join(f"{truth.name} ({truth.start:%d %b %Y %H:%M})" for truth in outside[:SHOWN])
+        many = f"{len(outside)} of {len(past.truths or ())}"
+        notes = [*notes, f"Incidents: {many} are outside of this period, and do not count: {told}."]
+        past = past.inside()
     alerts = [(history.alert, one) for history in histories for one in past_alerts(history, past.cluster)]
     groups: dict[object, list[PastAlert]] = defaultdict(list)
     for alert, one in alerts:

@@ -1,5 +1,6 @@
 """What is back-tested: the alerts of rule files that lead to a remediation, how they are notified, and the policy."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -14,6 +15,7 @@ from remediator.core.alert_groups import Timing
 from remediator.core.alert_states import Threshold
 from remediator.core.denis_signals import SIGNALS
 from remediator.core.durations import parse_duration
+from remediator.core.parts import as_map
 from remediator.core.policy import Policy, Remediation
 from remediator.core.routes import Destination
 from remediator.monitoring.inlining import inline
@@ -81,6 +83,12 @@ def read_setup(config_file: Path, rule_files: Sequence[Path], route: Path | None
     groups = read_rule_groups(rule_files)
     document = parse_document(read_text(route or shipped_rules() / "alertmanager.yaml"), str(route))
     delivery, notes = Delivery(document), []
+    if not as_map(as_map(document.value).get("route")):
+        raise CannotTest(f"{route}: is not an Alertmanager configuration: it has no route")
+    if not delivery.known:
+        notes.append(
+            f"No receiver in {route} is Remediator's, a webhook to .../webhook: Alertmanager's default times are used."
+        )
     if route is None:
         notes.append("There is no alertmanager.yaml next to the remediations: the shipped route's times are used.")
     asking = [rule for group in groups for rule in group.rules if isinstance(rule, Alarm) and asked_by(rule, policy)]
@@ -187,14 +195,19 @@ def change(setup: Setup, changes: Mapping[str, str]) -> Setup:
 
 
 def _changed(alert: TestedAlert, key: str, value: str, *, duration: bool) -> TestedAlert:
-    try:
-        if duration:
+    if duration:
+        try:
             return replace(alert, alarm=replace(alert.alarm, duration=parse_duration(value)))
-        number = float(value)
-    except ValueError as error:
-        raise CannotTest(f"--set {key}: {value!r} is no {'duration' if duration else 'number'}") from error
+        except ValueError as error:
+            raise CannotTest(f"--set {key}: {error}") from error
     if alert.threshold is None:
         raise CannotTest(f"--set {key}: {alert.name} is not compared with a number, so it has no threshold to set")
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise CannotTest(f"--set {key}: {value!r} is no number; the rule has {alert.threshold.value:g}")
     return replace(alert, threshold=replace(alert.threshold, value=number))
 
 

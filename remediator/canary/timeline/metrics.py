@@ -134,7 +134,7 @@ class Recording:
             first, last = self.grid.moment(hole.first), self.grid.moment(min(hole.after, self.grid.count - 1))
             if hole.moments * self.grid.step > 2 * self._scraped_every.total_seconds():
                 yield (
-                    f"Prometheus has no sample of {what} from {first:%d %b %H:%M:%S} to {last:%H:%M:%S} "
+                    f"Prometheus has no sample of {what} from {first:%d %b %H:%M:%S} to {_until(first, last)} "
                     f"({format_duration(last - first)}): anything it would have shown is missing."
                 )
 
@@ -351,6 +351,11 @@ class Recording:
                     text = f"{name} is {'armed again' if value else 'not armed any more'}: {', '.join(words)}"
                     yield self._line(index, Kind.STATE, text, "armed", self._scraped_every)
                 last = value
+
+
+def _until(first: datetime, last: datetime) -> str:
+    """The end of a gap, with its day if that is not the first day."""
+    return f"{last:%H:%M:%S}" if first.date() == last.date() else f"{last:%d %b %H:%M:%S}"
 
 
 def _any(series: Iterable[SampledSeries]) -> bytearray:

@@ -1,5 +1,6 @@
 """The command itself: its flags, its files, its queries to Prometheus, and its exit codes."""
 
+import os
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -57,6 +58,22 @@ def _fail_on(context: click.Context, parameter: click.Parameter, text: str | Non
     return [FAIL_ON[name] for name in names]
 
 
+def _destination(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
+    """A file to write. One that cannot be written is refused before anything is queried."""
+    if path is None:
+        return None
+    written = path if path.exists() else path.parent
+    if path.is_dir():
+        raise click.BadParameter(f"{path} is a directory; name a file in it")
+    if not path.parent.is_dir():
+        raise click.BadParameter(f"{path}: there is no directory {path.parent}; make it first")
+    if not os.access(written, os.W_OK):
+        raise click.BadParameter(f"{path} cannot be written: no permission to write {written}")
+    if str(path) == "-":
+        raise click.BadParameter("the report goes to standard output; name a file")
+    return path
+
+
 @click.command()
 @options.config_file()
 @click.option(
@@ -85,7 +102,9 @@ def _fail_on(context: click.Context, parameter: click.Parameter, text: str | Non
     help="The canary's percentage where it was not recorded.",
 )
 @click.option("--truth", type=options.FILE, metavar="F", help="The real incidents, as CSV: from,to,name.")
-@click.option("--save", type=options.FILE, metavar="F", help="Save the fetched history to this file.")
+@click.option(
+    "--save", type=options.FILE, metavar="F", callback=_destination, help="Save the fetched history to this file."
+)
 @click.option("--load", type=options.FILE, metavar="F", help="Read the history from a saved file, and query nothing.")
 @click.option(
     "--max-queries",
@@ -95,7 +114,9 @@ def _fail_on(context: click.Context, parameter: click.Parameter, text: str | Non
     help="Refuse a back-test that needs more queries; they run one at a time.",
 )
 @click.option("--fail-on", metavar="WORDS", callback=_fail_on, help=f"Exit with 3 on any of: {', '.join(FAIL_ON)}.")
-@click.option("--html", type=options.FILE, metavar="F", help="Also write an HTML page with graphs.")
+@click.option(
+    "--html", type=options.FILE, metavar="F", callback=_destination, help="Also write an HTML page with graphs."
+)
 @endpoints.fence()
 @endpoints.prometheus()
 @options.output("table", "json")
@@ -131,7 +152,7 @@ def backtest(
     real incidents instead. With --against, --fail-on applies to the files of that folder.
 
     \b
-    Exit codes: 0 done, 1 no answer, or no sample of an alert; 2 usage, or a file is invalid; 3 --fail-on.
+    Exit codes: 0 done, 1 no answer, no sample of an alert, or not saved; 2 usage, or a file is invalid; 3 --fail-on.
     Examples:
       remediator backtest --prometheus.url=http://localhost:9090 --since=30d
       remediator backtest --prometheus.url=http://localhost:9090 --sweep=DenisErrorRateHigh --save=month.json.gz
@@ -163,11 +184,11 @@ def backtest(
             archive, source = fetch_history(prometheus, [one for one in (setup, other) if one], grid, max_queries)
         report, sweeps = _report(setup, archive, cluster, percentage, truths, source, {alert.name for alert in swept})
         compared = _report(other, archive, cluster, percentage, truths, source)[0] if other else None
+        _print(report, sweeps, compared, output)
         if save:
             _write(save, lambda: archive.save(save))
         if html:
             _write(html, lambda: write_page(html, report))
-        _print(report, sweeps, compared, output)
         _end(compared or report, fail_on)
 
 
@@ -176,7 +197,10 @@ def _explained() -> Iterator[None]:
     """End the command with a message if something cannot be tested or gets no answer."""
     try:
         yield
-    except (InvalidDocument, NotInlined, CannotTest, InvalidArchive) as error:
+    except NotInlined as error:
+        text = f"{error}; change it in a copy, and give that with --rules; docs/backtest.md lists what is simulated"
+        raise InvalidConfiguration(text) from error
+    except (InvalidDocument, CannotTest, InvalidArchive) as error:
         raise InvalidConfiguration(str(error)) from error
     except NoAnswer as error:
         raise Failed(str(error)) from error

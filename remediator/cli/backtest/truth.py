@@ -1,6 +1,7 @@
 """The file of known incidents, as CSV: `from,to,name`."""
 
 import csv
+from datetime import UTC
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,11 +12,14 @@ from remediator.core.judgement import Truth
 
 HEADER = ["from", "to", "name"]
 
+BYTE_ORDER_MARK = "\ufeff"
+"""Spreadsheets write it before the header."""
+
 
 def read_truths(path: Path) -> list[Truth]:
     """The incidents in a file, sorted by start. Raises InvalidConfiguration with every invalid line."""
     try:
-        rows = [*csv.reader(read_text(path).splitlines(), skipinitialspace=True)]
+        rows = [*csv.reader(read_text(path).removeprefix(BYTE_ORDER_MARK).splitlines(), skipinitialspace=True)]
     except InvalidDocument as error:
         raise InvalidConfiguration(str(error)) from error
     if not rows or [cell.strip() for cell in rows[0]] != HEADER:
@@ -40,7 +44,7 @@ def read_truths(path: Path) -> list[Truth]:
 def _truth(row: list[str]) -> Truth:
     if len(row) != len(HEADER):
         raise ValueError(f"has {len(row)} fields, not {len(HEADER)}; put a name with commas in quotes")
-    start, end = read_time(row[0].strip()), read_time(row[1].strip())
+    start, end = (read_time(cell.strip()).astimezone(UTC) for cell in row[:2])
     if end < start:
         raise ValueError("ends before it begins")
     return Truth(start=start, end=end, name=row[2].strip() or "an incident without a name")
