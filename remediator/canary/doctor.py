@@ -74,7 +74,7 @@ class Chain:
 
     name: str
     leads: str
-    """From which alerts to what, in words."""
+    """The alerts and the act, in words."""
     links: Sequence[Check]
     observes: bool = False
     acts: bool = True
@@ -261,7 +261,8 @@ class Doctor:
         return [beat, Check(name="ready", passed=True, found=ready.strip()[:100]), *worst_of(checks)]
 
     def people(self, api_server: Connection) -> Chain:
-        """Who is notified, and what all chains rest on: clocks and certificates, those of the API server too."""
+        """Whether people are notified, and what all chains need: clocks and certificates, including the API
+        server's."""
         sources = self.sources
         apis = [one.api for one in (sources.prometheus, *sources.alertmanagers) if one] + list(sources.services[:1])
         clocks = {f"{api.name} at {api.base}": api.skew for api in apis}

@@ -1,4 +1,4 @@
-"""Options that name what is asked beside the API server: monitoring, DENIS, a running Remediator, and the fence."""
+"""Options for the programs besides the API server: monitoring, DENIS, a running Remediator; and the fence."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ def monitoring(*, several: bool = False) -> Callable[[Command], Command]:
 
 def confirming_prometheus() -> Callable[[Command], Command]:
     """`--prometheus.url`, which may be given more than once, and the file that says how to reach all of them."""
-    text = "A Prometheus that evaluates the rules. It is asked before an act whether the alert holds. Repeatable."
+    text = "A Prometheus that evaluates the rules, to confirm alerts before an act. Repeatable."
     return together(_url("prometheus", text, several=True), _http_config("prometheus"))
 
 

@@ -7,7 +7,7 @@ import click
 from remediator.core.text import printable
 
 INTERRUPTED = 130
-"""The exit code of a program that SIGINT ended, as shells have it."""
+"""The exit code that shells report for a program ended by SIGINT."""
 
 
 class Failed(click.ClickException):

@@ -11,7 +11,7 @@ from remediator.kube.errors import ClusterError
 
 @contextmanager
 def interruptible(steering: Steering) -> Iterator[None]:
-    """A write that may be interrupted. Ends the command where it is."""
+    """Wraps a write; on Ctrl-C, ends the command with a report."""
     try:
         yield
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""What can be done to a target, as its record and the metrics name it, and what a record of it means. Pure."""
+"""The effects that an act can have on a target, named as in its record and the metrics. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -98,15 +98,15 @@ _NAMES = frozenset(Effect)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wording:
-    """What the acts of an effect are called, and what they set."""
+    """The words for the acts of an effect, and for the value that they set."""
 
     one: str
     due: str
-    """What an alert does that asks for one."""
+    """What an alert that asks for one does."""
     many: str
     heading: str
     spared: str
-    """Of what people would have been spared some time."""
+    """What would have been shorter."""
     value: str
     gauge: str
     """The metric that shows the value."""

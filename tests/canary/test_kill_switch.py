@@ -40,7 +40,7 @@ def test_off_restores_what_there_was(place: Place) -> None:
     ended = place.run("kill-switch", "off", "--reason=fixed")
 
     assert ended.code == 0
-    assert "denis-workers: switch off, 0 -> 4 replicas written" in ended.output
+    assert "denis-workers: switch off, 0 -> 4 replicas, written" in ended.output
     assert "denis-workers: all pods follow: 4 of 4 pods updated, 4 available" in ended.output
     assert place.workers() == 4
     assert "kill-switch" not in place.annotations("denis-workers")

@@ -1,4 +1,4 @@
-"""What the audit log has of an incident: every decision, the alerts that it was about, and what became of acts."""
+"""The part of a timeline that the audit log gives: every decision, its alerts, and the verification of acts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -30,7 +30,7 @@ def add_logs(
     window: Window,
     found: Findings,
 ) -> None:
-    """Add what these logs have, each with the name that it goes by."""
+    """Add the lines of these logs, given as pairs of name and text."""
     audited = [line for name, text in logs for line in _read_log(name, text, window, found)]
     found.lines += _audited(audited, policy, {place.target.name: place for place in places})
 

@@ -1,4 +1,4 @@
-"""Events of Remediator about the targets, which may say the same as other sources."""
+"""The part of a timeline that Kubernetes Events give; they may duplicate lines of other sources."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Place:
 
 
 def add_events(places: Sequence[Place], policy: Policy, found: Findings) -> None:
-    """Add the Events, once all acts are found: an Event says the same as the act that it is about."""
+    """Add the Events, after all acts: an act's own Event is merged into its line."""
     names = _names(found.lines, policy, places)
     for place in places:
         found.lines += (_event_line(event, place.target, policy, names) for event in place.events)
@@ -70,7 +70,7 @@ def _names(lines: Iterable[Line], policy: Policy, places: Iterable[Place]) -> di
 
 
 def read_event(item: Mapping[str, Any]) -> Event | None:
-    """An Event of Remediator, or None for those of others."""
+    """Parse an Event; None if it is not Remediator's."""
     metadata, about = as_map(item.get("metadata")), as_map(item.get("involvedObject"))
     moment = parse_time(item.get("eventTime") or item.get("firstTimestamp"))
     reporter = str(item.get("reportingComponent") or item.get("reportingController"))

@@ -75,7 +75,7 @@ def off(
             scale = f"kubectl -n {target.namespace} scale deployment/{target.deployment} --replicas={replicas}"
             raise Withheld(f"{target.name}: {text}, and --replicas={replicas} was not set. To scale: {scale}")
         done = "would be written (dry run)" if dry_run else "written"
-        say(f"{target.name}: switch off, {written.entry.before} -> {written.entry.after} replicas {done}")
+        say(f"{target.name}: switch off, {written.entry.before} -> {written.entry.after} replicas, {done}")
         if wait and not dry_run:
             wanted = written.entry.after
             follow(
