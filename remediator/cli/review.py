@@ -86,6 +86,7 @@ def review(
     from remediator.cli.canary.monitoring import open_prometheus
     from remediator.cli.output import print_data
     from remediator.cli.session import open_site
+    from remediator.cli.waiting import querying
     from remediator.core.sampled_series import Grid
     from remediator.monitoring.archive import Archive
     from remediator.monitoring.http_json import NoAnswer
@@ -105,7 +106,8 @@ def review(
     grid = Grid.between(now - since, now, STEP)
     archive = Archive(grid, Ranges(source, grid).fetch)
     try:
-        found = review_acts(policy, workloads, source.alert_rules(), archive, grid, cluster)
+        with querying(source):
+            found = review_acts(policy, workloads, source.alert_rules(), archive, grid, cluster)
     except CannotTest as error:
         raise InvalidConfiguration(str(error)) from error
     except NoAnswer as error:

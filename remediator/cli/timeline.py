@@ -21,6 +21,7 @@ from remediator.cli.exits import Failed, InvalidConfiguration
 from remediator.cli.output import print_data, print_fact, print_table
 from remediator.cli.period import Period, period
 from remediator.cli.session import Site, open_site
+from remediator.cli.waiting import querying
 from remediator.core.durations import format_duration
 from remediator.core.outcome import ClusterError
 from remediator.core.text import printable
@@ -111,8 +112,9 @@ def _ask_prometheus(
         recording = Recording.of(prometheus, site.policy, cluster, window)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    recording.add_to(found)
-    add_verdicts(prometheus, site.policy, cluster, window, site.connection.now(), found)
+    with querying(prometheus):
+        recording.add_to(found)
+        add_verdicts(prometheus, site.policy, cluster, window, site.connection.now(), found)
     theirs, ours = prometheus.api.skew, site.connection.clock.skew
     clocks = check_clocks({"Prometheus": theirs, "the API server": ours})
     if theirs is None or ours is None:

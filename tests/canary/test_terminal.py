@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -243,3 +244,14 @@ def test_waiting_into_a_pipe_prints_changes_alone(here: Place) -> None:
     progress = [line.split(": ", 1)[1] for line in ended.output.splitlines() if re.match(r"\d+s: ", line)]
     assert progress
     assert all(one != other for one, other in itertools.pairwise(progress))
+
+
+@pytest.mark.parametrize("command", ["review", "timeline"])
+def test_a_person_who_waits_for_a_history_knows_for_whom(here: Place, command: str) -> None:
+    """A Prometheus that hangs is named after a second, and Ctrl-C ends it."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with terminal(here, command, f"--prometheus.url={url}") as opened:
+            opened.shows(f"querying the history of Prometheus at {url}: it can take minutes, Ctrl-C to stop")
+            opened.press_ctrl_c()
+            assert opened.ends() == CTRL_C

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from remediator.cli.exits import Failed, InvalidConfiguration, Withheld
 from remediator.cli.output import print_data
 from remediator.cli.period import Period, period
 from remediator.cli.types import Duration
+from remediator.cli.waiting import querying
 from remediator.config.document import InvalidDocument
 from remediator.core.durations import format_duration
 from remediator.core.effects import AUTOMATIC
@@ -182,8 +183,10 @@ def backtest(
             assert prometheus  # noqa: S101 - one of both is given
             grid = read_grid(period, setup.step)
             archive, source = fetch_history(prometheus, [one for one in (setup, other) if one], grid, max_queries)
-        report, sweeps = _report(setup, archive, cluster, percentage, truths, source, {alert.name for alert in swept})
-        compared = _report(other, archive, cluster, percentage, truths, source)[0] if other else None
+        names = {alert.name for alert in swept}
+        with querying(source) if source else nullcontext():
+            report, sweeps = _report(setup, archive, cluster, percentage, truths, source, names)
+            compared = _report(other, archive, cluster, percentage, truths, source)[0] if other else None
         _print(report, sweeps, compared, output)
         if save:
             _write(save, lambda: archive.save(save))
