@@ -313,6 +313,8 @@ def _foreign(stated: _Stated, rule: AlertRule, series: Sequence[Labels], cluster
 
     Raises NoAnswer.
     """
+    if rule.labels is None or rule.all_labels.get("cluster", "") is None:
+        return "the label cluster of its alerts is not known"
     written = {rule.all_labels.get("cluster") or one.get("cluster") for one in series}
     added = stated.prometheus.external_labels().get("cluster") if None in written else None
     if others := {one or added for one in written} - {cluster}:

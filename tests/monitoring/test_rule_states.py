@@ -210,6 +210,12 @@ def test_a_series_that_is_gone_is_no_recovery(prometheus: RulingPrometheus) -> N
     assert examine(prometheus, alerts=[error_rate(instance="0"), gone]).answer == "unknown"
 
 
+def computed(prometheus: RulingPrometheus) -> None:
+    """A rule that takes the cluster of its alerts from another label of the series."""
+    prometheus.external_labels, prometheus.series_labels = {"cluster": "eu-1"}, {"k8s_cluster": "eu-2"}
+    changed(labels={"remediation": "rollback", "cluster": "{{ $labels.k8s_cluster }}"})(prometheus)
+
+
 @pytest.mark.parametrize(
     ("change", "answer", "words"),
     [
@@ -222,11 +228,22 @@ def test_a_series_that_is_gone_is_no_recovery(prometheus: RulingPrometheus) -> N
             "is inactive, and the alerts of this Prometheus are of cluster eu-2",
         ),
         (changed(labels={"remediation": "rollback", "cluster": "eu-2"}), "unknown", "are of cluster eu-2"),
+        (computed, "unknown", "is inactive, and the label cluster of its alerts is not known"),
         (with_fields(external_labels={"region": "eu"}), "unknown", "have no label cluster"),
         (with_fields(series_labels={"cluster": "eu-2"}), "unknown", "has values only for other labels"),
         (lambda prometheus: prometheus.answers.pop("/api/v1/status/config"), "unknown", "Prometheus: 404"),
     ],
-    ids=["external label", "series", "rule", "another", "another's rule", "no label", "another's series", "not said"],
+    ids=[
+        "external label",
+        "series",
+        "rule",
+        "another",
+        "another's rule",
+        "computed",
+        "no label",
+        "another's series",
+        "not said",
+    ],
 )
 def test_a_prometheus_of_another_cluster_refutes_nothing(
     prometheus: RulingPrometheus, change: Callable[[RulingPrometheus], None], answer: str, words: str
