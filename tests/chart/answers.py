@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,9 @@ def _write(path: Path, text: str) -> None:
     """Whole or not at all, for others read there; the first of a chart removes those that are out of use."""
     if not path.parent.exists():
         for other in FOLDER.glob("*"):
-            if other.stat().st_mtime < time.time() - KEPT_SECONDS:
-                shutil.rmtree(other, ignore_errors=True)
+            with suppress(FileNotFoundError):  # Others that run beside this one remove them as well.
+                if other.stat().st_mtime < time.time() - KEPT_SECONDS:
+                    shutil.rmtree(other, ignore_errors=True)
         path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, fresh = tempfile.mkstemp(dir=path.parent)
     with os.fdopen(descriptor, "w") as file:
