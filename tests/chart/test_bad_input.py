@@ -247,7 +247,7 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
         {"phases": phase()["phases"] * 2},
         "phases[1].percentage: 1 is not above 1",
     ),
-    "promotion in the dark": (promotion(prometheusUrl=""), "promotion.prometheusUrl: is needed"),
+    "promotion in the dark": (promotion(prometheusUrl=""), "promotion.prometheusUrl: is required"),
     "promotion without phases": ({**promotion(), **phase(percentage=100)}, "promotion.enabled: phases names no step"),
     "promotion that nobody takes back": (
         {**promotion(), **rollback(mode="observe")},
