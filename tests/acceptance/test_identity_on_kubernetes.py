@@ -130,7 +130,7 @@ def test_a_token_is_rotated_while_the_pod_runs(
     (outcome,) = answer["outcomes"]
     assert (status, outcome["reason"]) == (503, "Forbidden")
     # A regular look may have found it before the notification does.
-    assert "the credentials cannot be read" in outcome["message"]
+    assert "reloading the credentials failed" in outcome["message"]
     assert "/token is empty" in outcome["message"]
     assert_no_act(denis)
 

@@ -278,7 +278,7 @@ PROMETHEUS: dict[str, tuple[str, Callable[[Any], None], set[tuple[str, str]], st
         "denis.rules.yaml",
         _other_threshold,
         {("rollback", "rule text")},
-        "DenisErrorRateHigh is not as in",
+        "DenisErrorRateHigh differs from",
         "or change the file",
     ),
     "a record that is not loaded": (
@@ -344,15 +344,15 @@ ALERTMANAGER: dict[str, tuple[Callable[[Any], None], set[tuple[str, str]], str, 
         "goes to on-call",
         "rules/alertmanager.yaml",
     ),
-    "a mute time interval": (_muted, {*of_both("muting")}, "mutes the route now", "take it off this route"),
+    "a mute time interval": (_muted, {*of_both("muting")}, "mutes the route now", "remove it from this route"),
     "max_alerts": (_cut, {*of_both("route")}, "cuts alerts off", "set max_alerts to 0"),
-    "a long group_wait": (_slow, {*of_both("timing")}, "group_wait 5m is longer", "take the times"),
-    "an inhibition": (_inhibited, {("rollback", "inhibitions")}, "can withhold Denis", "give our alerts"),
+    "a long group_wait": (_slow, {*of_both("timing")}, "group_wait 5m is longer", "use the timing"),
+    "an inhibition": (_inhibited, {("rollback", "inhibitions")}, "can inhibit Denis", "give our alerts"),
     "a receiver that notifies no one": (
         _nobody,
         {("people", "people's route")},
         "goes to on-call, which notifies no one",
-        "give that receiver a way",
+        "add a notification to that receiver",
     ),
 }
 
@@ -548,7 +548,7 @@ def test_the_release_says_how_it_runs(chain: Chain) -> None:
     found = {name: link["found"] for name, link in chains["rollback"].items()}
     place = f"ConfigMap {RELEASE} in namespace {chain.installation.namespace}"
     # The rules of this chain are those of the release at another pace.
-    assert found["rule text"].startswith(f"denis:signal is not as in denis.rules.yaml of {place}: ")
+    assert found["rule text"].startswith(f"denis:signal differs from denis.rules.yaml of {place}: ")
     assert found["external labels"] == "no cluster filter (the fence): alerts of every cluster count"
     assert f"from system:serviceaccount:{chain.installation.namespace}:{RELEASE} " in found["dry run"]
     assert chains["rollback"]["refusals"]["passed"]
