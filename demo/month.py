@@ -320,10 +320,14 @@ def write_month(promtool: Path, directory: Path, month: Month, *, end: int, seed
 def _main() -> None:
     from tests.support.components import component
 
-    parser = argparse.ArgumentParser(prog="python -m demo.month", description="Serve a generated month of DENIS.")
-    parser.add_argument("--days", type=int, default=30)
+    parser = argparse.ArgumentParser(
+        prog="python -m demo.month",
+        description="Serve a generated month of DENIS as a Prometheus.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--days", type=int, default=30, help="how long it is")
     parser.add_argument("--seed", type=int, help="a month at random; else the one that docs/backtest.md shows")
-    parser.add_argument("--listen-address", default="127.0.0.1:9091")
+    parser.add_argument("--listen-address", default="127.0.0.1:9091", help="where to serve it")
     given = parser.parse_args()
     Interrupts()
     month = eventful(given.days) if given.seed is None else random_month(given.seed, given.days)

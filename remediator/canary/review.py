@@ -227,7 +227,9 @@ def _review(
     if not histories:
         blind[remediation.name] = "Prometheus has loaded no alert that asks for it, so no act can be judged"
     elif not any(any(history.known) for history in histories):
-        blind[remediation.name] = "Prometheus has no sample of its alerts in the whole period"
+        blind[remediation.name] = (
+            "Prometheus has no sample of its alerts in the whole period; check that it scrapes DENIS"
+        )
     value = AUTOMATIC[effect].value.capitalize()
     if not recorded.moments:
         notes.append(f"{value} of {target.name}: not recorded, so what people did by hand is not known.")

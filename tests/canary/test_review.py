@@ -317,7 +317,11 @@ def test_workers_are_judged_by_the_queue() -> None:
     [
         (Past(observed=None), [ERRORS, QUEUE], "it observes, and Prometheus has no remediator_outcomes_total"),
         (Past(), [QUEUE], "Prometheus has loaded no alert that asks for it"),
-        (Past(errors=lambda at: None), [ERRORS, QUEUE], "Prometheus has no sample of its alerts in the whole period"),
+        (
+            Past(errors=lambda at: None),
+            [ERRORS, QUEUE],
+            "Prometheus has no sample of its alerts in the whole period; check",
+        ),
         (Past(errors=lambda at: float("nan")), [ERRORS, QUEUE], "Prometheus has no sample of its alerts"),
     ],
 )

@@ -385,3 +385,8 @@ def test_what_no_alert_takes_back_by_itself_is_not_ticked(made: Workload, mode: 
     (check,) = (check for check in judged(made, policy=policy).checks if check.name == "reflex")
     assert (check.passed, check.warning) == (True, bool(found))
     assert found in check.found
+
+
+def test_no_number_is_said_of_kill_switches_that_are_off() -> None:
+    """The canary's replicas are not those of the workers."""
+    assert found("kill switch", judged()) == "the kill switch is off"

@@ -58,7 +58,7 @@ def test_the_table_says_what_would_have_been_done_and_what_really_happened(past:
     assert result.output == (
         f"Back-test of {RULES}/denis.rules.yaml and {SHIPPED}, 23 Nov 12:00 to 23 Nov 16:00 UTC (4h, every 15s)\n"
         "History: complete.\n"
-        "Check: what Prometheus itself recorded for these rules was not checked.\n"
+        "Check: not compared with the firings that Prometheus recorded: a saved history does not have them.\n"
         "\n"
         "WHEN              WOULD HAVE        BECAUSE                   AND REALLY\n"
         "23 Nov 12:12:05   set 10 % -> 0 %   error rate 12 %, 20m15s"

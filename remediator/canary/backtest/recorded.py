@@ -18,7 +18,7 @@ from remediator.monitoring.promql import Inlined, canonical
 TOLERANCE = 2
 """Tolerance, in evaluations, between a recorded and a simulated firing: their evaluations fall between our moments."""
 
-NOT_COMPARED = Unknown(why="what Prometheus itself recorded for these rules was not checked")
+NOT_COMPARED = Unknown(why="not compared with the firings that Prometheus recorded: a saved history does not have them")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
