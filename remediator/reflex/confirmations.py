@@ -39,6 +39,8 @@ PLACES = 32
 PLACE_SECONDS = 0.1
 """How long to wait for a place: a healthy Prometheus has answered many questions by then."""
 
+FAULT = "an internal error; the log has the traceback"
+
 T = TypeVar("T")
 
 
@@ -127,7 +129,7 @@ class Question:
             pass  # Nobody waits for the answer by then.
         except Exception:  # A bug of ours must not block a rollback.
             log.exception("question failed")
-            self._answer.set_result(unknown("an internal error; the log has the traceback"))
+            self._answer.set_result(unknown(FAULT))
         finally:
             self._places.release()
 
@@ -187,9 +189,9 @@ class Confirmations:
             return self.problem()
         try:
             return last[1].lacks(remediation)
-        except Exception:  # It must not end the observer.
+        except Exception:  # It must not end the observer. A question about an alert would fail as well.
             log.exception("question failed")
-            return ""
+            return FAULT
 
     def answered(self) -> bool | None:
         """Whether Prometheus answers; None where it was not asked in the last half minute."""

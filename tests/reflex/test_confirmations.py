@@ -258,6 +258,17 @@ def test_a_fault_of_ours_keeps_no_rollback(asking: Asking) -> None:
     assert "unconfirmed: an internal error" in outcome.message
 
 
+def test_a_service_that_understands_no_answer_is_not_armed_to_add_workers(asking: Asking) -> None:
+    """The gauge says what the next alert would come to, whoever is at fault."""
+    asked = Confirmations(Broken, wanted=lambda: True)
+    asked.ask()
+    service = asking(confirmations=asked)
+    service.observer.look()
+    armed = {name: service.value("remediator_armed", remediation=name) for name in ("rollback", "scale-workers")}
+    assert armed == {"rollback": 1, "scale-workers": 0}
+    assert service.reasons(alert("scale")) == ["Unconfirmed"]
+
+
 def test_states_from_before_the_alert_refute_nothing(asking: Asking, prometheus: RulingPrometheus) -> None:
     """Where the regular question found a rule inactive, it is asked again once the alert is there."""
     asked = confirmations(prometheus.url)
