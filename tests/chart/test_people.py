@@ -50,7 +50,7 @@ def test_people_can_run_every_command(installation: Installation, make_place: Ca
     assert "not promoted; the canary stays at 10 %" in run("canary promote", 3)
     assert "denis: 10 % -> 0 %" in run("canary rollback")
     assert "4 -> 0 replicas and latched" in run("kill-switch on --reason=bad")
-    assert "0 -> 4 replicas written" in run("kill-switch off")
+    assert "0 -> 4 replicas, written" in run("kill-switch off")
     assert "denis-workers: paused for 1h" in run("pause --for=1h --reason=test")
     assert "Paused" in run("canary set 50 --yes", 3)
     assert "denis: resumed" in run("resume")
