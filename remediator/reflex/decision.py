@@ -78,7 +78,7 @@ class Decisions:
         except TimeoutError:
             reason = Reason.UNAVAILABLE
             message = f"no decision within {TIME_LIMIT:.0f} s: the API server is slow or cannot be reached"
-        except Exception:  # The only broad except: a bug of ours must only affect this decision.
+        except Exception:  # A bug of ours must only affect this decision.
             log.exception("decision failed", extra={"remediation": remediation.name})
             reason, message = Reason.INTERNAL_ERROR, "an internal error; the log has the traceback"
         return Outcome(alerts=alerts, remediation=remediation, reason=reason, message=message)
