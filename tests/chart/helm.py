@@ -78,6 +78,8 @@ class Helm(ABC):
 
     def template(self, values: Values, *, chart: Path, **place: str) -> dict[str, str]:
         """Manifests by template, unparsed, for a `name` in a `namespace`. Raises Refused."""
+        if chart != CHART:  # A test has made it, or its archive, and it is not seen again.
+            return self._template(values, chart=chart, **place)
         question = ["template", values, place]
         manifests: dict[str, str] = kept(
             self._program(), chart, question, lambda: self._template(values, chart=chart, **place)
