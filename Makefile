@@ -36,7 +36,7 @@ test: venv ## Run every test and check; what cannot run here is skipped and name
 	@$(MAKE) --no-print-directory check
 	@# More than there are processors: most tests wait for other programs most of the time.
 	@# What fails beside other tests is run once more, alone: that tells a busy machine from a fault.
-	$(BIN)/pytest -n $(or $(PYTEST_WORKERS),3) --dist loadfile --no-loadscope-reorder || { test $$? -eq 1 \
+	$(BIN)/pytest -n $(or $(PYTEST_WORKERS),4) --dist loadfile --no-loadscope-reorder || { test $$? -eq 1 \
 	  && echo "Again, alone, what failed beside other tests:" \
 	  && $(BIN)/pytest --last-failed --last-failed-no-failures=none --exitfirst --verbose; }
 

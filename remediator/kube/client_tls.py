@@ -10,9 +10,10 @@ import ssl
 import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from urllib3 import BaseHTTPResponse
+if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse
 
 _CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
@@ -69,7 +70,7 @@ def not_after(certificate: Mapping[str, Any]) -> datetime | None:
     return datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC) if ends else None
 
 
-def server_not_after(response: BaseHTTPResponse) -> datetime | None:
+def server_not_after(response: "BaseHTTPResponse") -> datetime | None:
     """When the certificate expires that the server showed; None without TLS, and where it was not verified.
 
     To be asked before the body is read, when the connection goes back to its pool.
