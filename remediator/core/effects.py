@@ -77,7 +77,7 @@ class Effect(StrEnum):
             case Effect.SET_PERCENTAGE:
                 return text if value is None else f"{text} %"
             case Effect.SCALE | Effect.KILL_SWITCH:
-                return f"{text} replicas"
+                return f"{text} replica{'s' * (value != 1)}"
             case Effect.PAUSE:
                 return f"paused for {format_duration(timedelta(seconds=value))}" if value else "resumed"
             case Effect.UNKNOWN:
@@ -89,7 +89,7 @@ class Effect(StrEnum):
         """Format a change, as in `10 % -> 0 %` or `4 -> 6 replicas`."""
         if self is Effect.PAUSE:
             return self.format_value(after)
-        change = f"{self.format_value(before).removesuffix(' replicas')} -> {self.format_value(after)}"
+        change = f"{self.format_value(before).partition(' replica')[0]} -> {self.format_value(after)}"
         return f"kill switch {'off' if after else 'on'}, {change}" if self is Effect.KILL_SWITCH else change
 
 

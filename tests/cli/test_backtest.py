@@ -243,7 +243,7 @@ def test_without_recorded_percentages_nothing_is_judged(tmp_path: Path) -> None:
     output = backtest("--load", past, "--percentage=50").output
     assert "The percentage of denis: not recorded, taken as 50 %; so what people did is not known.\n" in output
     assert (
-        "The replicas of denis-workers: not recorded, taken as 1 replicas; so what people did is not known.\n" in output
+        "The replicas of denis-workers: not recorded, taken as 1 replica; so what people did is not known.\n" in output
     )
     assert "set 50 % -> 0 %" in output
     assert "Unknown: what people did is not recorded" in output

@@ -383,7 +383,7 @@ def running(kubeconfig: Path, *arguments: str) -> Iterator[subprocess.Popen[str]
             assert process.stderr is not None
             said = process.stderr.readline()
             assert f"kubeconfig {kubeconfig}" in said
-            assert "for trying out" in said
+            assert "a sandbox for trials" in said
             yield process
             assert process.wait(SECONDS) == 0
             assert process.stderr.read() == ""

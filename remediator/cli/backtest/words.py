@@ -106,9 +106,8 @@ def heading(report: Report) -> list[str]:
     if isinstance(agreement, Unknown):
         lines.append(f"Check: {agreement.why}.")
     elif agreement.agreeing == agreement.recorded:
-        lines.append(
-            f"Check: the simulation has all {agreement.recorded} firings that Prometheus recorded of these rules."
-        )
+        firings = "the one firing" if agreement.recorded == 1 else f"all {agreement.recorded} firings"
+        lines.append(f"Check: the simulation has {firings} that Prometheus recorded of these rules.")
     else:
         missed = agreement.recorded - agreement.agreeing
         lines.append(
@@ -123,12 +122,14 @@ def summary(report: Report) -> list[str]:
     saved = []
     for effect, wording in AUTOMATIC.items():
         acts, incidents = report.acts(effect), len(report.judgements(effect))
-        counts = [(judgement, report.count(effect, judgement)) for judgement in Judgement]
-        told = ", ".join(f"{count} {judgement}" for judgement, count in counts if count)
+        counts = {judgement: report.count(effect, judgement) for judgement in Judgement}
+        missed = counts.pop(Judgement.MISSED)
+        judged = ", ".join(f"{count} {judgement}" for judgement, count in counts.items() if count)
         text = f"{acts} act{'s' * (acts != 1)} in {incidents} incident{'s' * (incidents != 1)}"
+        text += f": {judged}" * bool(judged) + f"; and {missed} {Judgement.MISSED}" * bool(missed)
         delays = report.delays(effect)
         delay = f" First act after the breach began: {median(delays)} in the median." if delays else ""
-        lines.append(f"{wording.heading:9}  {text}{f': {told}' if told else ''}.{delay}")
+        lines.append(f"{wording.heading:9}  {text}.{delay}")
         if report.saved(effect):
             saved.append(f"{format_duration(report.saved(effect))} of {wording.spared}")
     if saved:
