@@ -1,8 +1,9 @@
 """The times of alerts on their way, from the rule files and the route beside a remediations.yaml."""
 
 import os
-import resource
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -135,15 +136,23 @@ def test_a_file_that_could_not_be_read_is_tried_again(name: str, expected: Alert
         assert reader.times(POLICY)["rollback"] == AlertTimes(evaluation=15 * SECOND, hold=2 * MINUTE, wait=5 * SECOND)
 
 
+OUT_OF_DESCRIPTORS = """
+import os, resource, sys
+from pathlib import Path
+from remediator.config.alert_times import AlertTimesReader
+from tests.config.test_alert_times import POLICY
+
+reader = AlertTimesReader(Path(sys.argv[1]) / "remediations.yaml")
+read = reader.times(POLICY)
+os.close(lowest_free := os.dup(0))
+resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+print(reader.times(POLICY) == read)
+"""
+
+
 def test_without_a_file_descriptor_the_last_times_stay(folder: Path) -> None:
     """Who asks again and again, as the service does, is answered: a moment without descriptors ends no thread."""
-    reader = AlertTimesReader(folder / "remediations.yaml")
-    read = reader.times(POLICY)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    os.close(lowest_free := os.dup(0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))
-    try:
-        without = reader.times(POLICY)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert without == read
+    # In a process of its own, for the limit is the whole process's.
+    command = [sys.executable, "-c", OUT_OF_DESCRIPTORS, str(folder)]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert done.stdout == "True\n", done.stderr
