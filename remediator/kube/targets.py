@@ -11,11 +11,14 @@ from remediator.core.field_owners import KEDA, autoscaler_of
 from remediator.core.policy import Target
 from remediator.core.workload import TargetInvalid, TargetMissing, Workload, read_workload
 from remediator.kube.connection import REQUEST_SECONDS, Connection
-from remediator.kube.errors import Conflict, NotFound, Rejected
+from remediator.kube.errors import Conflict, NotFound, Rejected, Unavailable
 from remediator.kube.request import Request, path_of
 
 FIELD_MANAGER = "remediator"
 """The field manager of this service's writes, by which GitOps tools can ignore them."""
+
+SENSELESS = (AttributeError, KeyError, TypeError, ValueError)
+"""What JSON raises whose fields are not of the types that Kubernetes gives them, as from something between."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +55,10 @@ class Cluster:
             manifest = self._connection.request(Request(verb="get", path=deployment_path(target), ends=ends))
         except NotFound:
             return TargetMissing()
-        workload = read_workload(manifest, target)
+        try:
+            workload = read_workload(manifest, target)
+        except SENSELESS as error:
+            raise Unavailable(f"the API server's response is not a Deployment: {error!r}") from error
         if autoscalers and isinstance(workload, Workload):
             # The list is authoritative: an autoscaler's write on the target outlives the autoscaler. KEDA can hold
             # replicas without an autoscaler.
@@ -66,6 +72,8 @@ class Cluster:
             return autoscaler_of(target, self._connection.request(Request(verb="list", path=path, ends=ends)))
         except NotFound:
             return ""  # The API server does not serve autoscalers.
+        except SENSELESS as error:
+            raise Unavailable(f"the API server's response is not a list of autoscalers: {error!r}") from error
 
     def apply(
         self, target: Target, patch: Mapping[str, Any], *, dry_run: bool, timeout: float = REQUEST_SECONDS
@@ -85,7 +93,7 @@ class Cluster:
             raise Conflict(str(error)) from error
         try:
             workload = read_workload(manifest, target)
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except SENSELESS:
             return None
         return workload if isinstance(workload, Workload) else None
 

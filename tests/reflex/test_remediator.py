@@ -6,23 +6,29 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from remediator.core.actions.set_percentage import SetPercentage
 from remediator.core.alerts import parse_notification
+from remediator.core.ladder import Act
 from remediator.core.ledger import LEDGER, PAUSE
-from remediator.core.policy import Budget
+from remediator.core.policy import Budget, Target
+from remediator.core.workload import Workload
 from remediator.sandbox import EmbeddedCluster
 from tests.conftest import MakeService
 from tests.support.faults import Answer, BlackHole, Fault, FaultyApi, First, HangUp, LoseAnswer
 from tests.support.kubectl import patch_deployment
-from tests.support.service import Clock, Service, alert, body, notification
+from tests.support.service import Clock, Service, alert, body, notification, shipped_policy
 
 LONG = "x" * 100_000
+
+SENSELESS = {"metadata": {"resourceVersion": "1"}, "spec": {"template": {"spec": {"containers": "none"}}}}
+"""JSON in which a list is a word."""
 
 
 def env(cluster: EmbeddedCluster) -> dict[str, str]:
@@ -297,11 +303,44 @@ def test_a_deployment_deleted_before_the_write_is_said(service: Service, api: Fa
 
 
 def test_an_answer_that_makes_no_sense_costs_one_decision(
-    service: Service, api: FaultyApi, embedded: EmbeddedCluster, caplog: pytest.LogCaptureFixture
+    service: Service, api: FaultyApi, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """It is Unavailable, which Alertmanager delivers again; the next remediation is still done."""
+    api.next("GET", Answer(status=200, body=json.dumps(SENSELESS).encode()))
+
+    assert service.reasons(alert(), alert("scale")) == ["Unavailable", "Applied"]
+    assert "Traceback" not in caplog.text
+    assert service.reasons(alert()) == ["Applied"]
+
+
+def test_an_answer_that_makes_no_sense_does_not_end_the_observer(service: Service, api: FaultyApi) -> None:
+    """The target is shown as not readable, until the API server makes sense again."""
+    api.next("GET", Answer(status=200, body=json.dumps(SENSELESS).encode()))
+    service.observer.look()
+    assert "not a Deployment" in service.observer.observations["denis"].problem
+    service.observer.look()
+    assert service.observer.observations["denis"].problem == ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faulty(SetPercentage):
+    """An action with a fault in it."""
+
+    def plan(self, workload: Workload, target: Target) -> Act:
+        """Fails."""
+        raise RuntimeError("nobody thought of it")
+
+
+def test_a_fault_of_our_own_costs_one_decision(make_service: MakeService, caplog: pytest.LogCaptureFixture) -> None:
     """What nobody thought of is an InternalError with a traceback, and the next remediation is still done."""
-    weird = {"metadata": {"resourceVersion": "1"}, "spec": {"template": {"spec": {"containers": "none"}}}}
-    api.next("GET", Answer(status=200, body=json.dumps(weird).encode()))
+    shipped = shipped_policy()
+    faulty = [
+        replace(one, action=Faulty(percentage=one.action.percentage, profile=one.action.profile))
+        if isinstance(one.action, SetPercentage)
+        else one
+        for one in shipped.remediations
+    ]
+    service = make_service(policy=replace(shipped, remediations=tuple(faulty)))
 
     assert service.reasons(alert(), alert("scale")) == ["InternalError", "Applied"]
     assert "Traceback" in caplog.text
