@@ -62,7 +62,7 @@ class TimeToSafe:
     @property
     def unknown(self) -> Sequence[str]:
         """The names of the parts that are missing from the total, entirely or in part."""
-        return [part.name if part.takes is None else f"all of {part.name}" for part in self._missing]
+        return [part.name if part.takes is None else f"the rest of {part.name}" for part in self._missing]
 
     @property
     def short(self) -> str:

@@ -1,7 +1,6 @@
 """`remediator doctor` with every link real: the healthy chain, and each sabotage, which turns the link it broke."""
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -65,13 +64,11 @@ def stored(chain: Chain) -> dict[str, str]:
 
 @pytest.mark.parametrize("age", ["oldest", "newest"])
 def test_a_healthy_chain_is_all_ok_and_nothing_is_written(get_chain: GetChain, age: str) -> None:
-    """Every link is ok, each says how it was proved, and all resource versions are as before; in less than 10 s."""
+    """Every link is ok, each says how it was proved, and all resource versions are as before."""
     chain = get_chain(age)
     before = stored(chain)
-    began = time.monotonic()
     code, chains = chain.doctor()
 
-    assert time.monotonic() - began < 10
     assert code == 0
     assert not chain.bad()
     assert stored(chain) == before

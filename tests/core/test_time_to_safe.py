@@ -75,7 +75,7 @@ def test_a_rollout_of_somebody_else_says_nothing(settled: Any) -> None:
     part = rollout_part(found)
     assert (part.takes, part.least) == (60 * SECOND, True)
     summed = time_to_safe(**{**SHIPPED, "end": part})
-    assert summed.short == "at least 3m36s (largest part: for 2m); not known: all of rollout"
+    assert summed.short == "at least 3m36s (largest part: for 2m); not known: the rest of rollout"
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,7 @@ def test_the_status_says_how_long_a_bad_canary_would_stay(internal: Internal, se
         shutil.copy(SHIPPED.parent / name, config.parent)
     rollback, workers = internal.status()["config"]["remediations"]
     found = rollback["timeToSafe"]
-    message = "at least 2m20s (largest part: for 2m); not known: scrape, all of rollout"
+    message = "at least 2m20s (largest part: for 2m); not known: scrape, the rest of rollout"
     assert (found["seconds"], found["complete"], found["message"]) == (140.1, False, message)
     assert (found["largest"], found["shorten"][:11]) == ("for", "shorten for")
     assert [(part["name"], part["seconds"], part["least"]) for part in found["parts"]] == [
