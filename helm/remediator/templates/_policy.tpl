@@ -1,6 +1,6 @@
-{{/* remediations.yaml with the values in it: parsed, changed where a value stands for a key, and refused aloud where the
-file and the values no longer fit together. Remediations that only the values have come after the file's, by name; one
-that the values have taken away is left out. */}}
+{{/* remediations.yaml with the chart's values: the file is parsed, values replace its keys, and rendering fails if file and
+values do not fit together. Remediations that only the values have come after those of the file, by name; one that the
+values set to null is left out. */}}
 {{- define "remediator.policy" -}}
 {{- $values := .Values -}}
 {{- $policy := .Files.Get "files/remediations.yaml" | fromYaml -}}
