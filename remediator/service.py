@@ -61,7 +61,7 @@ log = logging.getLogger(__name__)
 
 EVENTS_GRACE_SECONDS = 2.0
 HISTORY_SECONDS = 10.0
-"""What one question about the hour of an act may take; nothing waits for it."""
+"""Timeout of one query about the history of an act; nothing waits for it."""
 SECOND = timedelta(seconds=1)
 
 
@@ -82,7 +82,7 @@ class Settings:
     relay_url_file: Path | None = None
     """The file with the URL of the external dead man's switch."""
     prometheus_urls: Sequence[str] = ()
-    """Of each Prometheus that confirms alerts before an act, and by which acts are judged; none for neither."""
+    """Every Prometheus that confirms alerts before an act, and by whose history acts are judged; may be empty."""
     prometheus_http_config_file: Path | None = None
 
 
@@ -264,7 +264,7 @@ class _Service:
         return self._observer.forecasts(self._policy_file.current(), self._clock.now()) if self._observer else []
 
     def _workloads(self) -> Mapping[str, Workload]:
-        """By name, the targets that could be read last."""
+        """The targets that could be read at the last attempt, by name."""
         found = self._observer.observations if self._observer else {}
         return {name: one.workload for name, one in found.items() if one.workload}
 
@@ -278,7 +278,7 @@ class _Service:
     def _act_wanted(self) -> bool:
         """Whether the ladder would act on some alert, apart from mode `observe` and Prometheus's missing answer."""
         acting = (Reason.APPLIED, Reason.DRY_RUN, Reason.OBSERVING, Reason.UNCONFIRMED)
-        return any(told.reason in acting for _, told in self._forecasts())
+        return any(forecast.reason in acting for _, forecast in self._forecasts())
 
     def stop(self) -> None:
         """Stop, after writing waiting records."""
@@ -318,7 +318,7 @@ def _judge(settings: Settings) -> Judge | None:
     prometheis = _prometheis(settings, HISTORY_SECONDS)
 
     def judge(policy: Policy, remediation: Remediation, workload: Workload, act: Entry) -> Judged:
-        # Late: where there is no act to judge, nobody needs the review.
+        # Imported late: not needed until there is an act to judge.
         from remediator.canary.last_acts import judge_last_act
 
         return judge_last_act(prometheis, settings.cluster, policy, remediation, workload, act)

@@ -98,7 +98,7 @@ def check_workers(found: Mapping[Target, Workload | TargetInvalid | TargetMissin
 
 
 def pause(target: Workload, now: datetime) -> Check:
-    """Whether the target is not paused: whoever paused it did not want it to change."""
+    """Whether the target is not paused: the person who paused it does not want it to change."""
     if not (held := target.held_by(now)):
         return Check(name="pause", passed=True, found="no pause")
     left = format_duration(held.until - now)
@@ -157,9 +157,10 @@ def record(target: Workload, now: datetime) -> Check:
 
 
 def _taken_back(rollbacks: Rollbacks, now: datetime) -> Check:
-    """Whether every rollback alert would take the canary back, once people let it: these are without a pause.
+    """Whether every rollback alert would roll the canary back, apart from a pause and mode `observe`.
 
-    A pause is a check of its own, and with `observe` people have chosen to roll back by themselves.
+    `rollbacks` are decided as if there were no pause, which has a check of its own; with `observe`, people have chosen
+    to roll back by hand.
     """
     name = "reflex"
     if not rollbacks:

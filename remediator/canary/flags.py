@@ -1,7 +1,7 @@
 """What the canary's flags mean.
 
-Pure: no clock, no I/O. Flags may be set by hand: a percentage counts as set only if all flags of its profile are;
-anything else is a mixture, with the differing flags named.
+Pure: no clock, no I/O. Flags may be set by hand: a percentage counts as set only if every flag has its
+profile's value; otherwise the flags are a mixture, and those that differ are named.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
-"""What became of one act, by the hour of history around it: a review of this act alone, for the service's metric.
+"""Judges one act by the hour of history around it: a review of this act alone, for the service's metric.
 
-The rule of this file: it says what `remediator review` says of the same act, and takes no more history than that needs.
+The rule of this file: the judgement is that of `remediator review` on the same act, from no more history than it needs.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,10 @@ def judge_last_act(
     workload: Workload,
     act: Entry,
 ) -> Judged:
-    """What became of an act, by the first of these that knows. Raises NotJudged where none gives an answer."""
+    """The judgement on an act, from the first Prometheus that knows it.
+
+    It is Unknown only if all of them answer that; if one does not answer, this raises NotJudged.
+    """
     unknown: Judged | None = None
     problem = ""
     for prometheus in prometheis:
@@ -40,14 +43,14 @@ def judge_last_act(
         if judged.judgement is not Judgement.UNKNOWN:
             return judged
         unknown = unknown or judged
-    # One of a pair that was down at the time does not know for both.
+    # If one of a pair was down at the time, its Unknown does not speak for the other.
     if unknown is None or problem:
         raise NotJudged(problem)
     return unknown
 
 
 def history_of(remediation: Remediation, act: Entry) -> Grid:
-    """The moments that the judgement on an act goes by."""
+    """The moments of history that the judgement on an act needs."""
     after = judged_after(remediation.cooldown, rises=remediation.action.rises)
     return Grid.between(act.time - BEFORE_PEOPLE, act.time + after + timedelta(seconds=STEP), STEP)
 

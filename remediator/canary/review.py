@@ -1,4 +1,4 @@
-"""Past acts of Remediator, or in mode observe the acts that would have been, each judged by what followed.
+"""Judges the past acts of Remediator, or in mode observe the acts that it would have done, by what followed each.
 
 The rule of this file: acts come from the ledgers and from Prometheus's history; nothing is simulated. What neither of
 them has is reported as missing, and never counted.
@@ -129,7 +129,7 @@ class _Past:
     fetch: Fetch
     cluster: str
     histories: Mapping[str, Sequence[AlertHistory]]
-    """By the remediation."""
+    """By the remediation's name."""
     fired: Mapping[str, Sequence[tuple[str, datetime, datetime]]]
     """By the remediation's name, the alerts that fired, each with its start and end."""
     recorded: Mapping[tuple[Target, Effect], RecordedValue]
@@ -255,7 +255,7 @@ def _names(histories: Sequence[AlertHistory]) -> tuple[str, ...]:
 
 
 def _about_ledger(target: Target, effect: Effect, workload: Workload, grid: Grid) -> Iterator[str]:
-    """The time from which on the ledger is complete."""
+    """Notes about acts that the ledger may lack: how far back it goes, and what cannot be read."""
     ledger = workload.ledger
     if ledger.problem:
         yield f"Ledger of {target.name}: {ledger.problem}; only acts that Prometheus recorded are known."
@@ -271,7 +271,7 @@ def _about_ledger(target: Target, effect: Effect, workload: Workload, grid: Grid
 
 
 def _people(remediation: Remediation, workload: Workload, recorded: RecordedValue) -> Iterator[Change]:
-    """What people did, by the ledger, and by the last write if another program made it."""
+    """What people did: from the ledger, and the last write if another program made it."""
     effect = remediation.action.effect
     for entry in workload.ledger.entries:
         before = recorded.at(entry.time - NEAR) if entry.before is None else entry.before
@@ -356,7 +356,7 @@ def _wishes(
     ]
     if remediation.mode == "observe" and not found:
         blind[remediation.name] = (
-            "it observes, and Prometheus has no remediator_outcomes_total, which counts what it would have done; see "
+            "it observes, and Prometheus has no remediator_outcomes_total, which counts what it would have done; check "
             "that Prometheus scrapes Remediator"
         )
     last: datetime | None = None
@@ -379,7 +379,7 @@ def _wishes(
 
 
 def _began(bad: bytes, grid: Grid, moment: datetime) -> datetime:
-    """When the breach began that led to an act at this moment."""
+    """When the breach behind an act at this moment began."""
     index = grid.index(moment)
     while index > 0 and bad[index - 1]:
         index -= 1
@@ -387,7 +387,7 @@ def _began(bad: bytes, grid: Grid, moment: datetime) -> datetime:
 
 
 def _concerned(remediation: Remediation, moment: datetime, reason: str, past: _Past) -> Sequence[AlertHistory]:
-    """The alerts that caused an act: those that the ledger names, else those that fired, else all that ask for it."""
+    """The alerts behind an act: those that the ledger names, else those that fired, else all that ask for it."""
     histories = past.histories.get(remediation.name, ())
     words = reason.replace(",", " ").split()
     named = {history.alert.name for history in histories if history.alert.name in words}
@@ -408,7 +408,7 @@ def _missed(
     histories = [history for name in names for history in past.histories.get(name, ())]
     alerts = (history.known for history in histories)
     known = bytes(max(flags) for flags in zip(bytes(past.grid.count), *alerts, strict=True))
-    # The file has no other percentage for a rollback.
+    # The only percentage that a file can have for a rollback.
     for moment, judged in missed(recorded, times, 0, None):
         first, after = past.grid.index(moment - BEFORE_PEOPLE), past.grid.index(moment)
         window = known[max(first, 0) : after]

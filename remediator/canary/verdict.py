@@ -1,7 +1,7 @@
 """The verdict on the canary: take its next step, hold, or roll back.
 
 Pure. All checks are made, even after one has failed, so that one call shows everything. Anything unknown holds the
-canary: it is never promoted, and never rolled back, for that.
+canary: it leads neither to a promotion nor to a rollback.
 """
 
 from collections.abc import Iterable, Sequence
@@ -104,12 +104,12 @@ def judge(
 
 def _each_reason_once(checks: Iterable[Check]) -> tuple[Check, ...]:
     """The checks, with each cause of an unknown value explained once: a Prometheus that is down is reported once."""
-    told: set[str] = set()
+    reported: set[str] = set()
     said: list[Check] = []
     for check in checks:
-        again = check.passed is None and check.found in told
+        again = check.passed is None and check.found in reported
         said.append(replace(check, found="unknown, for the same reason", remedy="") if again else check)
-        told.add(check.found)
+        reported.add(check.found)
     return tuple(said)
 
 
@@ -162,7 +162,7 @@ def _kill_switch(canary: Workload, workers: Sequence[Workload] | Unknown) -> Che
     if isinstance(workers, Unknown):
         return Check(name="kill switch", passed=None, found=workers.why, remedy="fix that first")
     found = [kill_switch(canary, "the Deployment is "), *(kill_switch(one, "the workers are ") for one in workers)]
-    # Of several Deployments, the replicas of one say nothing.
+    # Without the replicas, which would be those of one Deployment of several.
     return next((one for one in found if not one.passed), replace(found[0], found="the kill switch is off"))
 
 

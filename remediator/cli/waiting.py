@@ -1,4 +1,4 @@
-"""A person at a terminal is told for whom a command waits."""
+"""Shows a person at a terminal what a slow command is waiting for."""
 
 import sys
 import threading

@@ -52,12 +52,12 @@ class Delivery:
         self, ways: Collection[Destination], cooldown: timedelta, decided_by: Collection[str]
     ) -> Iterator[Problem]:
         """Settings that make these routes slow, or group alerts that must not wait for each other."""
-        told = {
+        found = {
             (problem.path, problem.message): None
             for way in ways
             for problem in timing_problems(way, cooldown, decided_by)
         }
-        for path, message in told:
+        for path, message in found:
             yield self._document.problem(path, message)
 
 

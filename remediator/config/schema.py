@@ -90,7 +90,7 @@ class ScaleSpec(Strict, ActionSpec):
     max: Annotated[int, Field(ge=1)]
     """An act sets at most this many replicas."""
     give_up: Annotated[int, Field(ge=1, le=MAX_ENTRIES)] = 3
-    """After this many acts that have not ended an alert, there is no further one for it."""
+    """The most acts for one alert: if it still fires after them, there is no further one."""
 
     def action(self, profiles: Mapping[int, Mapping[str, str]]) -> Action:
         """An act that adds replicas, within bounds."""

@@ -58,7 +58,7 @@ class Effect(StrEnum):
                 assert_never(self)
 
     def stands(self, after: int, workload: "Workload") -> bool:
-        """Whether what an act has set still stands. A safer value counts as standing."""
+        """Whether the value that an act has set is still there, or a safer one."""
         match self:
             case Effect.SET_PERCENTAGE:
                 percentage = workload.percentage()

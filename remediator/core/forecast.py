@@ -65,7 +65,7 @@ def forecast(
             # The ladder's message is about a firing alert; here there is none.
             message = satisfied or message
         if decision.reason is Reason.AUTOSCALER_OWNED:
-            message += ". Whether it still does is looked up when an alert comes"
+            message += ". This is checked again when an alert arrives"
         return Forecast(
             reason=decision.reason,
             message=message,

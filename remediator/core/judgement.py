@@ -24,7 +24,7 @@ BEFORE_PEOPLE = timedelta(minutes=15)
 
 
 def judged_after(cooldown: timedelta, *, rises: bool) -> timedelta:
-    """How long after an act all that its judgement goes by has happened."""
+    """How long after an act everything that its judgement depends on has happened."""
     return max(UNDONE_WITHIN, 2 * cooldown) if rises else UNDONE_WITHIN + WELL_WITHIN + WELL_AFTER_ACT_FOR
 
 
@@ -45,13 +45,13 @@ class Judgement(StrEnum):
 
 
 GOOD = frozenset({Judgement.RIGHT, Judgement.HELPED, Judgement.FOLLOWED})
-"""The judgements that speak for acting. Missed and Unknown are not about an act."""
+"""The judgements that speak for acting. Missed and Unknown are neither good nor wrong."""
 
 WRONG = frozenset({Judgement.UNDONE, Judgement.ELSEWHERE, Judgement.NO_EFFECT, Judgement.NOT_NEEDED})
 
 
 def judgements_of_acts(*, rises: bool) -> tuple[Judgement, ...]:
-    """What an act that was done can be, where that is known."""
+    """The judgements that an act that was done can get, except Unknown."""
     if rises:
         return Judgement.HELPED, Judgement.NO_EFFECT, Judgement.UNDONE
     return Judgement.RIGHT, Judgement.ELSEWHERE, Judgement.UNDONE
@@ -109,7 +109,7 @@ def judge(
         if name is None:
             return Judged(judgement=Judgement.NOT_NEEDED, why="no incident in the file of incidents")
         return Judged(judgement=Judgement.RIGHT, why=name)
-    # With other thresholds it would have acted later than it really did, on the same breach.
+    # With other thresholds, the simulated act may come later than the real one on the same breach.
     since, until = min(active, act - NEAR), act + SETTLED_AFTER
     same = (one.time for one in recorded.by_remediator if since <= one.time <= until and one.rises == rises)
     if ours := next(same, None):

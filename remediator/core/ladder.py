@@ -96,7 +96,7 @@ class TargetFacts:
 
     remediation: Remediation
     snapshot: Snapshot
-    """The target as this moment can have seen it."""
+    """The target as of this moment, without acts in the ledger that are later."""
     now: datetime
     began: datetime | None = None
     """When the newest of the alerts decided together began, or None if not known."""
@@ -302,7 +302,7 @@ def _foreign_cluster(facts: AlertFacts) -> Found | Skip:
     return Skip(reason=Reason.FOREIGN_CLUSTER, message=message)
 
 
-@_rung(Reason.HEARTBEAT, ends="once its label remediation is another that a remediation answers")
+@_rung(Reason.HEARTBEAT, ends="once its label remediation has a value that a remediation answers")
 def _heartbeat(facts: AlertFacts) -> Found | Skip:
     if is_heartbeat(_narrow(facts.alert, Alert).labels):
         return Skip(
@@ -411,7 +411,7 @@ def _observing(facts: TargetFacts) -> Found | Skip:
     return lambda: f"mode is {remediation.mode}"
 
 
-# The last one: what is only observed waits for no confirmation, so nothing fails for want of it.
+# After mode observe, so that an alert that is only observed never fails because a confirmation is missing.
 _unconfirmed = _own(Reason.UNCONFIRMED, ends="once Prometheus confirms it; Alertmanager delivers again until then")
 
 

@@ -1,6 +1,6 @@
 """Verifies an act afterwards: whether the pods follow it, and whether someone has changed the value since.
 
-Pure, and computed from the act and the Deployment alone, so every replica comes to the same verdicts, even one started
+Pure, and computed from the act and the Deployment alone, so every replica reaches the same verdicts, even one started
 after the act. The checks are those of `kubectl rollout status`, in its order, and the first match wins.
 """
 
@@ -18,7 +18,7 @@ WATCHED = timedelta(minutes=30)
 """How long an act is watched: longer than progressDeadlineSeconds (10 min) and a GitOps sync interval (3 min)."""
 
 LAST_LOOKS = timedelta(minutes=5)
-"""How long after that a last read still gives a verdict on an act that has none."""
+"""How long after that one more read may still give a verdict on an act without one."""
 
 
 class Verdict(StrEnum):
@@ -73,7 +73,7 @@ def verify(entry: Entry, workload: Workload, now: datetime) -> Verification | No
 
 
 def _reverted(entry: Entry, workload: Workload) -> str:
-    """Who reverted what the act wrote, or empty while it stands. A safer value counts as standing."""
+    """Who reverted what the act wrote, or empty if that, or a safer value, is still there."""
     effect = entry.effect
     if effect.stands(entry.after, workload):
         return ""

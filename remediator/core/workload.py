@@ -50,7 +50,7 @@ class Workload:
     """Problems of the ledger, pause and kill switch on the target."""
 
     def as_of(self, now: datetime) -> "Workload":
-        """The workload without acts that this moment cannot have seen."""
+        """The workload as of this moment: without acts in the ledger that are later."""
         past = self.ledger.as_of(now)
         return self if past is self.ledger else replace(self, ledger=past)
 
@@ -72,7 +72,7 @@ class Workload:
         present = [name for name, _ in self.env]
         for name in names:
             if present.count(name) > 1:
-                return f"env {name} is there {present.count(name)} times, and a patch would change only the first"
+                return f"env {name} is defined {present.count(name)} times, and a patch would change only the first"
             if name in present and self.flags()[name] is None:
                 return f"env {name} takes its value from elsewhere (valueFrom), which a patch must not replace"
         return ""
@@ -86,19 +86,19 @@ class Workload:
         return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) <= 3 else None
 
     def at_or_below(self, percentage: int, profile: Mapping[str, str]) -> bool:
-        """Whether the percentage is not higher than the profile's, and no other flag that is set differs from it."""
+        """Whether the percentage is at most this one, and every other flag that is set has the profile's value."""
         actual = self.percentage()
         return actual is not None and actual <= percentage and not self.others_than(profile)
 
     @property
     def rollback_blocked(self) -> bool:
-        """Whether pods may serve more than 0 % because a rollback has not reached them, or would not."""
+        """Whether pods may serve more than 0 % because a rollback has not reached them, or would not reach them now."""
         if self.percentage() == 0:
             return not self.rollout.reached(self.replicas) or bool(self.rollout.terminating)
         return bool(self.rollout.stuck) or not self.rollout.seen
 
     def others_than(self, profile: Mapping[str, str]) -> tuple[str, ...]:
-        """The flags, apart from those of the percentage, that are set and differ from a profile."""
+        """The flags that are set to another value than the profile's, except those of the percentage."""
         flags = self.flags()
         others = (name for name in profile if name not in (ENABLED_FLAG, PERCENTAGE_FLAG))
         return tuple(name for name in others if flags.get(name, profile[name]) != profile[name])

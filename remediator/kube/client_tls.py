@@ -65,15 +65,15 @@ def load_identity(context: ssl.SSLContext, pem: bytes) -> None:
 
 
 def not_after(certificate: Mapping[str, Any]) -> datetime | None:
-    """When a certificate expires, of which the ssl module says nothing unless it was verified."""
+    """When a certificate expires; None if it was not verified, because the ssl module then returns no fields."""
     ends = certificate.get("notAfter")
     return datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC) if ends else None
 
 
 def server_not_after(response: "BaseHTTPResponse") -> datetime | None:
-    """When the certificate expires that the server showed; None without TLS, and where it was not verified.
+    """When the server's certificate expires; None without TLS, or if it was not verified.
 
-    To be asked before the body is read, when the connection goes back to its pool.
+    Call this before the body is read, because the connection then returns to its pool.
     """
     sock = getattr(response.connection, "sock", None)
     return not_after(sock.getpeercert() or {}) if isinstance(sock, ssl.SSLSocket) else None

@@ -50,8 +50,8 @@ _CHUNK_BYTES = 65_536
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 """TCP keepalive: idle seconds before the first probe, seconds between probes, and unanswered probes allowed.
 
-So a peer that is gone without a word is noticed after 25 s, and its connection is not the one that an act takes. No
-load balancer forgets a connection that is never silent for longer than 10 s.
+A dead peer is noticed after 25 s, so that no act uses its connection. A load balancer does not drop a connection
+that is never idle for longer than 10 s.
 """
 
 _SOCKET_OPTIONS = [

@@ -451,22 +451,22 @@ def _environment(given: _Section) -> Mapping[str, str]:
 
 
 def _cluster_information(cluster: _Section, server: str, authority: bytes | None) -> Mapping[str, Any]:
-    told: dict[str, Any] = {"server": server}
+    info: dict[str, Any] = {"server": server}
     if name := cluster.text("tls-server-name"):
-        told["tls-server-name"] = name
+        info["tls-server-name"] = name
     if cluster.flag("insecure-skip-tls-verify"):
-        told["insecure-skip-tls-verify"] = True
+        info["insecure-skip-tls-verify"] = True
     if authority:
-        told["certificate-authority-data"] = base64.b64encode(authority).decode()
+        info["certificate-authority-data"] = base64.b64encode(authority).decode()
     if proxy := cluster.text("proxy-url"):
-        told["proxy-url"] = proxy
+        info["proxy-url"] = proxy
     if cluster.flag("disable-compression"):
-        told["disable-compression"] = True
+        info["disable-compression"] = True
     extensions = cluster.content.get("extensions", [])
     for extension in extensions if isinstance(extensions, list) else []:
         if isinstance(extension, dict) and extension.get("name") == _EXEC_EXTENSION:
-            told["config"] = json.loads(json.dumps(extension.get("extension"), default=str))
-    return told
+            info["config"] = json.loads(json.dumps(extension.get("extension"), default=str))
+    return info
 
 
 def _impersonation(section: _Section | None, given: Impersonation) -> Impersonation:

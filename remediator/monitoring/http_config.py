@@ -258,13 +258,13 @@ def _contradictions(config: _Config) -> Iterator[tuple[tuple[str | int, ...], st
     }
     names = [name for name, value in given.items() if value]
     if len(names) > 1:
-        yield (names[1],), f"stands beside {names[0]}; give one of them"
+        yield (names[1],), f"cannot be combined with {names[0]}; give one of them"
     pairs: list[tuple[str, object, tuple[str, ...]]] = [("tls_config", tls, ("ca", "cert", "key"))]
     pairs += [("basic_auth", basic, ("username", "password")), ("authorization", authorization, ("credentials",))]
     for section, value, keys in pairs:
         for key in keys:
             if value and getattr(value, key) and getattr(value, f"{key}_file"):
-                yield (section, f"{key}_file"), f"stands beside {key}; give one of them"
+                yield (section, f"{key}_file"), f"cannot be combined with {key}; give one of them"
     if authorization and authorization.type.strip().lower() == "basic":
         yield ("authorization", "type"), "cannot be Basic; write basic_auth"
     if authorization and not (authorization.credentials or authorization.credentials_file):
@@ -272,7 +272,7 @@ def _contradictions(config: _Config) -> Iterator[tuple[tuple[str | int, ...], st
     if bool(tls.cert or tls.cert_file) != bool(tls.key or tls.key_file):
         yield ("tls_config",), "a client certificate needs both cert_file and key_file"
     if config.proxy_from_environment and (config.proxy_url or config.no_proxy):
-        yield ("proxy_from_environment",), "stands beside proxy_url or no_proxy; give one of them"
+        yield ("proxy_from_environment",), "cannot be combined with proxy_url or no_proxy; give one of them"
     if config.no_proxy and not config.proxy_url:
         yield ("no_proxy",), "needs proxy_url"
     for name in config.http_headers:

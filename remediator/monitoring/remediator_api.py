@@ -1,7 +1,7 @@
 """Whether a running Remediator has the same remediation as the file, and would act.
 
-Pure: from what its /api/v1/status says. It may be older or newer than the one that asks, so what it does not say is
-not known, and never assumed.
+Pure: from what its /api/v1/status says. It may be older or newer than the one that asks, so what it does not report is
+unknown, and never assumed.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -122,12 +122,13 @@ def check_webhook_certificate(status: object, now: datetime) -> Check:
         return Check(name=name, passed=None, found="it could not read when it expires", remedy="see its log")
     if (problem := tls.get("problem")) and first.passed:
         found = f"the new one cannot be used, the previous one stays: {str(problem)[:200]}; {first.found}"
-        return replace(first, warning=True, found=found, remedy="see that certificate, key and client CA fit together")
+        remedy = "check that certificate, key and client CA fit together"
+        return replace(first, warning=True, found=found, remedy=remedy)
     return first
 
 
 def check_evidence(status: object) -> Check:
-    """Whether the Prometheus answers that the service asks before an act; what it does without an answer is its own."""
+    """Whether the Prometheus that the service asks before an act answers; if not, this is only a warning."""
     name, data = "evidence", as_map(as_map(status).get("data"))
     if "evidence" not in data:
         found = f"{NOT_CHECKED}: this Remediator does not report whether Prometheus confirms alerts"
@@ -141,7 +142,7 @@ def check_evidence(status: object) -> Check:
         found = f"{NOT_CHECKED}: it asks its --prometheus.url only while an alert would lead to an act"
         return Check(name=name, passed=None, found=found, remedy="check again when one would")
     found = f"its --prometheus.url confirms no alert: {str(evidence.get('problem'))[:300]}"
-    remedy = "see that it reaches Prometheus: until then rollbacks go unconfirmed, and no workers are added"
+    remedy = "check that it reaches Prometheus: until then rollbacks go unconfirmed, and no workers are added"
     return Check(name=name, passed=True, warning=True, found=found, remedy=remedy)
 
 

@@ -79,7 +79,7 @@ class RuleStates:
         return next((one.problem for one in self._stated), "") if all(one.problem for one in self._stated) else ""
 
     def lacks(self, remediation: Remediation) -> str:
-        """That none has a rule whose alerts could ask for this, or empty; one without an answer may have it."""
+        """A message if none has a rule whose alerts could ask for this, or empty. One without an answer may have it."""
         if any(one.problem or any(_may_ask(rule, remediation) for rule in one.rules) for one in self._stated):
             return ""
         return f"Prometheus has no rule that asks for {remediation.name}"
@@ -101,7 +101,7 @@ class RuleStates:
 
 
 def ask(prometheis: Sequence[Prometheus], *, cluster: str = "") -> RuleStates:
-    """What each of them says of its rules now; `cluster` is the one whose alerts count, empty for any."""
+    """The current rule states of each; `cluster` is the one whose alerts count, empty for any."""
     return RuleStates(_each(prometheis, _state), cluster)
 
 

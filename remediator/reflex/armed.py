@@ -31,27 +31,27 @@ class Armed:
 
 def armed(
     remediation: Remediation,
-    told: Forecast,
+    forecast: Forecast,
     heartbeat: Heartbeat | None,
     now: datetime,
     *,
     dry_run: bool,
 ) -> Armed:
     """Combine the forecast with the last heartbeat of this replica; never having had one proves nothing."""
-    if told.unreached:
+    if forecast.unreached:
         return Armed(armed=False, reason=UNREACHED)
-    if told.reason is not Reason.APPLIED and not told.nothing_to_do:
-        return Armed(armed=False, reason=told.reason)
+    if forecast.reason is not Reason.APPLIED and not forecast.nothing_to_do:
+        return Armed(armed=False, reason=forecast.reason)
     # At 0 % the ladder stops before it asks Prometheus.
     if remediation.mode == "observe":
         return Armed(armed=False, reason=Reason.OBSERVING)
     if dry_run:
         return Armed(armed=False, reason=Reason.DRY_RUN)
-    if told.refused:
+    if forecast.refused:
         return Armed(armed=False, reason=REFUSED)
     if heartbeat and now - heartbeat.at > SILENCE:
         return Armed(armed=False, reason=NO_HEARTBEAT)
-    return Armed(armed=True, reason=told.reason)
+    return Armed(armed=True, reason=forecast.reason)
 
 
 def acts_possible(forecasts: Iterable[tuple[Remediation, Forecast]], heartbeat: Heartbeat, *, dry_run: bool) -> bool:
@@ -59,10 +59,10 @@ def acts_possible(forecasts: Iterable[tuple[Remediation, Forecast]], heartbeat: 
 
     A reason that only withholds workers, such as a cooldown or the maximum, must not trigger the dead man's switch.
     """
-    acting = [(remediation, told) for remediation, told in forecasts if remediation.mode == "act"]
+    acting = [(remediation, forecast) for remediation, forecast in forecasts if remediation.mode == "act"]
     if dry_run or not acting or heartbeat.delay is None or heartbeat.delay > LATE:
         return False
     return all(
-        told.armed if remediation.action.takes_back else not (told.reason.failed or told.refused)
-        for remediation, told in acting
+        forecast.armed if remediation.action.takes_back else not (forecast.reason.failed or forecast.refused)
+        for remediation, forecast in acting
     )

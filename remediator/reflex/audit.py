@@ -93,9 +93,9 @@ def _spell(line: _Line) -> str:
     """JSON in ASCII, because labels may contain bidirectional control characters."""
     facts, now = line
     at = format_time(now, "milliseconds")
-    told = {"time": at, **{name: fact for name, fact in facts.items() if fact or fact == 0}}
+    fields = {"time": at, **{name: fact for name, fact in facts.items() if fact or fact == 0}}
     try:
-        text = to_json(told)
+        text = to_json(fields)
     except ValueError:  # A lone surrogate cannot be encoded as UTF-8.
         text = b"\xff"
-    return text.decode() if text.isascii() else json.dumps(told, separators=(",", ":"))
+    return text.decode() if text.isascii() else json.dumps(fields, separators=(",", ":"))

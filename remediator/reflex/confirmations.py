@@ -22,16 +22,16 @@ log = logging.getLogger(__name__)
 INTERVAL_SECONDS = 5.0
 
 MAX_AGE_SECONDS = 10.0
-"""The oldest states that may confirm an alert; anything else is asked after the alert came."""
+"""The greatest age of polled states that may confirm an alert; otherwise Prometheus is asked when it arrives."""
 
 PROBLEM_SECONDS = 30.0
-"""How long a missing answer counts as a problem; the next poll comes long before."""
+"""How long the failure of a poll counts as a problem; normally the next poll comes long before."""
 
 LATE_SECONDS = 10.0
 """After this long a poll without an answer is a problem, because a DNS lookup has no timeout."""
 
 NOTIFICATION_SECONDS = 4.0
-"""For which all alerts of a notification may wait, also for answers that come: half of the time that it has."""
+"""How long the alerts of a notification may wait in total, answered or not: half of the time that it has."""
 
 PLACES = 32
 """The most parallel questions: each has a thread and may hold one of the webhook's turns, which are twice as many."""
@@ -45,14 +45,14 @@ T = TypeVar("T")
 
 
 class RuleStates(Protocol):
-    """What Prometheus says of its rules, at one moment. No method raises."""
+    """The states of Prometheus's rules at one moment. No method raises."""
 
     @property
     def problem(self) -> str:
         """Why Prometheus did not answer, or empty."""
 
     def lacks(self, remediation: Remediation) -> str:
-        """That there is no rule whose alerts could ask for this, in words, or empty."""
+        """A message if there is no rule whose alerts could ask for this, or empty."""
 
     def confirm(self, alerts: Alerts) -> Confirmation | None:
         """The confirmation, if one of these alerts is active by these states."""
@@ -66,17 +66,17 @@ Ask = Callable[[], RuleStates]
 
 
 class Allowance:
-    """The time that a notification has for Prometheus's answers: what one alert waits in vain, no other waits again."""
+    """How long a notification may wait for Prometheus. Time that one alert waited in vain is gone for all others."""
 
     def __init__(self) -> None:
         self._waited = self._in_vain = 0.0
 
     def left(self, longest: float) -> float:
-        """Seconds that an alert may still wait that may wait for `longest`, alone."""
+        """How many seconds an alert may still wait; `longest` is what it might wait on its own."""
         return max(min(longest - self._in_vain, NOTIFICATION_SECONDS - self._waited), 0.0)
 
     def wait(self, call: Callable[[], T]) -> T:
-        """What the call waits for. Raises TimeoutError where it does, having waited in vain."""
+        """Make the call, and count its time; if it raises TimeoutError, as time waited in vain."""
         began = time.monotonic()
         try:
             return call()
@@ -150,7 +150,7 @@ class Confirmations:
         self._steady = steady
         self._last: tuple[float, RuleStates] | None = None
         self._waiting: float | None = None
-        """Since when the current poll has had no answer; None if there is no current poll."""
+        """When the current poll began; None between polls."""
         self._places = threading.BoundedSemaphore(PLACES)
         self._shared: dict[tuple[Target, Effect], SharedRead[RuleStates]] = {}
 
@@ -175,7 +175,7 @@ class Confirmations:
         return states
 
     def problem(self) -> str:
-        """Why the last poll (within half a minute) failed, or has been without an answer for too long; or empty."""
+        """Why the last poll (within half a minute) failed, or that the current one takes too long; or empty."""
         now = self._steady()
         if (waiting := self._waiting) is not None and now - waiting > LATE_SECONDS:
             return f"no answer for {now - waiting:.0f} s"
@@ -194,13 +194,13 @@ class Confirmations:
             return FAULT
 
     def answered(self) -> bool | None:
-        """Whether Prometheus answers; None where it was not asked in the last half minute."""
+        """Whether Prometheus answers; None if it was not asked in the last half minute."""
         if self.problem():
             return False
         return None if (last := self._last) is None or self._steady() - last[0] > PROBLEM_SECONDS else True
 
     def recent(self, alerts: Alerts) -> Confirmation | None:
-        """The confirmation by the last polled states; they cannot refute."""
+        """The confirmation by the last polled states, or None: they can confirm, but never refute."""
         if (last := self._last) is None or self._steady() - last[0] > MAX_AGE_SECONDS:
             return None
         try:
@@ -210,7 +210,10 @@ class Confirmations:
             return None
 
     def question(self, remediation: Remediation, alerts: Alerts, allowance: Allowance) -> Question:
-        """Ask about these alerts, for as long as the action may wait, once for all alerts of a target and effect."""
+        """Ask about these alerts, for at most as long as the action may wait.
+
+        Questions about one target and effect share a query of the rule states.
+        """
         action = remediation.action
         shared = self._shared.setdefault((remediation.target, action.effect), SharedRead(self.ask))
         longest = action.longest_question

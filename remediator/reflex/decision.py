@@ -1,9 +1,9 @@
 """One decision, from the read of a target to the patch: read, decide, ask Prometheus, decide again, apply.
 
 The rule of this file: the change and its record are one write, valid only for the version that was read, so the loser
-of a race reads and decides again. Therefore an act may be based on the last read, whatever that was made for. An alert
-may be withheld on the last read only because of past acts, which nothing undoes; for every other reason the target is
-read after the alert came.
+of a race reads and decides again. So it is safe to act on the last read, whatever that was made for. It is safe to
+withhold an alert on the last read only because of past acts, which no newer read can undo; for any other reason the
+target is read again after the alert has arrived.
 """
 
 import logging
@@ -49,7 +49,7 @@ TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """What all decisions about a target and an effect share: the read, and the right to write."""
+    """What all decisions about a target and an effect share: the read, and the lock for writing."""
 
     read: SharedRead[Read]
     write_lock: threading.Lock = field(default_factory=threading.Lock)
@@ -57,7 +57,7 @@ class _Shared:
 
 @dataclass(kw_only=True, eq=False)
 class Decisions:
-    """Decides, and acts; what it is made of is what every decision works with. Safe to call from many threads."""
+    """Decides and acts; every decision uses its fields. Thread-safe."""
 
     cluster: Cluster
     memory: Memory
@@ -84,7 +84,7 @@ class Decisions:
         return Outcome(alerts=alerts, remediation=remediation, reason=reason, message=message)
 
     def shared(self, remediation: Remediation) -> _Shared:
-        """What decisions of this remediation share with others about its target and effect."""
+        """What all decisions about the target and the effect of this remediation share."""
         key = remediation.target, remediation.action.effect
         with self._lock:
             if key not in self._shared:
@@ -92,7 +92,7 @@ class Decisions:
             return self._shared[key]
 
     def _read(self, remediation: Remediation, left: float) -> Read:
-        """Read the target, within so many seconds. Raises ClusterError."""
+        """Read the target within `left` seconds. Raises ClusterError."""
         target, autoscalers = remediation.target, remediation.action.reads_autoscalers
         timeout = min(REQUEST_SECONDS, left)
         return self.reads.read(target, partial(self.cluster.read, target, autoscalers=autoscalers, timeout=timeout))
@@ -100,11 +100,11 @@ class Decisions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Basis:
-    """What is decided on."""
+    """The read that a decision is based on."""
 
     read: Read
     fresh: bool
-    """Whether it was read after the alerts came."""
+    """Whether the target was read after the alerts arrived."""
 
     def holds(self, action_id: str) -> bool:
         """Whether the act of this id is in the target's ledger."""
@@ -113,23 +113,23 @@ class _Basis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Decided:
-    """What the ladder says of a basis."""
+    """The ladder's result for a basis."""
 
     result: Act | Skip
-    stands: bool
-    """Whether it stands on a read from before the alerts came."""
+    valid_if_stale: bool
+    """Whether it is valid even if the target was read before the alerts arrived."""
 
     @property
     def asks(self) -> bool:
-        """Whether Prometheus has a say in it: all else is withheld for another reason."""
+        """Whether it depends on Prometheus's answer: anything else is withheld for another reason."""
         return isinstance(self.result, Act) or self.result.reason is Reason.OBSERVING
 
 
 class _Decision:
     """The alerts of one remediation, and the state of their decision.
 
-    In the order of the steps: `_prepare` reads, decides and asks; `_plan`, in the turn to write, decides for good;
-    `_send` applies; `_done` says what has become of it. After a failure `_again` says whether they are tried again.
+    The steps in order: `_prepare` reads, decides and asks Prometheus; `_plan`, holding the lock, makes the final
+    decision; `_send` sends the patch; `_done` returns the outcome. After a failure `_again` says whether to start over.
     """
 
     def __init__(
@@ -140,10 +140,10 @@ class _Decision:
         self._began, self._since = newest(alerts), oldest(alerts)
         self._target, self._shared = remediation.target, decisions.shared(remediation)
         self._basis: _Basis | None = None
-        """What was planned on last, None before the first time."""
+        """The basis of the last plan, None before the first."""
         self._question: Question | None = None
         self._confirmation: Confirmation | None = None
-        """What Prometheus says of the alerts; it is asked once, whatever is tried again."""
+        """Prometheus's answer about the alerts; it is asked only once, even if the decision is made again."""
         self._act: Act | None = None
         """The act of the last patch."""
         self._sent: list[Entry] = []
@@ -161,10 +161,10 @@ class _Decision:
         return done if isinstance(done, Outcome) else self._done(done)
 
     def _prepare(self) -> _Basis:
-        """What to plan on.
+        """The basis to plan on.
 
-        If the ladder would act on it, this also waits for Prometheus's answer. It waits here and not while holding the
-        lock, so that it delays no other alert.
+        If the ladder would act on it, this also waits for Prometheus's answer: here, and not while holding the lock, so
+        that no other alert is delayed.
         """
         basis = self._read()
         confirmations = self._service.confirmations
@@ -175,8 +175,8 @@ class _Decision:
             return basis
         question = self._question or confirmations.question(self._remediation, self._alerts, self._allowance)
         self._question = question
-        if not (basis.fresh or decided.stands):
-            # Prometheus answers meanwhile.
+        if not (basis.fresh or decided.valid_if_stale):
+            # In parallel with the question to Prometheus.
             basis = self._read_now()
             if not self._unasked(basis):
                 return basis
@@ -184,7 +184,7 @@ class _Decision:
         return basis if basis.fresh else self._last_read() or self._read_now()
 
     def _read(self) -> _Basis:
-        """The last read, if there is one and nothing was planned on it yet; else one that begins now."""
+        """The last read, if there is one and this is the first attempt; else a new read."""
         last = None if self._basis else self._last_read()
         return last or self._read_now()
 
@@ -196,14 +196,14 @@ class _Decision:
         return _Basis(read=self._shared.read(_left(self._deadline)), fresh=True)
 
     def _unasked(self, basis: _Basis) -> _Decided | None:
-        """The decision on this, where Prometheus has a say in it and was not asked yet."""
+        """The decision on this basis if Prometheus still has to be asked about it, else None."""
         if self._confirmation or self._lost:
             return None
         decided = self._decide(basis)
         return decided if decided.asks else None
 
     def _decide(self, basis: _Basis) -> _Decided:
-        """What the ladder says of what was read, what this process remembers, and what Prometheus said."""
+        """The ladder's result, from what was read, what this process remembers, and what Prometheus answered."""
         memory, found = self._service.memory, basis.read.snapshot
         now, began = self._service.now(), self._began
         if isinstance(found, Workload):
@@ -213,7 +213,7 @@ class _Decision:
         if self._service.dry_run and confirmation and confirmation.answer == "unknown":
             confirmation = None  # Where nothing is written, nothing waits for Prometheus.
         result = decide(self._remediation, found, now, began, confirmation, since=self._since)
-        return _Decided(result=result, stands=_stands(result, self._remediation, found, began, now))
+        return _Decided(result=result, valid_if_stale=_valid_if_stale(result, self._remediation, found, began, now))
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -225,16 +225,16 @@ class _Decision:
             self._shared.write_lock.release()
 
     def _plan(self, basis: _Basis) -> Claim | Outcome:
-        """The patch, or the outcome where nothing is to be written. Raises Conflict where that settles nothing."""
+        """The patch, or the outcome if nothing is to be written. Raises Conflict if the target has to be read again."""
         self._basis = basis
         uid = basis.read.uid
         if self._lost:
             change = self._sent[-1].change
-            message = f"the API server gave no answer when {change} was to be set, and the record is not there"
+            message = f"the API server did not answer the write of {change}, and it is not in the ledger"
             return self._outcome(Reason.UNAVAILABLE, message, uid=uid)
         decided = self._decide(basis)
         result = decided.result
-        if not (basis.fresh or decided.stands):
+        if not (basis.fresh or decided.valid_if_stale):
             raise Conflict("what was read last may have changed by now")
         if isinstance(result, Skip):
             return self._outcome(result.reason, result.message, uid=uid, until=result.until)
@@ -274,7 +274,7 @@ class _Decision:
             raise
 
     def _again(self, error: Exception) -> bool:
-        """Whether to read and decide again. Raises Conflict, TimeoutError if there is no time left for it."""
+        """Whether to read and decide again. Raises Conflict after too many, TimeoutError after the deadline."""
         match error:
             case Unanswered() if not self._lost:
                 self._lost = True
@@ -291,7 +291,7 @@ class _Decision:
         return True
 
     def _done(self, claimed: Claimed[_Basis]) -> Outcome:
-        """The outcome of a patch that holds, which is remembered and shown from now on."""
+        """The outcome of an applied patch, whose act is remembered and shown from now on."""
         service, target, entry = self._service, self._target, claimed.entry
         uid, confirmation = claimed.found.read.uid, self._confirmation
         because = f": {confirmation.text}" if confirmation else ""
@@ -325,13 +325,13 @@ class _Decision:
         )
 
 
-def _stands(
+def _valid_if_stale(
     result: Act | Skip, remediation: Remediation, found: Snapshot, began: datetime | None, now: datetime
 ) -> bool:
-    """Whether this stands although the target was read before the alerts came.
+    """Whether this is valid even if the target was read before the alerts arrived.
 
-    An act does, unless a rollout is under way, which has changed by now, or autoscalers count, which are not on the
-    Deployment. What withholds does where it is an act that was, which a newer read could not undo.
+    An act is valid unless a rollout was in progress, which may have advanced since, or autoscalers matter, which are
+    not part of the Deployment. A skip is valid if its reason is a past act, which a newer read could not undo.
     """
     if isinstance(result, Act):
         workload = result.workload

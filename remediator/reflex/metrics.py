@@ -227,7 +227,7 @@ class Metrics:
         self._timed = set(times)
 
     def show_reviews(self, counts: Mapping[tuple[str, str], Mapping[str, int | None]]) -> None:
-        """Show how many acts became what, by remediation and effect, and no longer those of any other."""
+        """Show how many acts have each judgement, by remediation and effect, and drop all other series."""
         for gone in self._reviewed - counts.keys():
             self.reviewed_acts.remove_by_labels({"remediation": gone[0], "effect": gone[1]})
         for (name, effect), by_verdict in counts.items():

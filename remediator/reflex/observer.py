@@ -49,21 +49,21 @@ class Observation:
         return self.seen if isinstance(self.seen, Workload) else None
 
 
-def _as_tried(told: Forecast, tried: DryRun | None) -> Forecast:
+def _as_tried(outlook: Forecast, tried: DryRun | None) -> Forecast:
     """The forecast, adjusted by the last dry run of the act, which shows more than a read of the target."""
     if tried and tried.accepted is False:
-        told = replace(told, refused=tried.problem)
-    if tried and tried.autoscaler and told.reason is Reason.APPLIED:
-        told = replace(told, reason=Reason.AUTOSCALER_OWNED, message=f"replicas are owned by {tried.autoscaler}")
-    return told
+        outlook = replace(outlook, refused=tried.problem)
+    if tried and tried.autoscaler and outlook.reason is Reason.APPLIED:
+        outlook = replace(outlook, reason=Reason.AUTOSCALER_OWNED, message=f"replicas are owned by {tried.autoscaler}")
+    return outlook
 
 
-def _as_asked(remediation: Remediation, told: Forecast, unconfirmed: Callable[[Remediation], str]) -> Forecast:
-    """The forecast while Prometheus, which is asked before an act, would confirm nothing; or unchanged."""
-    waits = remediation.action.needs_confirmation and told.reason is Reason.APPLIED
+def _as_asked(remediation: Remediation, outlook: Forecast, unconfirmed: Callable[[Remediation], str]) -> Forecast:
+    """The forecast, or Unconfirmed if the act needs Prometheus to confirm an alert, and it would not."""
+    waits = remediation.action.needs_confirmation and outlook.reason is Reason.APPLIED
     if not (waits and (why := unconfirmed(remediation))):
-        return told
-    return replace(told, reason=Reason.UNCONFIRMED, message=f"Prometheus confirms no alert: {why}")
+        return outlook
+    return replace(outlook, reason=Reason.UNCONFIRMED, message=f"Prometheus confirms no alert: {why}")
 
 
 def times_to_safe(
@@ -123,7 +123,7 @@ class Observer:
         self._following = False
         self._now = now
         self._firing: dict[str, tuple[datetime, datetime]] = {}
-        """By remediation, about the alerts that came last: when the oldest began, and when they came."""
+        """By remediation, of its last alerts: when the oldest began, and when they arrived."""
         self.observations: dict[str, Observation] = {}
         self.times_to_safe: Mapping[str, TimeToSafe] = {}
         """By rollback remediation."""
@@ -167,21 +167,21 @@ class Observer:
         """What an alert of each remediation would lead to, by the last reads and dry runs."""
         observations, tried = self.observations, self.dry_runs.results
 
-        def told(one: Remediation) -> Forecast:
+        def last_forecast(one: Remediation) -> Forecast:
             look, (since, heard) = observations.get(one.target.name), self._firing.get(one.name, (None, now))
             seen = look.seen if look else None
             return forecast(one, seen, now, dry_run=self._dry_run, since=since if now - heard <= SILENCE else None)
 
         return [
-            (one, _as_asked(one, _as_tried(told(one), tried.get(one.name)), self._unconfirmed))
+            (one, _as_asked(one, _as_tried(last_forecast(one), tried.get(one.name)), self._unconfirmed))
             for one in policy.remediations
         ]
 
     def _show_armed(self) -> None:
         now = self._now()
         found = self.forecasts(self._policy(), now)
-        for remediation, told in found:
-            arming = armed(remediation, told, self._heartbeats.last, now, dry_run=self._dry_run)
+        for remediation, outlook in found:
+            arming = armed(remediation, outlook, self._heartbeats.last, now, dry_run=self._dry_run)
             self._metrics.show_armed(remediation.name, arming.armed, arming.reason)
         self._metrics.keep_armed([remediation.name for remediation, _ in found])
 

@@ -61,9 +61,9 @@ class Memory:
         `read_at` is when its read began, by the steady clock.
         """
         if self._steady is None:
-            told = workload.ledger.as_of(now)
-            self.remember(target, *told.entries)
-            return replace(workload, ledger=told.with_entries(recalled))
+            ledger = workload.ledger.as_of(now)
+            self.remember(target, *ledger.entries)
+            return replace(workload, ledger=ledger.with_entries(recalled))
         steady, unsure = self._steady.seconds(), self._steady.unsure()
         done_at = self._when_done(target, workload.ledger.entries, now, steady, unsure, read_at)
 
@@ -75,9 +75,9 @@ class Memory:
             return entry if abs(time - entry.time) <= _TOLERANCE else replace(entry, time=time)
 
         timed = replace(workload.ledger, entries=tuple(sorted(map(at, workload.ledger.entries), key=_time)))
-        told = timed.as_of(now)
-        self._keep(target, told.entries, done_at)
-        return replace(workload, ledger=told.with_entries(tuple(map(at, recalled))))
+        ledger = timed.as_of(now)
+        self._keep(target, ledger.entries, done_at)
+        return replace(workload, ledger=ledger.with_entries(tuple(map(at, recalled))))
 
     def _when_done(
         self,

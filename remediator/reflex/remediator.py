@@ -1,7 +1,7 @@
 """A notification in, one outcome for each of its alerts out: screen, group by remediation, decide, record.
 
 The rule of this file: each alert counts by itself, and those that one remediation answers are decided together. Acts
-come before anything that is only to be written down.
+come before anything that only has to be recorded.
 """
 
 import time

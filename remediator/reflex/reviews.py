@@ -1,8 +1,8 @@
-"""What became of the last acts, as a metric: whether they were right, taken back, or not what helped.
+"""The judgements on the last acts, as a metric: whether they were right, were undone, or did not help.
 
-The rule of this file: it only shows. No decision reads it, so a rollback that is doubted stays armed. Nothing is
-stored: an act is judged from the ledger and Prometheus's history once all that matters has happened, so that every
-replica comes to the same and a restart forgets nothing.
+The rule of this file: it only reports. No decision reads it, so a remediation stays armed even if its acts look wrong.
+Nothing is stored: an act is judged from the ledger and Prometheus's history, once enough time has passed. So every
+replica reaches the same judgement, and a restart loses nothing.
 """
 
 import logging
@@ -21,35 +21,35 @@ from remediator.reflex.rate_limit import RateLimit
 log = logging.getLogger(__name__)
 
 FIRST_SECONDS = 10.0
-"""Until the first round, when the service has started and has read its targets."""
+"""Delay of the first round: by then the service has started and has read its targets."""
 
 INTERVAL_SECONDS = 300.0
 
 LAST = 3
-"""So many acts of each remediation count, of those that can be judged."""
+"""How many acts of each remediation count: the last ones that can be judged."""
 
 AT_ONCE = 3
-"""Acts that Prometheus answers for in a round; each takes some twenty small questions, once."""
+"""The most acts that are judged in one round; each takes about twenty small queries, once."""
 
 LATE = timedelta(minutes=2)
-"""Until the samples of a moment are there: scrapes, and the step of the history."""
+"""How late the samples of a moment may be available: a scrape, and the step of the history."""
 
 LONGEST = timedelta(days=30)
-"""The age of the oldest act that counts, as for `remediator review`."""
+"""Older acts do not count, as by default in `remediator review`."""
 
 LOG_SECONDS = 3600.0
 
 
 class NotJudged(Exception):
-    """No Prometheus can say what became of an act at present; the text says why."""
+    """No Prometheus can judge the act at present; the text says why."""
 
 
 Judge = Callable[[Policy, Remediation, Workload, Entry], Judged]
-"""What became of an act, by Prometheus's history. Raises NotJudged."""
+"""Judges an act by Prometheus's history. Raises NotJudged."""
 
 
 class Reviews:
-    """Judges the last acts of each remediation, again and again."""
+    """Judges the last acts of each remediation, every few minutes."""
 
     def __init__(
         self,
@@ -69,28 +69,28 @@ class Reviews:
         self._steady = steady
         self._limit: RateLimit[str] = RateLimit(interval=LOG_SECONDS)
         self._judged: dict[Entry, Judged] = {}
-        """What is known for good. It spares Prometheus the same questions, and can be asked for again."""
+        """A cache of judgements, which are final. If it is lost, Prometheus is queried again."""
         self._left = AT_ONCE
 
     def watch(self, stop: threading.Event) -> None:
-        """Judge until asked to stop; before the first round nothing is known."""
+        """Judge regularly until asked to stop. Until the first round, the metric is NaN."""
         self._show({})
         wait = FIRST_SECONDS
         while not stop.wait(wait):
             wait = INTERVAL_SECONDS
             try:
                 self.run()
-            except Exception:  # A fault of ours here costs a figure, and must not end the service.
+            except Exception:  # A bug of ours here only costs the metric, and must not end the service.
                 log.exception("review failed")
                 self._metrics.review_failures.inc()
                 self._show({})
 
     def judged(self, act: Entry) -> Judged | None:
-        """What became of an act; None before it is judged, and where the last three are known without it."""
+        """The judgement on an act; None if it is not judged yet, or is older than those that count."""
         return self._judged.get(act)
 
     def run(self) -> None:
-        """Judge what can be judged by now, AT_ONCE acts at most, and show what is known."""
+        """Judge the acts whose time has come, at most AT_ONCE of them, and update the metric."""
         policy, workloads, now = self._policy(), self._workloads(), self._now()
         self._judged = {act: judged for act, judged in self._judged.items() if now - act.time <= LONGEST}
         self._left = AT_ONCE
@@ -105,7 +105,7 @@ class Reviews:
     def _last(
         self, policy: Policy, remediation: Remediation, workload: Workload, now: datetime
     ) -> list[Judgement] | None:
-        """The judgements on the last acts that can be judged, or None where these are not known yet."""
+        """The judgements on the last acts that can be judged, or None if one of them is still missing."""
         found: list[Judgement] = []
         effect = remediation.action.effect
         over = judged_after(remediation.cooldown, rises=remediation.action.rises) + LATE
@@ -129,7 +129,7 @@ class Reviews:
             try:
                 self._judged[act] = self._judge(policy, remediation, workload, act)
             except NotJudged as error:
-                # Of the others something may be known: the rule that asks for this one may be gone.
+                # Other remediations may still be judged: perhaps only the rule of this one is gone.
                 self._failed(remediation, str(error))
                 return None
             self._left -= 1
@@ -142,7 +142,7 @@ class Reviews:
             log.warning("acts not reviewed", extra=extra)
 
     def _show(self, found: Mapping[str, list[Judgement]]) -> None:
-        """Show the judgements by remediation; of a remediation without them nothing is known."""
+        """Show the judgements by remediation; without an entry, a remediation is shown as unknown."""
         counts: dict[tuple[str, str], dict[str, int | None]] = {}
         for remediation in self._policy().remediations:
             effect, judged = remediation.action.effect, found.get(remediation.name)

@@ -20,7 +20,7 @@ CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """Ciphers of TLS 1.2; all of TLS 1.3 are fine."""
 
 _NO_CHECK_TIME = 0x200000
-"""X509_V_FLAG_NO_CHECK_TIME of OpenSSL: an expired certificate is read, too."""
+"""X509_V_FLAG_NO_CHECK_TIME of OpenSSL, so that an expired certificate can be read too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,28 +39,28 @@ class TLS:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """What is in use, of files that were loaded together."""
+    """The files in use, which were loaded together."""
 
     context: ssl.SSLContext
     stamp: object
-    """Of the files that were tried last, which are these unless there is a problem; None to try again."""
+    """Identifies the files that were tried last: these, unless there is a problem. None to try again."""
     not_after: datetime | None
-    """When the certificate expires; None where a client could not read it."""
+    """When the certificate expires; None if it could not be read in a handshake."""
     client_ca_not_after: datetime | None
-    """When the last of the client CAs expires; None where there is none."""
+    """When the last of the client CAs expires; None if there is none."""
     problem: str = ""
     """Why newer files are not in use, or empty."""
 
     def ends(self) -> dict[str, datetime]:
-        """When each expires whose end is known, by what it is."""
+        """The known expiry times, by what expires."""
         named = {"the webhook's certificate": self.not_after, "the last client CA": self.client_ca_not_after}
         return {name: end for name, end in named.items() if end}
 
 
 class Certificates:
-    """Certificate, key and client CA, loaded again when a file changes. Safe to share between threads.
+    """Certificate, key and client CA, loaded again when a file changes. Thread-safe.
 
-    Raises CannotServe where the files cannot be used.
+    Raises CannotServe if the files cannot be used.
     """
 
     def __init__(self, tls: TLS) -> None:
@@ -73,7 +73,7 @@ class Certificates:
             ) from None
 
     def current(self) -> Loaded:
-        """What a new connection gets."""
+        """What a new connection uses; files that have changed are loaded first."""
         # The stamp is older than what is loaded, and both are replaced together: if a slower thread puts older files
         # back, the next call loads the newer ones again.
         loaded, stamp = self._loaded, _stamp(self.tls)
@@ -85,7 +85,7 @@ class Certificates:
             problem = _said(self.tls, error)
             if problem != loaded.problem:
                 log.error("failed to reload the certificate, keeping the previous one", extra={"error": problem})
-            # What could not be read, as without a descriptor or a right, is tried again, however it looks.
+            # A file that could not be read (no descriptor, no permission) is tried again, even if it has not changed.
             tried = stamp if isinstance(error, ssl.SSLError) else None
             loaded = replace(loaded, stamp=tried, problem=problem)
         self._loaded = loaded
@@ -100,14 +100,14 @@ def _stamp(tls: TLS) -> object:
 
 
 def _said(tls: TLS, error: OSError) -> str:
-    """OpenSSL does not say which of the files it is."""
+    """The error with the names of all files, because OpenSSL does not say which one is wrong."""
     return f"{', '.join(map(str, tls.files))}: {error}"
 
 
 def _load(tls: TLS, stamp: object) -> Loaded:
-    """Raises OSError, of which SSLError is one."""
+    """Load the files. Raises OSError, which includes SSLError."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=tls.client_ca_file)
-    # A passphrase would be asked for on the terminal.
+    # Without it, OpenSSL would ask for a passphrase on the terminal.
     context.load_cert_chain(tls.cert_file, tls.key_file, password="")
     context.set_ciphers(CIPHERS)
     if tls.client_ca_file:
@@ -122,7 +122,7 @@ def _load(tls: TLS, stamp: object) -> Loaded:
 
 
 def _read(context: ssl.SSLContext, cert_file: Path) -> datetime | None:
-    """When the certificate expires that a client is shown, by a handshake in memory."""
+    """When the certificate that clients get expires, found by a handshake in memory."""
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
     client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_TIME
@@ -137,7 +137,7 @@ def _read(context: ssl.SSLContext, cert_file: Path) -> datetime | None:
                 with suppress(ssl.SSLWantReadError):
                     served.do_handshake()
             else:
-                # The server is not asked what it makes of a client without a certificate.
+                # The server's side is not finished: it could refuse this client, which has no certificate.
                 return not_after(asking.getpeercert() or {})
     except OSError as error:
         log.warning("failed to read when the certificate expires", extra={"error": str(error)})

@@ -45,9 +45,9 @@ class Knowledge:
     certificates: Certificates | None = None
     """None without TLS."""
     confirmations: Confirmations | None = None
-    """None where no Prometheus is asked before an act."""
+    """None if no Prometheus is asked before an act."""
     judged: Callable[[Entry], Judged | None] = lambda act: None
-    """What became of an act, None where that is not known."""
+    """The judgement on an act, or None."""
     started: datetime
     now: Callable[[], datetime]
     skew: Callable[[], timedelta | None] = lambda: None
@@ -61,11 +61,11 @@ def status(knowledge: Knowledge) -> dict[str, Any]:
     problem, credentials_problem = knowledge.policy_file.problem, knowledge.credentials_problem()
     refusals, heartbeat = knowledge.notifications.refusals(), knowledge.heartbeats.last
     tried, times = knowledge.observer.dry_runs.results, knowledge.observer.times_to_safe
-    told = knowledge.observer.forecasts(policy, now)
+    forecasts = knowledge.observer.forecasts(policy, now)
     tls = knowledge.certificates.current() if knowledge.certificates else None
     answers = [
         *(
-            about_canary(target, observations.get(target.name), told, policy.profiles[0])
+            about_canary(target, observations.get(target.name), forecasts, policy.profiles[0])
             for target in policy.targets
             if target.container
         ),
@@ -81,7 +81,7 @@ def status(knowledge: Knowledge) -> dict[str, Any]:
             refusals=refusals,
         ),
         about_alerts(heartbeat, now),
-        about_withheld(told),
+        about_withheld(forecasts),
     ]
     return {
         "version": __version__,
@@ -111,7 +111,7 @@ def status(knowledge: Knowledge) -> dict[str, Any]:
                     tried.get(one.name),
                     times.get(one.name),
                 )
-                for one, answer in told
+                for one, answer in forecasts
             ],
         },
         "targets": [
@@ -142,7 +142,7 @@ def _evidence(confirmations: Confirmations) -> dict[str, Any]:
 
 
 def _remediation(
-    remediation: Remediation, told: Forecast, arming: Armed, tried: DryRun | None, time: TimeToSafe | None
+    remediation: Remediation, forecast: Forecast, arming: Armed, tried: DryRun | None, time: TimeToSafe | None
 ) -> dict[str, Any]:
     budget = remediation.budget
     return {
@@ -154,12 +154,12 @@ def _remediation(
         "budget": {"acts": budget.acts, "window": format_duration(budget.window)},
         "mode": remediation.mode,
         "now": {
-            "reason": told.reason,
-            "kind": told.reason.kind,
-            "message": told.message,
-            "until": _iso(told.until),
-            "nothingToDo": told.nothing_to_do,
-            "unreached": told.unreached,
+            "reason": forecast.reason,
+            "kind": forecast.reason.kind,
+            "message": forecast.message,
+            "until": _iso(forecast.until),
+            "nothingToDo": forecast.nothing_to_do,
+            "unreached": forecast.unreached,
             "armed": arming.armed,
             "armedReason": arming.reason,
         },

@@ -52,25 +52,25 @@ def about_canary(
     if percentage is None:
         return _canary(target, "bad", "Unknown", "The flags do not show the canary's percentage")
     answers = [
-        (remediation, told)
-        for remediation, told in forecasts
+        (remediation, forecast)
+        for remediation, forecast in forecasts
         if remediation.target == target and remediation.action.takes_back
     ]
     if percentage == 0:
         on = sorted(workload.others_than(off)) if answers else []
         return _on_at_0(target, on) if on else _off(target, workload, observation.at)
     word = f"{percentage} %, not guarded"
-    for _, told in answers:
-        if told.reason is Reason.APPLIED and told.unreached:
+    for _, forecast in answers:
+        if forecast.reason is Reason.APPLIED and forecast.unreached:
             return _canary(target, "bad", word, _unreached(workload))
-        if told.reason is Reason.APPLIED and told.refused:
-            return _canary(target, "bad", word, f"The API server would refuse the act: {told.refused}")
-        if told.reason is Reason.APPLIED:
-            return _canary(target, "good", f"{percentage} %, guarded", f"An alert {told.message}")
+        if forecast.reason is Reason.APPLIED and forecast.refused:
+            return _canary(target, "bad", word, f"The API server would refuse the act: {forecast.refused}")
+        if forecast.reason is Reason.APPLIED:
+            return _canary(target, "good", f"{percentage} %, guarded", f"An alert {forecast.message}")
     if not answers:
         return _canary(target, "bad", word, "No remediation would lower it")
-    standing: Standing = "bad" if any(told.reason.failed for _, told in answers) else "attention"
-    reasons = ", ".join(f"{remediation.name}: {_until(told)}" for remediation, told in answers)
+    standing: Standing = "bad" if any(forecast.reason.failed for _, forecast in answers) else "attention"
+    reasons = ", ".join(f"{remediation.name}: {_until(forecast)}" for remediation, forecast in answers)
     return _canary(target, standing, word, f"No alert would lower it now: {reasons}")
 
 
@@ -148,18 +148,18 @@ def about_alerts(heartbeat: Heartbeat | None, now: datetime) -> Answer:
 def about_withheld(forecasts: Forecasts) -> Answer:
     """Which remediations would not do what their alert asks for."""
     held = [
-        (remediation, told)
-        for remediation, told in forecasts
-        if told.reason is not Reason.APPLIED and not told.nothing_to_do
+        (remediation, forecast)
+        for remediation, forecast in forecasts
+        if forecast.reason is not Reason.APPLIED and not forecast.nothing_to_do
     ]
     if not held:
         return Answer(about="withheld", standing="good", answer="Nothing", message="No act is held back")
-    failed = any(told.reason.failed for _, told in held)
+    failed = any(forecast.reason.failed for _, forecast in held)
     return Answer(
         about="withheld",
         standing="bad" if failed else "attention",
         answer=f"{len(held)} of {len(forecasts)} acts",
-        message=", ".join(f"{remediation.name}: {_until(told)}" for remediation, told in held),
+        message=", ".join(f"{remediation.name}: {_until(forecast)}" for remediation, forecast in held),
     )
 
 
@@ -204,9 +204,10 @@ def _left(rollout: Rollout) -> str:
     return f"{rollout.old} old pods still serve" if rollout.old else "no old pod is left"
 
 
-def _until(told: Forecast) -> str:
+def _until(forecast: Forecast) -> str:
     """The reason, and the time at which it ends: not a duration, because that would change all the time."""
-    return f"{told.reason} until {told.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if told.until else str(told.reason)
+    until = forecast.until
+    return f"{forecast.reason} until {until.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if until else str(forecast.reason)
 
 
 def _canary(target: Target, standing: Standing, answer: str, message: str) -> Answer:

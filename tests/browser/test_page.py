@@ -156,7 +156,7 @@ def test_more_acts_than_a_few_are_folded(browser: Chromium, watched: Watched) ->
 
 
 def test_a_phase_and_a_persons_reason_are_shown(watched: Watched) -> None:
-    """How much of the phase is served and when it ends, why its clock stands, a mixture, and what a person said."""
+    """How much of the phase is over and when it ends, why its clock is stopped, a mixture, and what a person said."""
     status: dict[str, Any] = watched.internal.status()
     canary = status["targets"][0]
     canary["phase"] |= {"counted": "18h12m", "hold": "1d", "until": "2026-11-24T15:00:00+00:00", "stopped": ""}
@@ -181,10 +181,10 @@ def test_a_phase_and_a_persons_reason_are_shown(watched: Watched) -> None:
     canary["phase"] |= {"stopped": "paused by <ada>"}
     canary["differing"] = ["RUNS_ENABLED=<true>"]
     stopped = render(status)
-    assert "the clock stands: <bdi>paused by &lt;ada&gt;</bdi>" in stopped
+    assert "the clock is stopped: <bdi>paused by &lt;ada&gt;</bdi>" in stopped
     assert "but <bdi>RUNS_ENABLED=&lt;true&gt;</bdi>" in stopped
     canary["phase"] |= {"stopped": "", "until": None}
-    assert "18h12m of 1d, the time is served" in render(status)
+    assert "18h12m of 1d, the hold is over" in render(status)
     assert "by <bdi>ada</bdi>: <bdi>the &lt;first&gt; day was quiet</bdi>" in page
 
 

@@ -73,7 +73,7 @@ def without(**changes: Any) -> Workload:
             {"flags"},
             "10 %, but RUNS_ENABLED=true",
         ),
-        (without(env=(*PROFILES[10].items(), ("RUNS_ENABLED", "false"))), {"flags", "reflex"}, "is there 2 times"),
+        (without(env=(*PROFILES[10].items(), ("RUNS_ENABLED", "false"))), {"flags", "reflex"}, "is defined 2 times"),
         (without(pause=pause(30 * MINUTE)), {"pause", "reflex"}, "paused by ada for another 30m: load test"),
         (without(kill_switch=KillSwitch(author="ada", reason="x")), {"kill switch"}, "latched at 0 by ada: x"),
         (without(replicas=0), {"deployment", "kill switch"}, "0 replicas are wanted"),

@@ -87,13 +87,13 @@ def ready(here: Place) -> Place:
 
 
 def promote(place: Place, prometheus: StandIn, *arguments: str) -> Ended:
-    """Run the command once the phase's time is served."""
+    """Run the command once the phase's hold is over."""
 
     def served() -> bool:
         status = json.loads(place.run("canary", "status", "-o", "json").stdout)
         return bool(status["phase"]["leftSeconds"] == 0)
 
-    until("the time is served", served, SECONDS)
+    until("the hold is over", served, SECONDS)
     return place.run("canary", "promote", "--yes", "--no-wait", f"--prometheus.url={prometheus.url}", *arguments)
 
 

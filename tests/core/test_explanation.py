@@ -244,7 +244,7 @@ ENDS: dict[Reason, tuple[Explanation, str]] = {
     ),
     Reason.HEARTBEAT: (
         told(alert(remediation="heartbeat"), workload()),
-        "once its label remediation is another that a remediation answers",
+        "once its label remediation has a value that a remediation answers",
     ),
     Reason.TARGET_INVALID: (
         told(alert(), TargetInvalid(problem="no containers")),

@@ -66,7 +66,7 @@ def test_what_only_an_alert_looks_up_is_said() -> None:
     assert "unless an autoscaler owns them" in forecast(scale(), workload(), NOW, dry_run=False).message
     owned = forecast(scale(), workload(autoscaler=KEDA), NOW, dry_run=False)
     assert owned.reason is Reason.AUTOSCALER_OWNED
-    assert "looked up when an alert comes" in owned.message
+    assert "checked again when an alert arrives" in owned.message
 
 
 def test_there_is_nothing_to_do_where_the_canary_is_down_already() -> None:

@@ -270,7 +270,7 @@ def test_a_flag_that_stands_twice_stops_a_rollback(name: str, second: str | None
     decision = skip(decide(rollback(), workload(env=(*PROFILES[10].items(), (name, second))), NOW))
 
     assert decision.reason is Reason.TARGET_INVALID
-    assert f"env {name} is there 2 times" in decision.message
+    assert f"env {name} is defined 2 times" in decision.message
 
 
 def test_other_variables_do_not_concern_a_rollback() -> None:

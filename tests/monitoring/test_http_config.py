@@ -225,8 +225,11 @@ PROBLEMS: dict[str, tuple[str, str]] = {
     "list": ("- basic_auth", ":1: must be a mapping"),
     "text": ("authorization: Bearer x", ":1: authorization: must be a mapping"),
     "version": ("tls_config: {min_version: SSL3}", ":1: tls_config.min_version: should be 'tls10', 'tls11'"),
-    "two": ("bearer_token: x\nbasic_auth: {username: x}", ":1: bearer_token: stands beside basic_auth; give one"),
-    "both": ("authorization:\n  credentials: x\n  credentials_file: y", ":3: authorization.credentials_file: stands"),
+    "two": ("bearer_token: x\nbasic_auth: {username: x}", ":1: bearer_token: cannot be combined with basic_auth"),
+    "both": (
+        "authorization:\n  credentials: x\n  credentials_file: y",
+        ":3: authorization.credentials_file: cannot be",
+    ),
     "basic": ("authorization: {type: basic, credentials: x}", ":1: authorization.type: cannot be Basic"),
     "nothing": ("authorization: {}", ":1: authorization: has neither credentials nor credentials_file"),
     "half": ("tls_config: {cert_file: x}", ":1: tls_config: a client certificate needs both"),
@@ -236,7 +239,7 @@ PROBLEMS: dict[str, tuple[str, str]] = {
     "header's name": ('http_headers: {"X Y": {values: [x]}}', ":1: http_headers.X Y: cannot be set"),
     "proxy": ("proxy_url: gopher://x", ":1: proxy_url: proxy_url names a proxy of the unknown scheme 'gopher'"),
     "no_proxy": ("no_proxy: x", ":1: no_proxy: needs proxy_url"),
-    "two proxies": ("proxy_url: http://x\nproxy_from_environment: true", ":2: proxy_from_environment: stands beside"),
+    "two proxies": ("proxy_url: http://x\nproxy_from_environment: true", ":2: proxy_from_environment: cannot be"),
     "twice": ("bearer_token: a\nbearer_token: b", ":2: bearer_token: the key is duplicated"),
     "yaml": ("a: [", ": not YAML"),
 }

@@ -124,9 +124,9 @@ def run(
 ) -> Report:
     """What these alerts and remediations would have done over a history."""
     if outside := past.outside():
-        told = ", ".join(f"{truth.name} ({truth.start:%d %b %Y %H:%M})" for truth in outside[:SHOWN])
+        named = ", ".join(f"{truth.name} ({truth.start:%d %b %Y %H:%M})" for truth in outside[:SHOWN])
         many = f"{len(outside)} of {len(past.truths or ())}"
-        notes = [*notes, f"Incidents: {many} are outside of this period, and do not count: {told}."]
+        notes = [*notes, f"Incidents: {many} are outside of this period, and do not count: {named}."]
         past = past.inside()
     alerts = [(history.alert, one) for history in histories for one in past_alerts(history, past.cluster)]
     groups: dict[object, list[PastAlert]] = defaultdict(list)
@@ -199,7 +199,7 @@ def _missed(policy: Policy, alerts: Sequence[PastAlert], past: Past, end: dateti
     rollbacks = {one.target: one for one in policy.remediations if one.action.takes_back}
     for target, remediation in rollbacks.items():
         times = [(alert.fired, alert.resolved or end) for alert in alerts if _rolls_back(policy, alert, target)]
-        # The file has no other percentage for a rollback.
+        # The only percentage that a file can have for a rollback.
         effect = remediation.action.effect
         for time, judged in missed(past.recorded[target, effect], times, 0, past.truths):
             yield MissedIncident(time=time, effect=effect, judged=judged)

@@ -36,7 +36,7 @@ def add_logs(
 
 
 def _read_log(name: str, text: Iterable[str], window: Window, found: Findings) -> Iterable[AuditLine]:
-    """The audit lines of a log in the window; broken lines, and a log that starts too late, are noted."""
+    """The audit lines of a log in the window; notes report broken lines, and a log that starts too late."""
     lines, broken, first, last, number = [], list[Broken](), None, None, 0
     for one in read_audit_lines(text):
         if isinstance(one, Broken):

@@ -1,4 +1,4 @@
-"""What the Deployments know of an incident: acts, who else wrote, and rollouts."""
+"""The part of a timeline that the Deployments give: acts, writes of others, and rollouts."""
 
 import re
 import time
@@ -45,7 +45,7 @@ _REVISION = "deployment.kubernetes.io/revision"
 
 
 def add_targets(connection: Connection, policy: Policy, window: Window, found: Findings) -> list[Place]:
-    """Add what the targets have, but for their Events: those of each, where it can be read, are returned."""
+    """Add what the targets show, and return the Events of each target that can be read."""
     if connection.now() - window.start > EVENTS_KEPT:
         found.notes.append("The API server keeps Events for an hour by default: older ones may be gone.")
     return [place for target in policy.targets if (place := _read_target(connection, target, window, found))]

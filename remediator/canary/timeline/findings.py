@@ -1,6 +1,7 @@
-"""What a timeline is made of: lines from several sources, and what makes two of them the same thing.
+"""The parts of a timeline: lines from several sources, with the ids and topics by which they are merged.
 
-Lines of one id say the same. Lines of one topic may: what a counter counted, and what a log says of it.
+Lines with the same id are about the same event. Lines with the same topic may be: for example, the increase of a
+counter and a line of a log.
 """
 
 from dataclasses import dataclass, field
@@ -44,7 +45,7 @@ def kind_of(word: str) -> Kind:
 
 
 def short(text: str) -> str:
-    """A text that may be anything's, printable and not too long for a line."""
+    """A text from any source, made printable and cut to one line."""
     text = printable(text).strip()
     return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
 
@@ -55,30 +56,30 @@ def write_id(target: Target, manager: str, moment: datetime) -> str:
 
 
 def verification_id(action_id: str, verdict: str) -> str:
-    """The id of what became of an act."""
+    """The id of a verdict on an act."""
     return f"verification/{action_id}/{verdict}"
 
 
 def outcome_topic(remediation: str, reason: str) -> str:
-    """What the counter of outcomes counts."""
+    """The topic of the counter of outcomes."""
     return f"outcome/{remediation}/{reason}"
 
 
 def verification_topic(target: str, effect: str, verdict: str) -> str:
-    """What the counter of verifications counts."""
+    """The topic of the counter of verifications."""
     return f"verification/{target}/{effect}/{verdict}"
 
 
 def value_topic(target: Target, name: str, value: int) -> str:
-    """What the gauges of the percentage and the replicas show."""
+    """The topic of the gauges of the percentage and the replicas."""
     return f"value/{target.name}/{name}/{value}"
 
 
 def act_topic(target: Target, effect: str) -> str:
-    """What the gauge of the last act shows."""
+    """The topic of the gauge of the last act."""
     return f"act/{target.name}/{effect}"
 
 
 def firing_topic(alert: str) -> str:
-    """What ALERTS shows."""
+    """The topic of the series ALERTS."""
     return f"firing/{alert}"

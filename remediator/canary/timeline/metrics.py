@@ -44,10 +44,10 @@ OBSERVED_EVERY = timedelta(seconds=10)
 """How late gauges may follow the Deployment: 5 s, and more if the API server is slow."""
 
 SERVICE = 'last_over_time({__name__=~"remediator_(build_info|canary_percentage|replicas)"}[2m])'
-"""Has no samples where Prometheus recorded nothing of Remediator."""
+"""Has no samples for times at which Prometheus recorded nothing of Remediator."""
 
 ANYTHING = f'count(last_over_time({{__name__=~"up|denis:signal"}}[2m]) or {SERVICE})'
-"""Has no samples where Prometheus recorded nothing at all. Not every long-term store has `up`."""
+"""Has no samples for times at which Prometheus recorded nothing at all. Not every long-term store has `up`."""
 
 NO_HEARTBEAT = timedelta(minutes=5)
 """A longer gap is shown: regular heartbeats come every minute or two."""
@@ -176,7 +176,7 @@ class Recording:
             yield self._line(index, Kind.ALERT, f"{name} {word}{several}", name, timedelta(0), *topics)
 
     def _is_elsewhere(self, labels: dict[str, str]) -> bool:
-        """Whether an alert is about a namespace without a target; Remediator's own namespace is not such."""
+        """Whether an alert is about a namespace without a target; Remediator's own does not count as one."""
         namespaces = {"", *(target.namespace for target in self._policy.targets)}
         own = labels.get("alertname", "").startswith("Remediator")
         return not own and self._policy.match(labels) is None and labels.get("namespace", "") not in namespaces
@@ -260,7 +260,7 @@ class Recording:
                 yield self._line(index, Kind.VERIFICATION, text, target, WATCHED + LAST_LOOKS, topic)
 
     def _values(self) -> Iterator[Line]:
-        """The percentage and the replicas, whoever changed them."""
+        """Changes of the percentage and of the replicas, by anyone."""
         targets = {target.name: target for target in self._policy.targets}
         for effect, wording in AUTOMATIC.items():
             for series in self._ours(self._fetch(f"max by (cluster, target) ({wording.gauge})")):

@@ -1,4 +1,4 @@
-"""How `set` and `promote` set the percentage: look, ask, write once, wait, and say what is true."""
+"""How `set` and `promote` set the percentage: read, check, confirm, write once, wait, and report."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -34,14 +34,14 @@ class Order:
     wait: bool = True
     timeout: timedelta = timedelta(minutes=10)
     unattended: bool = False
-    """Nobody is there: leave what people have set."""
+    """No person is present: leave in place what people have set."""
 
 
 Ask = Callable[[], FoundAlerts | None]
-"""The alerts that fire and would take the canary back, None where nobody is asked; called only where it matters."""
+"""Returns the firing alerts that would roll the canary back, None without monitoring; called only for a raise."""
 
 Cautions = Callable[[], Sequence[str]]
-"""What speaks for waiting with a raise, in short; asked only where the canary is raised."""
+"""Returns short reasons to wait with a raise; called only for a raise."""
 
 
 def change(
@@ -55,7 +55,7 @@ def change(
 ) -> None:
     """Set the percentage. Raises Withheld, Failed.
 
-    `judged` is the canary that the order was given for, where that was before; a change since then stops it.
+    `judged` is the earlier read that the order is based on, if any; if it is outdated, nothing is written.
     """
     profile = site.policy.profiles.get(order.percentage)
     if profile is None:
@@ -65,7 +65,7 @@ def change(
 
 
 class _Setting:
-    """One order on its way."""
+    """One order in progress."""
 
     def __init__(
         self, site: Site, target: Target, order: Order, profile: Mapping[str, str], ask: Ask, cautions: Cautions
@@ -77,7 +77,7 @@ class _Setting:
         """The words of the checks that the person overrides."""
 
     def run(self, judged: Workload | None) -> None:
-        """From the look to the last pod."""
+        """Check, confirm, write, and wait until all pods follow."""
         order = self._order
         seen = judged or self._steering.read()
         if raises(seen, self._profile):
@@ -101,12 +101,12 @@ class _Setting:
     def _confirm(self, seen: Workload, against: tuple[Check, ...]) -> None:
         if sys.stdin is None or not sys.stdin.isatty():
             asked = f"{self._target.name}: {self._spell_raise(seen)} was not written"
-            raise click.UsageError(f"{asked}: raising is asked for, and there is no terminal to ask at; give --yes")
+            raise click.UsageError(f"{asked}: it needs a confirmation, and there is no terminal to ask on; give --yes")
         for check in against:
             say(f"overriding {check.word}: {check.found}", err=True)
         now = read_setting(seen, self._site.policy.profiles)
         click.confirm(f"Raise {self._target.name} from {now} to {self._order.percentage} %?", abort=True, err=True)
-        # A question can stand for long: what has come up since was not in it.
+        # The prompt may have been open for long: refuse what has come up since.
         self._refuse_more(seen, self._against(seen, alarm=self._ask()))
 
     def _refuse_more(self, canary: Workload, against: tuple[Check, ...]) -> None:
@@ -121,7 +121,7 @@ class _Setting:
         return "\n".join([*lines, 'if you know better: --override --reason="..."; it will be recorded'])
 
     def _plan(self, canary: Workload) -> Change | None:
-        """What is to be written on what is there at this moment."""
+        """The change to write, planned on the canary as it is now."""
         if raises(canary, self._profile):
             policy, now = self._site.policy, self._site.connection.now()
             self._refuse_more(canary, refusals(canary, (), self._target, policy, self._profile, None, now))

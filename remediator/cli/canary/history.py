@@ -19,7 +19,8 @@ from remediator.kube.errors import ClusterError
 def history(*, limit: int, output: str, where: options.Where) -> None:
     """Show what people and the reflex did to the targets, and how long each act held.
 
-    The list comes from the ledgers on the Deployments. They keep the last 20 acts of each effect, and of people.
+    The list comes from the ledgers on the Deployments. Each keeps the last 20 acts of remediations for every effect,
+    and the last 20 of people.
 
     \b
     Exit codes: 0 shown, 1 failed, 2 usage.

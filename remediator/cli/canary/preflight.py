@@ -56,8 +56,8 @@ def preflight(
     On the cluster: the Deployment is healthy, its flags are those of a step, nothing is paused, switched off or cooling
     down, and a rollback alert at PERCENTAGE would be acted on. Then the path of such an alert, link by link: DENIS
     exports plausible gauges; Prometheus has fresh signals, the alerts' rules and an Alertmanager; Alertmanager's route
-    leads to a webhook; the Remediator there would act; and the API server accepts the act from its account and refuses
-    anything more (dry runs, if you may impersonate the account). Nothing is written, and no alert is posted; refused
+    leads to a webhook; the Remediator there would act; and the API server accepts the act from its account, but nothing
+    more (tried as dry runs, if you may impersonate that account). Nothing is written, and no alert is posted; refused
     dry runs show up in the API server's audit log. `remediator doctor` checks the same links.
 
     A link is checked if its URL is given. Otherwise it is shown as ? with the flag to give, and does not count: use

@@ -77,7 +77,7 @@ def rollback(
 
 
 class _Rollback:
-    """One rollback on its way."""
+    """One rollback in progress."""
 
     def __init__(
         self, emergency: Emergency, target: Target, profile: Mapping[str, str], *, reason: str, dry_run: bool
@@ -134,7 +134,7 @@ class _Rollback:
         raise Withheld(
             f"{self._target.name}: {text}\n"
             f"resume it: remediator canary rollback --resume, or {kubectl(self._target, 'rollout', 'resume', place)}\n"
-            f"whatever else was changed since the pause is rolled out with it; look first: "
+            f"whatever else was changed since the pause is rolled out with it; check first: "
             f"{kubectl(self._target, 'rollout', 'history', place)}"
         )
 

@@ -42,7 +42,7 @@ def set_command(
 
     All flags of the percentage are written in one patch, so in one rollout, together with a record of who did it.
     Raising is refused while the kill switch is on, the target is paused, a rollback alert fires (checked if Prometheus
-    or Alertmanager is given), or no alert could roll the canary back: the cooldown runs, or the budget is spent.
+    or Alertmanager is given), or a cooldown or a spent budget would withhold the rollback of the raised canary.
     Skipping phases, or raising against the verdict of `canary status`, is allowed with a warning. Every raise asks for
     confirmation; without a terminal it needs --yes.
 

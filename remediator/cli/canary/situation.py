@@ -72,7 +72,7 @@ class Situation:
             },
             "workers": {name: _worker_data(found) for name, found in self.workers.items()},
             "pause": pause and {"author": pause.author, "reason": pause.reason, "until": pause.until.isoformat()},
-            "reflex": {name: _reflex_data(told) for name, told in self.reflex},
+            "reflex": {name: _reflex_data(outlook) for name, outlook in self.reflex},
             "verdict": self.judgement.verdict,
             "next": self.judgement.next,
             "checks": check_data(self.judgement.checks),
@@ -158,17 +158,17 @@ def _forecast(answer: Remediation, found: Workload | Unknown, now: datetime) -> 
     return found if isinstance(found, Unknown) else forecast(answer, found, now, dry_run=False)
 
 
-def spell_reflex(told: Forecast | Unknown) -> str:
+def spell_reflex(outlook: Forecast | Unknown) -> str:
     """What a remediation would do now, in words."""
-    if isinstance(told, Unknown):
-        return f"not known: {told.why}"
-    return told.message if told.reason is Reason.APPLIED else f"{told.reason}: {told.message}"
+    if isinstance(outlook, Unknown):
+        return f"not known: {outlook.why}"
+    return outlook.message if outlook.reason is Reason.APPLIED else f"{outlook.reason}: {outlook.message}"
 
 
-def _reflex_data(told: Forecast | Unknown) -> dict[str, Any]:
-    if isinstance(told, Unknown):
-        return {"reason": None, "message": told.why, "until": None}
-    return {"reason": told.reason, "message": told.message, "until": told.until and told.until.isoformat()}
+def _reflex_data(outlook: Forecast | Unknown) -> dict[str, Any]:
+    if isinstance(outlook, Unknown):
+        return {"reason": None, "message": outlook.why, "until": None}
+    return {"reason": outlook.reason, "message": outlook.message, "until": outlook.until and outlook.until.isoformat()}
 
 
 def _rollout_data(canary: Workload) -> dict[str, Any]:

@@ -63,8 +63,8 @@ def _rows(situation: Situation) -> Iterator[tuple[str, str, dict[str, Any]]]:
     yield "canary", str(situation.setting), {"bold": True}
     for name, value in _facts(situation):
         yield name, value, {}
-    for name, told in situation.reflex:
-        yield "reflex", f"{name}: {spell_reflex(told)}", {}
+    for name, forecast in situation.reflex:
+        yield "reflex", f"{name}: {spell_reflex(forecast)}", {}
     verdict, colours = situation.judgement.verdict, {Verdict.PROMOTE: "green", Verdict.ROLLBACK: "red"}
     step = f" to {situation.judgement.next} %" if verdict is Verdict.PROMOTE else ""
     yield "verdict", f"{verdict}{step}", {"fg": colours.get(verdict, "yellow"), "bold": True}
@@ -98,5 +98,5 @@ def _phase(situation: Situation) -> str:
     counted = f"{format_duration(stay.counted)} since {stay.origin}"
     if stay.left is not None and stay.phase:
         counted = f"{format_duration(stay.counted)} of {format_duration(stay.phase.hold)} since {stay.origin}"
-        counted += f", {format_duration(stay.left)} left" if stay.left else ", the time is served"
+        counted += f", {format_duration(stay.left)} left" if stay.left else ", the hold is over"
     return f"{counted}; stopped: {stay.stopped}" if stay.stopped else counted

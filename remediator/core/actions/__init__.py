@@ -1,7 +1,7 @@
-"""What an action that answers alerts has to say.
+"""The interface of actions, which answer alerts.
 
-The rule of this package: all that differs between one action and another is in the action's own file, or with its
-effect, and nothing outside of them asks which one it is. Pure.
+The rule of this package: everything that differs between actions is in the action's own file, or in its effect; no
+other code checks which action it has. Pure.
 """
 
 from abc import ABC, abstractmethod
@@ -70,7 +70,7 @@ class Action(ABC):
     @property
     @abstractmethod
     def guards(self) -> Mapping[Reason, Guard]:
-        """The guards of its own on the ladder, by reason, as methods of its class."""
+        """Its own guards on the ladder, by reason, as methods of its class."""
 
     @abstractmethod
     def describe(self, target: Target) -> str:
@@ -90,7 +90,7 @@ class Action(ABC):
 
     @abstractmethod
     def past(self, value: int, profiles: Mapping[int, Mapping[str, str]]) -> Workload:
-        """A target that had this value once, as far as that is recorded."""
+        """A target with this past value; nothing else about it is recorded."""
 
     @abstractmethod
     def forbidden(
@@ -104,11 +104,11 @@ class Action(ABC):
 
     @property
     def needs_confirmation(self) -> bool:
-        """Whether it waits until Prometheus confirms its alerts, where one is asked."""
+        """Whether it waits until Prometheus confirms its alerts, if the service asks one."""
         return Reason.UNCONFIRMED in self.guards
 
     def once_confirmed(self, confirmation: Confirmation) -> str:
-        """What is said of an act that is not done anyway, where it would still wait for Prometheus; or empty."""
+        """What the message about an act in mode observe or a dry run adds if it would wait for Prometheus; or empty."""
         waits = self.needs_confirmation and confirmation.answer == "unknown"
         return " once Prometheus confirms the alert" if waits else ""
 

@@ -28,7 +28,7 @@ class Scale(Action):
     min: int
     max: int
     give_up: int = 3
-    """After this many acts that have not ended an alert, there is no further one for it."""
+    """The most acts for one alert: if it still fires after them, there is no further one."""
 
     effect: ClassVar[Effect] = Effect.SCALE
     urgency: ClassVar[int] = 1
@@ -69,7 +69,7 @@ class Scale(Action):
         )
 
     def past(self, value: int, profiles: Mapping[int, Mapping[str, str]]) -> Workload:
-        """A Deployment with so many replicas."""
+        """A Deployment with this many replicas."""
         return Workload(uid="past", resource_version="1", replicas=value)
 
     def forbidden(
