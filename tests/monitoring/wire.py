@@ -1,5 +1,6 @@
 """A server on loopback that answers with whatever bytes it is told, as slowly as it is told."""
 
+import re
 import socket
 import threading
 from collections.abc import Iterable
@@ -12,6 +13,18 @@ JSON = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\
 def answer(body: bytes, *, head: bytes = JSON) -> tuple[bytes]:
     """One whole answer."""
     return (head + b"Content-Length: %d\r\n\r\n" % len(body) + body,)
+
+
+def _read(client: socket.socket) -> str:
+    """A whole request, for closing one with something unread resets it; or what is no HTTP, as it comes."""
+    came = b""
+    while chunk := client.recv(65_536):
+        came += chunk
+        head, end, body = came.partition(b"\r\n\r\n")
+        length = re.search(rb"^content-length: *(\d+)", head, re.IGNORECASE | re.MULTILINE)
+        if not came[:1].isalpha() or (end and len(body) >= int(length[1] if length else 0)):
+            break
+    return came.decode("latin-1")
 
 
 class Wire:
@@ -45,7 +58,7 @@ class Wire:
             with client:
                 if self._closing.is_set():
                     return
-                self.requests.append(client.recv(65_536).decode("latin-1"))
+                self.requests.append(_read(client))
                 self._answer(client)
 
     def _answer(self, client: socket.socket) -> None:
