@@ -70,7 +70,7 @@ class RealAlerting:
         firing = until(f"{signal.alert} fires", lambda: self._notified(signal), SECONDS)
         fired_at = moment(firing["startsAt"])
         timeline.happened("Prometheus", f"{signal.alert} is firing", "bad", fired_at)
-        told = f"has it, for receiver {firing['receivers'][0]['name']}"
+        told = f"received it, for receiver {firing['receivers'][0]['name']}"
         timeline.happened("Alertmanager", told, at=max(fired_at, moment(firing["updatedAt"])))
         return Crossing(value, [crossed, active_at, fired_at])
 

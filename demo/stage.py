@@ -68,7 +68,7 @@ class Stage:
         api_url = yaml.safe_load(self.kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
         denis = self._stack.enter_context(Denis(api_url))
         self.denis = denis.address
-        fact("Kubernetes", "embedded: a lookalike of its API that holds denis and denis-workers")
+        fact("Kubernetes", "embedded: a sandbox API with denis and denis-workers")
         fact("DENIS", "a stand-in, whose gauges follow the percentage and the workers that Kubernetes shows")
         fact("Remediator", f"{__version__}, rules/remediations.yaml as shipped")
         return Cast(
