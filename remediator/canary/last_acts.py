@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from remediator.canary.backtest.setup import CannotTest
-from remediator.canary.review import STEP, review
+from remediator.canary.review import review
+from remediator.canary.review_past import STEP
 from remediator.core.judgement import BEFORE_PEOPLE, Judged, Judgement, judged_after
 from remediator.core.ledger import Entry
 from remediator.core.policy import Policy, Remediation

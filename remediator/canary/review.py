@@ -4,8 +4,6 @@ The rule of this file: acts come from the ledgers and from Prometheus's history;
 them has is reported as missing, and never counted.
 """
 
-import json
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -14,14 +12,11 @@ from remediator.canary.backtest.alert_history import (
     LATE,
     AlertHistory,
     Fetch,
-    describe_gaps,
-    fetch_fenced,
-    load_history,
     merge_health,
 )
-from remediator.canary.backtest.recorded import load_recorded, own_series
-from remediator.canary.backtest.setup import Setup, TestedAlert, as_tested, asked_by
-from remediator.config.rule_files import ZERO, Alarm
+from remediator.canary.backtest.recorded import own_series
+from remediator.canary.review_past import Past, concerned, followed, increases, load_past
+from remediator.config.rule_files import ZERO
 from remediator.core.durations import format_duration
 from remediator.core.effects import AUTOMATIC, Effect
 from remediator.core.judgement import (
@@ -40,16 +35,12 @@ from remediator.core.ledger import MAX_ENTRIES, Entry, Ledger
 from remediator.core.policy import Policy, Remediation, Target
 from remediator.core.reasons import Reason
 from remediator.core.recorded_value import NEAR, Change, RecordedValue, name_people
-from remediator.core.sampled_series import Grid, SampledSeries, spans
+from remediator.core.sampled_series import Grid
 from remediator.core.simulation import past_workload
-from remediator.core.verification import Verdict
 from remediator.core.workload import Workload
 from remediator.monitoring.expressions import select
 from remediator.monitoring.prometheus import AlertRule
 from remediator.monitoring.promql import Inlined
-
-STEP = 30
-"""Seconds between two moments of the history; every time limit of a judgement is at least 2 minutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,20 +112,6 @@ class Review:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Past:
-    """What Prometheus recorded."""
-
-    grid: Grid
-    fetch: Fetch
-    cluster: str
-    histories: Mapping[str, Sequence[AlertHistory]]
-    """By the remediation's name."""
-    fired: Mapping[str, Sequence[tuple[str, datetime, datetime]]]
-    """By the remediation's name, the alerts that fired, each with its start and end."""
-    recorded: Mapping[tuple[Target, Effect], RecordedValue]
-
-
 def review(
     policy: Policy,
     workloads: Mapping[Target, Workload],
@@ -149,24 +126,7 @@ def review(
     """
     notes: list[str] = []
     asked = {one.name for one in policy.remediations if one.target in workloads}
-    alerts = {name: found for name, found in _alerts(policy, rules, notes).items() if name in asked}
-    histories: dict[str, list[AlertHistory]] = defaultdict(list)
-    tested = [alert for found in alerts.values() for alert in found]
-    if tested:
-        setup = Setup(name="", policy=policy, alerts=tuple(tested), step=STEP)
-        loaded = load_history(setup, fetch, grid, cluster)
-        owner = {id(alert): name for name, found in alerts.items() for alert in found}
-        for history in loaded:
-            histories[owner[id(history.alert)]].append(history)
-        notes += (f"History: {gap}." for gap in describe_gaps(loaded))
-    past = _Past(
-        grid=grid,
-        fetch=fetch,
-        cluster=cluster,
-        histories=histories,
-        fired=_fired(policy, tested, fetch, grid, cluster),
-        recorded=load_recorded(policy, fetch, grid, cluster, 0, notes),
-    )
+    past = load_past(policy, rules, fetch, grid, cluster, asked, notes)
     blind: dict[str, str] = {}
     reviewed = tuple(
         _review(policy, one, workloads[one.target], past, notes, blind)
@@ -176,49 +136,8 @@ def review(
     return Review(grid=grid, remediations=reviewed, notes=tuple(dict.fromkeys(notes)), blind=blind)
 
 
-def _alerts(policy: Policy, rules: Sequence[AlertRule], notes: list[str]) -> Mapping[str, list[TestedAlert]]:
-    """The loaded alerts that ask for each remediation."""
-    found: dict[str, list[TestedAlert]] = defaultdict(list)
-    for rule in {(rule.name, rule.query): rule for rule in rules}.values():
-        alarm = Alarm(
-            name=rule.name,
-            expression=rule.query,
-            duration=timedelta(seconds=rule.duration),
-            keep_firing_for=ZERO,
-            labels=rule.static_labels,
-            place="Prometheus",
-        )
-        remediation = asked_by(alarm, policy)
-        if remediation is None:
-            continue
-        try:
-            found[remediation.name].append(as_tested(alarm, Inlined(text=rule.query, step=STEP), None))
-        except ValueError as error:
-            notes.append(f"{rule.name}: its expression cannot be parsed, so no act is judged by it: {error}.")
-    return found
-
-
-def _fired(
-    policy: Policy, alerts: Sequence[TestedAlert], fetch: Fetch, grid: Grid, cluster: str
-) -> Mapping[str, Sequence[tuple[str, datetime, datetime]]]:
-    """When alerts fired, as Prometheus recorded it."""
-    fired: dict[str, list[tuple[str, datetime, datetime]]] = defaultdict(list)
-    if not alerts:
-        return fired
-    names = json.dumps("|".join(dict.fromkeys(alert.name for alert in alerts)))
-    expression = Inlined(text=f'ALERTS{{alertstate="firing", alertname=~{names}}}')
-    for series in fetch_fenced(fetch, expression, cluster):
-        own = {name: value for name, value in series.labels.items() if name not in ("__name__", "alertstate")}
-        # Stored series do not have the external labels.
-        labels = {**({"cluster": cluster} if cluster else {}), **own}
-        if remediation := policy.match(labels):
-            times = ((grid.moment(span.first), grid.moment(span.after)) for span in spans(series.present))
-            fired[remediation.name] += ((labels["alertname"], *one) for one in times)
-    return fired
-
-
 def _review(
-    policy: Policy, remediation: Remediation, workload: Workload, past: _Past, notes: list[str], blind: dict[str, str]
+    policy: Policy, remediation: Remediation, workload: Workload, past: Past, notes: list[str], blind: dict[str, str]
 ) -> ReviewedRemediation:
     target, effect, grid = remediation.target, remediation.action.effect, past.grid
     recorded = past.recorded[target, effect]
@@ -294,7 +213,7 @@ def _done(
     remediation: Remediation,
     workload: Workload,
     recorded: RecordedValue,
-    past: _Past,
+    past: Past,
     notes: list[str],
 ) -> Iterator[ReviewedAct]:
     """What Remediator did: the ledger's acts, and those that only Prometheus recorded."""
@@ -308,11 +227,11 @@ def _done(
     ours = policy.acts_of(remediation, (*entries, *changes))
     if any(act in ours for act in changes):
         notes.append(f"Ledger of {target.name}: without {len(changes)} of the acts that Prometheus recorded.")
-    followed = [] if remediation.action.rises else _followed(target, effect, past, notes)
+    converged = [] if remediation.action.rises else followed(target, effect, past, notes)
     for entry in ours:
         if not grid.moment(0) <= entry.time <= grid.moment(grid.count - 1):
             continue
-        histories = _concerned(remediation, entry.time, entry.reason, past)
+        histories = concerned(remediation, entry.time, entry.reason, past)
         if histories:
             judged = judge_act(
                 entry.time,
@@ -320,7 +239,7 @@ def _done(
                 merge_health([history.at(grid) for history in histories]),
                 recorded,
                 cooldown=remediation.cooldown,
-                converged=next((one for one in followed if ZERO <= one - entry.time <= UNDONE_WITHIN), None),
+                converged=next((one for one in converged if ZERO <= one - entry.time <= UNDONE_WITHIN), None),
             )
         else:
             judged = Judged(judgement=Judgement.UNKNOWN, why="no alert that asks for it is loaded")
@@ -340,7 +259,7 @@ def _wishes(
     policy: Policy,
     remediation: Remediation,
     recorded: RecordedValue,
-    past: _Past,
+    past: Past,
     notes: list[str],
     blind: dict[str, str],
 ) -> Iterator[ReviewedAct]:
@@ -360,10 +279,10 @@ def _wishes(
             "that Prometheus scrapes Remediator"
         )
     last: datetime | None = None
-    for time in _increases(found, past.grid):
+    for time in increases(found, past.grid):
         repeated = last is not None and time - last <= remediation.cooldown
         last = time
-        histories = _concerned(remediation, time, "", past)
+        histories = concerned(remediation, time, "", past)
         if repeated or not histories:
             continue
         before = recorded.at(time) if recorded.known(time) else None
@@ -386,18 +305,8 @@ def _began(bad: bytes, grid: Grid, moment: datetime) -> datetime:
     return grid.moment(index)
 
 
-def _concerned(remediation: Remediation, moment: datetime, reason: str, past: _Past) -> Sequence[AlertHistory]:
-    """The alerts behind an act: those that the ledger names, else those that fired, else all that ask for it."""
-    histories = past.histories.get(remediation.name, ())
-    words = reason.replace(",", " ").split()
-    named = {history.alert.name for history in histories if history.alert.name in words}
-    fired = {name for name, start, end in past.fired.get(remediation.name, ()) if start - NEAR <= moment <= end + NEAR}
-    names = named or fired
-    return [history for history in histories if history.alert.name in names] or histories
-
-
 def _missed(
-    policy: Policy, remediation: Remediation, recorded: RecordedValue, past: _Past
+    policy: Policy, remediation: Remediation, recorded: RecordedValue, past: Past
 ) -> Iterator[tuple[datetime, Judged]]:
     """Rollbacks by people while no rollback alert fired; counted once per target."""
     rollbacks = policy.rollbacks(remediation.target)
@@ -417,25 +326,3 @@ def _missed(
             yield moment, replace(judged, judgement=Judgement.UNKNOWN, why=why)
         else:
             yield moment, judged
-
-
-def _followed(target: Target, effect: Effect, past: _Past, notes: list[str]) -> list[datetime]:
-    """When the service saw that all pods followed an act."""
-    labels = {"target": target.name, "effect": effect, "verdict": Verdict.CONVERGED}
-    expression = Inlined(text=select("remediator_verifications_total", labels, {}))
-    return _increases(own_series(past.fetch, expression, target, past.cluster, notes), past.grid)
-
-
-def _increases(counters: Sequence[SampledSeries], grid: Grid) -> list[datetime]:
-    """When any of these counters rose. The first sample of a series does not count: the value may be older."""
-    found: set[int] = set()
-    for series in counters:
-        last: float | None = None
-        for index in range(grid.count):
-            value = series.value(index)
-            if value is None:
-                continue
-            if last is not None and (value > last or 0 < value < last):
-                found.add(index)
-            last = value
-    return [grid.moment(index) for index in sorted(found)]

@@ -81,8 +81,8 @@ def review(
       remediator review -o json | jq '.remediations[].acts[] | select(.verdict == "Undone")'
     """
     from remediator.canary.backtest.setup import CannotTest
-    from remediator.canary.review import STEP
     from remediator.canary.review import review as review_acts
+    from remediator.canary.review_past import STEP
     from remediator.cli.canary.monitoring import open_prometheus
     from remediator.cli.output import print_data
     from remediator.cli.session import open_site

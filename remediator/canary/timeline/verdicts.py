@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from remediator.canary.backtest.setup import CannotTest
-from remediator.canary.review import STEP, ReviewedRemediation, review
+from remediator.canary.review import ReviewedRemediation, review
+from remediator.canary.review_past import STEP
 from remediator.canary.timeline.findings import Findings
 from remediator.core.judgement import FOLLOWED_WITHIN, WELL_FOR, WELL_WITHIN
 from remediator.core.policy import Policy
