@@ -98,7 +98,7 @@ def test_the_story_with_prometheus_and_alertmanager(tmp_path: Path) -> None:
     ]
     code, text = Demo(tmp_path, programs).ends()
     assert code == 0, text
-    alerting = ["is pending", "is firing", "Alertmanager +has it"]
+    alerting = ["is pending", "is firing", "Alertmanager +received it"]
     growing = ["over 500 jobs", "DenisQueueDepthHigh is pending", "DenisQueueDepthHigh is firing"]
     hops = ["next evaluation", "pending .* for: 2m as shipped", "group_wait"]
     told = [*BEGINNING, *alerting, *ROLLBACK[:-1], *hops, ROLLBACK[-1], *REPEAT, *growing, *MORE_WORKERS]
